@@ -1,0 +1,49 @@
+//! Targets with closed forms, for tests of samplers and estimators.
+
+use candle_core::{D, Tensor};
+
+use crate::{Energy, Result, ValueAndGrad};
+
+/// Independent normals of mean `mean` and standard deviation `std_dev` in every dimension:
+/// U(x) = |x - mean|^2 / (2 std_dev^2), so log Z = (d / 2) log(2 pi std_dev^2).
+#[derive(Clone, Copy, Debug)]
+pub struct Normal {
+    /// Mean of every coordinate.
+    pub mean: f64,
+    /// Standard deviation of every coordinate.
+    pub std_dev: f64,
+}
+
+impl Energy for Normal {
+    fn energy(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.value_and_grad(x)?.energy)
+    }
+
+    fn value_and_grad(&self, x: &Tensor) -> Result<ValueAndGrad> {
+        let variance = self.std_dev * self.std_dev;
+        let centred = x.affine(1.0, -self.mean)?;
+        let energy = (centred.sqr()?.flatten_from(1)?.sum(D::Minus1)? * (0.5 / variance))?;
+        let grad = (centred / variance)?;
+        Ok(ValueAndGrad { energy, grad })
+    }
+}
+
+/// A double well in every coordinate, U(x) = sum (x^2 - 1)^2 / (4 temperature): modes at -1 and 1.
+#[derive(Clone, Copy, Debug)]
+pub struct DoubleWell {
+    /// Height scale: the barrier at 0 is `1 / (4 temperature)` above the modes.
+    pub temperature: f64,
+}
+
+impl Energy for DoubleWell {
+    fn energy(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.value_and_grad(x)?.energy)
+    }
+
+    fn value_and_grad(&self, x: &Tensor) -> Result<ValueAndGrad> {
+        let well = x.sqr()?.affine(1.0, -1.0)?; // x^2 - 1
+        let energy = (well.sqr()?.flatten_from(1)?.sum(D::Minus1)? * (0.25 / self.temperature))?;
+        let grad = ((well * x)? / self.temperature)?;
+        Ok(ValueAndGrad { energy, grad })
+    }
+}

@@ -1,0 +1,146 @@
+use rayon::prelude::*;
+
+use crate::normal::box_muller;
+use crate::philox::{Use, block};
+use crate::{Permutation, Stream};
+
+/// A name for randomness: derive children with [`fold`](Key::fold) and [`named`](Key::named), then draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(u64);
+
+/// Values per parallel piece of a fill; the values do not depend on it.
+const PIECE: usize = 1 << 14;
+
+impl Key {
+    /// The root key of a seed.
+    pub fn new(seed: u64) -> Self {
+        Key(seed).named("multigrid")
+    }
+
+    /// The child with number `index`: an iteration, an image, a grid.
+    pub fn fold(self, index: u64) -> Self {
+        Key(first_64(block(self.0, index, Use::Fold)))
+    }
+
+    /// The child with name `name`: what the numbers are for.
+    pub fn named(self, name: &str) -> Self {
+        Key(first_64(block(self.0, fnv1a(name), Use::Name)))
+    }
+
+    /// The key as 64 bits, for generators outside this crate.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// A sequence of draws from this key.
+    pub fn stream(self) -> Stream {
+        Stream::new(self.0)
+    }
+
+    /// A pseudo-random order of `0..len`, in constant memory.
+    pub fn permutation(self, len: u64) -> Permutation {
+        Permutation::new(self, len)
+    }
+
+    /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
+    pub fn fill_uniform(self, out: &mut [f32]) {
+        self.fill(out, |words| words.map(unit));
+    }
+
+    /// Fills `out` with standard normal numbers, in parallel; element `i` depends on the key and `i` only.
+    pub fn fill_normal(self, out: &mut [f32]) {
+        self.fill(out, |[a, b, c, d]| {
+            let (x, y) = box_muller(a, b);
+            let (z, w) = box_muller(c, d);
+            [x, y, z, w]
+        });
+    }
+
+    fn fill(self, out: &mut [f32], draw: impl Fn([u32; 4]) -> [f32; 4] + Sync) {
+        out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
+            let first = (piece * PIECE / 4) as u64;
+            for (i, four) in out.chunks_mut(4).enumerate() {
+                let values = draw(block(self.0, first + i as u64, Use::Fill));
+                four.copy_from_slice(&values[..four.len()]);
+            }
+        });
+    }
+}
+
+/// The upper 24 bits of a word as a number of [0, 1).
+pub(crate) fn unit(word: u32) -> f32 {
+    (word >> 8) as f32 * (1.0 / (1 << 24) as f32)
+}
+
+fn first_64(words: [u32; 4]) -> u64 {
+    u64::from(words[0]) | u64::from(words[1]) << 32
+}
+
+fn fnv1a(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_differ_from_each_other_and_from_their_parent() {
+        let key = Key::new(0);
+        let children = [key, key.fold(0), key.fold(1), key.named(""), key.named("a"), key.named("b")];
+        for (i, a) in children.iter().enumerate() {
+            assert!(children[i + 1..].iter().all(|b| a != b), "child {i} is not alone");
+        }
+        assert_ne!(key.fold(1).named("a"), key.named("a").fold(1));
+    }
+
+    #[test]
+    fn a_prefix_of_a_fill_is_the_fill_of_the_prefix() {
+        let (mut long, mut short) = (vec![0f32; 3 * PIECE + 5], vec![0f32; PIECE + 3]);
+        Key::new(3).fill_normal(&mut long);
+        Key::new(3).fill_normal(&mut short);
+        assert_eq!(long[..short.len()], short[..]);
+    }
+
+    #[test]
+    fn fills_are_the_same_on_one_and_two_threads() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut out = vec![0f32; 100_000];
+            pool.install(|| Key::new(5).fill_normal(&mut out));
+            out
+        };
+        assert_eq!(on(1), on(2));
+    }
+
+    #[test]
+    fn normals_have_the_moments_of_the_normal() {
+        let n = 4_000_000;
+        let mut x = vec![0f32; n];
+        Key::new(11).fill_normal(&mut x);
+        let moment = |p: i32| x.iter().map(|&v| f64::from(v).powi(p)).sum::<f64>() / n as f64;
+        // Five standard errors of each sample moment of a standard normal.
+        let bound = |variance: f64| 5.0 * (variance / n as f64).sqrt();
+        assert!(moment(1).abs() < bound(1.0));
+        assert!((moment(2) - 1.0).abs() < bound(2.0));
+        assert!(moment(3).abs() < bound(15.0));
+        assert!((moment(4) - 3.0).abs() < bound(96.0));
+        assert!(x.iter().all(|v| v.is_finite() && v.abs() < 7.0));
+    }
+
+    #[test]
+    fn uniforms_fill_the_unit_interval_evenly() {
+        let n = 1_000_000;
+        let mut x = vec![0f32; n];
+        Key::new(12).fill_uniform(&mut x);
+        let mut bins = [0f64; 16];
+        for v in &x {
+            bins[(v * 16.0) as usize] += 1.0;
+        }
+        let expected = n as f64 / 16.0;
+        let chi2: f64 = bins.iter().map(|b| (b - expected).powi(2) / expected).sum();
+        assert!(chi2 < 50.0, "chi-squared {chi2} with 15 degrees of freedom");
+    }
+}
