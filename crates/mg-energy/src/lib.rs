@@ -1,8 +1,45 @@
-//! Energy-based models: to be continued.
+//! Energy-based generative ConvNets: p(x) ~ exp(f(x)) p0(x).
+//!
+//! A [`ConvNet`] is the score f, a bottom-up network described by a [`NetSpec`]. An [`EnergyNet`] adds a
+//! [`Reference`] p0 and is the one place where the sign flips: its energy is U(x) = -log p0(x) - f(x), equation
+//! (2) of Gao et al., CVPR 2018. Samplers see only the trait [`Energy`]: value and gradient.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use mg_energy::{ConvNet, Energy, EnergyNet, NetSpec, Params, Reference};
+//! use mg_random::Key;
+//!
+//! # fn main() -> mg_energy::Result<()> {
+//! let spec = NetSpec::paper(16); // the paper's net of the 16x16 grid
+//! let params = Params::init(&spec, Key::new(1), DType::F32, &Device::Cpu)?;
+//! let energy = EnergyNet::new(ConvNet::new(&spec, &params)?, Reference::Gaussian { sigma: 0.4 });
+//!
+//! let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu)?; // [n, c, s, s], pixels in [-1, 1]
+//! let at = energy.value_and_grad(&x)?;
+//! assert_eq!(at.energy.dims(), [2]);
+//! assert_eq!(at.grad.dims(), x.dims());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Invariants: an energy does not know that grids exist; [`Energy::value_and_grad`] never computes a parameter
+//! gradient; initial parameters depend on the seed and their own name only, so adding a layer moves no other.
 
+mod classifier;
+mod conv_net;
 mod energy;
+mod energy_net;
 mod error;
+mod params;
+mod reference;
+mod spec;
 pub mod toy;
 
+pub use classifier::Classifier;
+pub use conv_net::{ConvNet, Scored};
 pub use energy::{Energy, ValueAndGrad};
+pub use energy_net::EnergyNet;
 pub use error::{Error, Result};
+pub use params::{Params, Statistics};
+pub use reference::Reference;
+pub use spec::{Activation, ConvSpec, NetSpec, Norm, Padding};

@@ -1,0 +1,102 @@
+use candle_core::Tensor;
+use mg_kernels::ScoreNet;
+
+use crate::params::Statistics;
+use crate::{Error, NetSpec, Params, Result};
+
+/// The score f: a bottom-up ConvNet with its parameters, packed for evaluation. Pack once per set of parameters;
+/// the steps of a chain share it.
+pub struct ConvNet {
+    spec: NetSpec,
+    net: ScoreNet,
+}
+
+/// Scores of a batch and the gradient of their weighted sum with respect to every parameter.
+#[derive(Debug)]
+pub struct Scored {
+    /// f(x_i), [n].
+    pub score: Tensor,
+    /// d/dtheta of sum_i c_i f(x_i), in the form of the parameters.
+    pub grads: Params,
+}
+
+impl ConvNet {
+    /// The net of `spec` with these parameters.
+    ///
+    /// # Errors
+    /// When the parameters do not fit, or the spec's normalisation needs statistics
+    /// (then use [`with_statistics`](ConvNet::with_statistics)).
+    pub fn new(spec: &NetSpec, params: &Params) -> Result<Self> {
+        if spec.norm.needs_statistics() {
+            return Err(Error::NoStatistics { norm: spec.norm.name() });
+        }
+        let net = ScoreNet::new(&spec.shape()?, &params.to_weights(spec, None)?)?;
+        Ok(ConvNet { spec: spec.clone(), net })
+    }
+
+    /// The net of `spec` normalised with these statistics, whatever the spec's own normalisation is: the way to
+    /// evaluate a net learned with batch statistics on batches of any size.
+    ///
+    /// # Errors
+    /// When the parameters or statistics do not fit.
+    pub fn with_statistics(spec: &NetSpec, params: &Params, statistics: &Statistics) -> Result<Self> {
+        if statistics.len() != spec.layers.len() {
+            let (found, layers) = (statistics.len(), spec.layers.len());
+            return Err(Error::Spec(format!("statistics of {found} layers for a net of {layers}")));
+        }
+        let spec = NetSpec { norm: crate::Norm::Frozen, ..spec.clone() };
+        let net = ScoreNet::new(&spec.shape()?, &params.to_weights(&spec, Some(statistics))?)?;
+        Ok(ConvNet { spec, net })
+    }
+
+    /// What the net looks like.
+    pub fn spec(&self) -> &NetSpec {
+        &self.spec
+    }
+
+    /// f(x): [n, c, s, s] -> [n].
+    pub fn score(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.net.score(x)?)
+    }
+
+    /// f(x) [n] and df/dx [n, c, s, s]; no parameter gradient is computed.
+    pub fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok(self.net.score_and_grad(x)?)
+    }
+
+    /// f(x) [n] and the parameter gradient of sum_i c_i f(x_i), where c_i = `coefficient(i, f(x_i))` counts as a
+    /// constant. With c = -1/n this is half of equation (7).
+    pub fn score_and_param_grads(
+        &self,
+        x: &Tensor,
+        coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+    ) -> Result<Scored> {
+        let (score, grads) = self.net.score_and_weight_grads(x, coefficient)?;
+        Ok(Scored { score, grads: Params::from_weights(grads)? })
+    }
+
+    /// Activations of one layer, from 0: [n, channels, side, side].
+    ///
+    /// # Errors
+    /// When there is no such layer.
+    pub fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
+        if layer >= self.spec.layers.len() {
+            let layers = self.spec.layers.len();
+            return Err(Error::Spec(format!("layer {layer} of a net of {layers}; layers count from 0")));
+        }
+        Ok(self.net.features(x, layer)?)
+    }
+
+    /// Mean and variance of every layer's maps over this batch, each layer normalised by this batch.
+    pub fn statistics(spec: &NetSpec, params: &Params, x: &Tensor) -> Result<Statistics> {
+        let norm = if spec.norm.needs_statistics() { crate::Norm::Batch } else { spec.norm };
+        let net = ConvNet::new(&NetSpec { norm, ..spec.clone() }, params)?;
+        Ok(net.net.statistics(x)?)
+    }
+}
+
+impl std::fmt::Debug for ConvNet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConvNet").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+use candle_core::Tensor;
+
+use crate::{ConvNet, Energy, Reference, Result, ValueAndGrad};
+
+/// U(x) = -log p0(x) - f(x) (equation 2): a score net and its reference distribution.
+#[derive(Debug)]
+pub struct EnergyNet {
+    /// The score f.
+    pub net: ConvNet,
+    /// The reference p0.
+    pub reference: Reference,
+}
+
+impl EnergyNet {
+    /// The energy of a score and a reference.
+    pub fn new(net: ConvNet, reference: Reference) -> Self {
+        EnergyNet { net, reference }
+    }
+}
+
+impl Energy for EnergyNet {
+    fn energy(&self, x: &Tensor) -> Result<Tensor> {
+        Ok((self.reference.energy(x)? - self.net.score(x)?)?)
+    }
+
+    fn value_and_grad(&self, x: &Tensor) -> Result<ValueAndGrad> {
+        let (score, score_grad) = self.net.score_and_grad(x)?;
+        if self.reference == Reference::Uniform {
+            return Ok(ValueAndGrad { energy: score.neg()?, grad: score_grad.neg()? });
+        }
+        let energy = (self.reference.energy(x)? - score)?;
+        let grad = (self.reference.grad(x)? - score_grad)?;
+        Ok(ValueAndGrad { energy, grad })
+    }
+}
