@@ -1,0 +1,89 @@
+/// What can go wrong when shapes, weights and images meet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// candle refused a tensor operation.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+
+    /// A convolution has no output: the kernel is larger than the padded image, or a size is zero.
+    #[error(
+        "a {kernel}x{kernel} kernel with stride {stride} does not fit side {side} padded by {pad_before} before \
+         and {pad_after} after: it needs a positive kernel and stride and a padded side of at least {kernel}"
+    )]
+    DoesNotFit {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Stride.
+        stride: usize,
+        /// Side of the image.
+        side: usize,
+        /// Zero rows (and columns) before the image.
+        pad_before: usize,
+        /// Zero rows (and columns) after the image.
+        pad_after: usize,
+    },
+
+    /// A tensor has another shape than its role asks for.
+    #[error("{what} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The tensor's role.
+        what: String,
+        /// The shape it must have; 0 stands for any size.
+        expected: Vec<usize>,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+
+    /// Tensors that meet in one operation have different element types.
+    #[error("{what} holds {found:?} values where {expected:?} is needed: convert it with `to_dtype`")]
+    DType {
+        /// The tensor's role.
+        what: String,
+        /// The type needed.
+        expected: candle_core::DType,
+        /// The type found.
+        found: candle_core::DType,
+    },
+
+    /// A layer's parts contradict each other.
+    #[error("layer {layer}: {reason}")]
+    Layer {
+        /// Index of the layer, from 0.
+        layer: usize,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// A layer was asked for that the network does not have.
+    #[error("layer {layer} was asked for, but the network has {count} layers (0 is the first)")]
+    NoSuchLayer {
+        /// The index asked for.
+        layer: usize,
+        /// How many layers there are.
+        count: usize,
+    },
+
+    /// A route cannot run where the tensors are.
+    #[error(
+        "the fused engine runs on the CPU in f32 or f64, not in {dtype:?} on {device}: use `Route::Tensor`"
+    )]
+    Route {
+        /// Element type of the weights.
+        dtype: candle_core::DType,
+        /// Where the weights are.
+        device: String,
+    },
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Tensor(inner) => inner,
+            other => Self::wrap(other),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+use candle_core::{DType, Tensor};
+
+use crate::{Activation, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights, tensor_conv};
+
+/// The network by candle's tensor operations, with back propagation written out: runs on every device and in every
+/// float type, and is the reference for the fused engine.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorNet {
+    shape: ScoreShape,
+    sides: Vec<usize>,
+    weights: ScoreWeights,
+    /// Per layer, the kernel of the input adjoint.
+    adjoints: Vec<Tensor>,
+}
+
+/// What the backward pass needs of one layer.
+struct Trace {
+    input: Tensor,
+    /// Convolution output, before the norm.
+    conv: Tensor,
+    /// Normalised values before gamma and beta, and the factor that normalised them.
+    normalised: Option<(Tensor, Tensor)>,
+    /// Before the activation.
+    before: Tensor,
+}
+
+impl TensorNet {
+    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights) -> Result<Self> {
+        let weights = detached(weights);
+        let layers = shape.layers.iter().zip(&weights.layers);
+        let adjoints = layers.map(|(layer, w)| tensor_conv::adjoint_kernel(&w.weight, &layer.conv));
+        let adjoints = adjoints.collect::<Result<_>>()?;
+        Ok(Self { shape: shape.clone(), sides: shape.sides()?, weights, adjoints })
+    }
+
+    pub(crate) fn score(&self, x: &Tensor) -> Result<Tensor> {
+        self.head(&self.forward(x)?.1)
+    }
+
+    pub(crate) fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (traces, last) = self.forward(x)?;
+        let f = self.head(&last)?;
+        let mut grad = self.head_map()?.broadcast_as(last.shape())?.contiguous()?;
+        for layer in (0..traces.len()).rev() {
+            let (dz, _) = self.through_norm(layer, &traces[layer], &grad, false)?;
+            grad = self.through_conv(layer, &dz)?;
+        }
+        Ok((f, grad))
+    }
+
+    pub(crate) fn score_and_weight_grads(
+        &self,
+        x: &Tensor,
+        coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+    ) -> Result<(Tensor, ScoreWeights)> {
+        let (traces, last) = self.forward(x)?;
+        let f = self.head(&last)?;
+        let values = f.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let c: Vec<f64> = values.iter().enumerate().map(|(i, f)| coefficient(i, *f)).collect();
+        let c = Tensor::new(c, f.device())?.to_dtype(f.dtype())?; // [n]
+        let head_grad = c.unsqueeze(0)?.matmul(&last.flatten_from(1)?)?.squeeze(0)?;
+        let head_bias = c.sum_keepdim(0)?;
+        let mut grad = self.head_map()?.broadcast_mul(&c.reshape((c.dim(0)?, 1, 1, 1))?)?;
+        let mut layers = Vec::with_capacity(traces.len());
+        for layer in (0..traces.len()).rev() {
+            let (dz, affine) = self.through_norm(layer, &traces[layer], &grad, true)?;
+            let geometry = &self.shape.layers[layer].conv;
+            let weight = tensor_conv::weight_adjoint(&traces[layer].input, &dz, geometry)?;
+            layers.push(LayerWeights { weight, bias: dz.sum((0, 2, 3))?, affine, statistics: None });
+            if layer > 0 {
+                grad = self.through_conv(layer, &dz)?;
+            }
+        }
+        layers.reverse();
+        Ok((f, ScoreWeights { layers, head: head_grad, head_bias }))
+    }
+
+    pub(crate) fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
+        let (traces, last) = self.forward_to(x, layer + 1)?;
+        drop(traces);
+        Ok(last)
+    }
+
+    /// Mean and biased variance of every convolution's output.
+    pub(crate) fn statistics(&self, x: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
+        let (traces, _) = self.forward(x)?;
+        let moments = |trace: &Trace| {
+            let mean = trace.conv.mean_keepdim((0, 2, 3))?;
+            let variance = trace.conv.broadcast_sub(&mean)?.sqr()?.mean((0, 2, 3))?;
+            Ok((mean.flatten_all()?, variance))
+        };
+        traces.iter().map(moments).collect()
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<(Vec<Trace>, Tensor)> {
+        self.forward_to(x, self.shape.layers.len())
+    }
+
+    fn forward_to(&self, x: &Tensor, count: usize) -> Result<(Vec<Trace>, Tensor)> {
+        let (mut traces, mut map) = (Vec::with_capacity(count), x.detach());
+        for (shape, weights) in self.shape.layers.iter().zip(&self.weights.layers).take(count) {
+            let conv = tensor_conv::conv2d(&map, &weights.weight, &shape.conv)?;
+            let conv = conv.broadcast_add(&per_channel(&weights.bias)?)?;
+            let (before, normalised) = normalise(shape, weights, &conv)?;
+            let next = activate(shape.activation, &before)?;
+            traces.push(Trace { input: map, conv, normalised, before });
+            map = next;
+        }
+        Ok((traces, map))
+    }
+
+    fn head(&self, last: &Tensor) -> Result<Tensor> {
+        let f = last.flatten_from(1)?.matmul(&self.weights.head.unsqueeze(1)?)?.squeeze(1)?;
+        Ok(f.broadcast_add(&self.weights.head_bias)?)
+    }
+
+    fn head_map(&self) -> Result<Tensor> {
+        let side = self.sides[self.sides.len() - 1];
+        Ok(self.weights.head.reshape((1, self.shape.last_channels(), side, side))?)
+    }
+
+    /// From the gradient of a layer's output to that of its convolution's output, and those of gamma and beta.
+    #[allow(clippy::type_complexity, reason = "a pair, one half optional")]
+    fn through_norm(
+        &self,
+        layer: usize,
+        trace: &Trace,
+        grad: &Tensor,
+        affine: bool,
+    ) -> Result<(Tensor, Option<(Tensor, Tensor)>)> {
+        let (shape, weights) = (&self.shape.layers[layer], &self.weights.layers[layer]);
+        let dy = (grad * slope_at(shape.activation, &trace.before)?)?;
+        let (Some((normalised, factor)), Some((gamma, _))) = (&trace.normalised, &weights.affine) else {
+            return Ok((dy, None));
+        };
+        let affine =
+            if affine { Some(((&dy * normalised)?.sum((0, 2, 3))?, dy.sum((0, 2, 3))?)) } else { None };
+        let dn = dy.broadcast_mul(&per_channel(gamma)?)?;
+        let dz = match shape.norm {
+            Norm::Batch { .. } => {
+                let along = (&dn * normalised)?.mean_keepdim((0, 2, 3))?;
+                let dz = dn.broadcast_sub(&dn.mean_keepdim((0, 2, 3))?)?;
+                (dz - normalised.broadcast_mul(&along)?)?
+            }
+            Norm::Group { groups, .. } => {
+                let (dn, normalised) = (grouped(&dn, groups)?, grouped(normalised, groups)?);
+                let along = (&dn * &normalised)?.mean_keepdim(2)?;
+                let dz = dn.broadcast_sub(&dn.mean_keepdim(2)?)?;
+                (dz - normalised.broadcast_mul(&along)?)?.reshape(dy.shape())?
+            }
+            Norm::None | Norm::Fixed { .. } => dn,
+        };
+        Ok((dz.broadcast_mul(factor)?, affine))
+    }
+
+    fn through_conv(&self, layer: usize, dz: &Tensor) -> Result<Tensor> {
+        tensor_conv::input_adjoint(
+            dz,
+            &self.adjoints[layer],
+            &self.shape.layers[layer].conv,
+            self.sides[layer],
+        )
+    }
+}
+
+fn detached(weights: &ScoreWeights) -> ScoreWeights {
+    let pair = |p: &Option<(Tensor, Tensor)>| p.as_ref().map(|(a, b)| (a.detach(), b.detach()));
+    let layers = weights.layers.iter().map(|w| LayerWeights {
+        weight: w.weight.detach(),
+        bias: w.bias.detach(),
+        affine: pair(&w.affine),
+        statistics: pair(&w.statistics),
+    });
+    let layers = layers.collect();
+    ScoreWeights { layers, head: weights.head.detach(), head_bias: weights.head_bias.detach() }
+}
+
+/// [c] -> [1, c, 1, 1].
+fn per_channel(v: &Tensor) -> Result<Tensor> {
+    Ok(v.reshape((1, v.dim(0)?, 1, 1))?)
+}
+
+/// [n, c, h, w] -> [n, groups, rest].
+fn grouped(x: &Tensor, groups: usize) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    Ok(x.reshape((n, groups, c / groups * h * w))?)
+}
+
+/// Values before the activation, and what [`Trace::normalised`] holds.
+#[allow(clippy::type_complexity, reason = "a pair, one half optional")]
+fn normalise(
+    shape: &LayerShape,
+    weights: &LayerWeights,
+    z: &Tensor,
+) -> Result<(Tensor, Option<(Tensor, Tensor)>)> {
+    let Some((gamma, beta)) = &weights.affine else {
+        return Ok((z.clone(), None));
+    };
+    let factor =
+        |variance: &Tensor, eps: f64| Ok::<_, candle_core::Error>((variance + eps)?.sqrt()?.recip()?);
+    let (normalised, factor) = match (shape.norm, &weights.statistics) {
+        (Norm::Group { groups, eps }, _) => {
+            let z3 = grouped(z, groups)?;
+            let centred = z3.broadcast_sub(&z3.mean_keepdim(2)?)?;
+            let factor = factor(&centred.sqr()?.mean_keepdim(2)?, eps)?; // [n, g, 1]
+            let normalised = centred.broadcast_mul(&factor)?.reshape(z.shape())?;
+            let (n, c) = (z.dim(0)?, z.dim(1)?);
+            let factor = factor.broadcast_as((n, groups, c / groups))?.reshape((n, c, 1, 1))?;
+            (normalised, factor)
+        }
+        (Norm::Fixed { eps }, Some((mean, variance))) => {
+            let factor = factor(&per_channel(variance)?, eps)?;
+            (z.broadcast_sub(&per_channel(mean)?)?.broadcast_mul(&factor)?, factor)
+        }
+        (Norm::Batch { eps } | Norm::Fixed { eps }, _) => {
+            let centred = z.broadcast_sub(&z.mean_keepdim((0, 2, 3))?)?;
+            let factor = factor(&centred.sqr()?.mean_keepdim((0, 2, 3))?, eps)?;
+            (centred.broadcast_mul(&factor)?, factor)
+        }
+        (Norm::None, _) => return Ok((z.clone(), None)),
+    };
+    let before = normalised.broadcast_mul(&per_channel(gamma)?)?.broadcast_add(&per_channel(beta)?)?;
+    Ok((before, Some((normalised, factor))))
+}
+
+fn logistic(y: &Tensor) -> Result<Tensor> {
+    Ok((y.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+fn activate(activation: Activation, y: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::LeakyRelu { .. } => Ok((y * slope_at(activation, y)?)?),
+        Activation::Silu => Ok((y * logistic(y)?)?),
+    }
+}
+
+/// The activation's derivative at `y`.
+fn slope_at(activation: Activation, y: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::LeakyRelu { slope } => Ok(y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?),
+        Activation::Silu => {
+            let s = logistic(y)?;
+            let rest = (y * s.affine(-1.0, 1.0)?)?.affine(1.0, 1.0)?; // 1 + y (1 - s)
+            Ok((s * rest)?)
+        }
+    }
+}

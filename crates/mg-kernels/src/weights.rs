@@ -1,0 +1,96 @@
+use candle_core::{DType, Device, Tensor};
+
+use crate::{Error, LayerShape, Norm, Result, ScoreShape};
+
+/// The numbers of a network, or gradients with respect to them.
+#[derive(Clone, Debug)]
+pub struct ScoreWeights {
+    /// One entry per layer.
+    pub layers: Vec<LayerWeights>,
+    /// Weights of the fully connected layer, `[c * h * w]` of the last map in that order.
+    pub head: Tensor,
+    /// Its bias, `[1]`.
+    pub head_bias: Tensor,
+}
+
+/// The numbers of one layer.
+#[derive(Clone, Debug)]
+pub struct LayerWeights {
+    /// `[c_out, c_in, k, k]`.
+    pub weight: Tensor,
+    /// `[c_out]`.
+    pub bias: Tensor,
+    /// `(gamma, beta)`, each `[c_out]`; present exactly when the layer has a norm.
+    pub affine: Option<(Tensor, Tensor)>,
+    /// `(mean, biased variance)`, each `[c_out]`; needed by [`Norm::Fixed`], ignored by the others, never in gradients.
+    pub statistics: Option<(Tensor, Tensor)>,
+}
+
+impl ScoreWeights {
+    /// Element type and device, those of the head.
+    pub(crate) fn kind(&self) -> (DType, Device) {
+        (self.head.dtype(), self.head.device().clone())
+    }
+
+    /// Checks every tensor against the architecture.
+    pub(crate) fn check(&self, shape: &ScoreShape) -> Result<()> {
+        let side = shape.sides()?.last().copied().unwrap_or(shape.side);
+        if self.layers.len() != shape.layers.len() {
+            let reason = format!("weights of {} layers for {} layers", self.layers.len(), shape.layers.len());
+            return Err(Error::Layer { layer: self.layers.len().min(shape.layers.len()), reason });
+        }
+        for (index, (weights, layer)) in self.layers.iter().zip(&shape.layers).enumerate() {
+            weights.check(index, layer, self.head.dtype())?;
+        }
+        let head = shape.last_channels() * side * side;
+        expect("head", &self.head, &[head], self.head.dtype())?;
+        expect("head bias", &self.head_bias, &[1], self.head.dtype())
+    }
+}
+
+impl LayerWeights {
+    fn check(&self, index: usize, layer: &LayerShape, dtype: DType) -> Result<()> {
+        let name = |part: &str| format!("layer {index}: {part}");
+        let channels = [layer.conv.c_out];
+        expect(name("weight"), &self.weight, &layer.conv.weight_dims(), dtype)?;
+        expect(name("bias"), &self.bias, &channels, dtype)?;
+        match (&self.affine, layer.norm) {
+            (Some(_), Norm::None) => {
+                let reason = "has gamma and beta but no norm: leave them out or choose a norm".to_owned();
+                return Err(Error::Layer { layer: index, reason });
+            }
+            (None, norm) if norm != Norm::None => {
+                let reason = format!("{norm:?} needs gamma and beta");
+                return Err(Error::Layer { layer: index, reason });
+            }
+            (Some((gamma, beta)), _) => {
+                expect(name("gamma"), gamma, &channels, dtype)?;
+                expect(name("beta"), beta, &channels, dtype)?;
+            }
+            (None, _) => {}
+        }
+        match (&self.statistics, layer.norm) {
+            (Some((mean, variance)), Norm::Fixed { .. }) => {
+                expect(name("mean"), mean, &channels, dtype)?;
+                expect(name("variance"), variance, &channels, dtype)
+            }
+            (None, Norm::Fixed { .. }) => {
+                let reason = "a fixed norm needs its mean and variance in `statistics`".to_owned();
+                Err(Error::Layer { layer: index, reason })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks one tensor's shape (0 stands for any size) and element type.
+pub(crate) fn expect(what: impl Into<String>, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<()> {
+    let found = tensor.dims();
+    if found.len() != dims.len() || found.iter().zip(dims).any(|(f, d)| *d != 0 && f != d) {
+        return Err(Error::Shape { what: what.into(), expected: dims.to_vec(), found: found.to_vec() });
+    }
+    if tensor.dtype() != dtype {
+        return Err(Error::DType { what: what.into(), expected: dtype, found: tensor.dtype() });
+    }
+    Ok(())
+}
