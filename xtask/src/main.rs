@@ -1,1 +1,52 @@
-fn main() {}
+//! `cargo xtask`: the repository's chores.
+//!
+//! It depends on no library of this workspace, so it compiles in seconds, and learns what it needs by reading
+//! files and by spawning `cargo` and `mg`.
+
+mod bench;
+mod ci;
+mod finding;
+mod repo;
+mod smoke;
+mod source;
+mod spawn;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The repository's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+// `download` and `reproduce` join here, each in a file of its own.
+#[derive(Subcommand)]
+enum Chore {
+    /// Check the architecture: crate arrows, unsafe, printing, file access, sizes, links
+    Tidy,
+    /// Time the Langevin sweep, alone or in turns with the PyTorch peer
+    Bench(bench::Args),
+    /// Run what continuous integration runs, in its order
+    Ci(ci::Args),
+}
+
+fn main() -> ExitCode {
+    let root = repo::root();
+    let done = match Args::parse().chore {
+        Chore::Tidy => tidy::run(&root),
+        Chore::Bench(args) => bench::run(&root, &args),
+        Chore::Ci(args) => ci::run(&root, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

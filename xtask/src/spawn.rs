@@ -1,0 +1,49 @@
+//! Other programs, run from the root of the repository.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs a program, its output going to ours, and returns the seconds it took.
+pub(crate) fn run(root: &Path, program: &str, args: &[&str], env: &[(&str, &str)]) -> Result<f64> {
+    let line = line(program, args, env);
+    println!("$ {line}");
+    let start = Instant::now();
+    let status = Command::new(program)
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(root)
+        .status()
+        .with_context(|| format!("cannot start `{program}`; is it installed and on the PATH?"))?;
+    if !status.success() {
+        bail!("`{line}` failed with {status}");
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// Runs a program and returns what it printed on standard output.
+pub(crate) fn output(root: &Path, program: &str, args: &[&str]) -> Result<String> {
+    let line = line(program, args, &[]);
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(root)
+        .output()
+        .with_context(|| format!("cannot start `{program}`; is it installed and on the PATH?"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed bytes that are not UTF-8"))
+}
+
+/// A command line that can be pasted into a shell.
+pub(crate) fn line(program: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    let quote = |s: &str| match s.contains([' ', '*', '"']) {
+        true => format!("'{s}'"),
+        false => s.to_string(),
+    };
+    let env = env.iter().map(|(name, value)| format!("{name}={}", quote(value)));
+    let words = std::iter::once(program).chain(args.iter().copied()).map(quote);
+    env.chain(words).collect::<Vec<_>>().join(" ")
+}

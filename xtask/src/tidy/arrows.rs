@@ -1,0 +1,151 @@
+//! Which crate may use which.
+
+use toml::{Table, Value};
+
+use crate::finding::Finding;
+use crate::repo::Repo;
+
+/// A crate and the crates of ours that it may use, in dev-dependencies too. Each row uses only rows above it,
+/// so the graph has no cycle.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("xtask", &[]),
+    ("mg-random", &[]),
+    ("mg-kernels", &[]),
+    ("mg-eval", &[]),
+    ("mg-pyramid", &["mg-random"]),
+    ("mg-data", &["mg-random"]),
+    ("mg-energy", &["mg-kernels", "mg-random"]),
+    ("mg-langevin", &["mg-energy", "mg-pyramid", "mg-random"]),
+    (
+        "mg-train",
+        &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-langevin", "mg-pyramid", "mg-random"],
+    ),
+    (
+        "mg-cli",
+        &[
+            "mg-data",
+            "mg-energy",
+            "mg-eval",
+            "mg-kernels",
+            "mg-langevin",
+            "mg-pyramid",
+            "mg-random",
+            "mg-train",
+        ],
+    ),
+    (
+        "mg-tests",
+        &[
+            "mg-data",
+            "mg-energy",
+            "mg-eval",
+            "mg-kernels",
+            "mg-langevin",
+            "mg-pyramid",
+            "mg-random",
+            "mg-train",
+        ],
+    ),
+];
+
+pub(super) fn check(repo: &Repo) -> Vec<Finding> {
+    let manifests = repo.texts().filter(|(path, _)| path.ends_with("/Cargo.toml"));
+    manifests.flat_map(|(path, text)| check_manifest(path, text)).collect()
+}
+
+fn check_manifest(path: &str, text: &str) -> Vec<Finding> {
+    let table: Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => return vec![Finding::new(path, 0, format!("is not TOML: {}", error.message()))],
+    };
+    let Some(name) = table.get("package").and_then(|p| p.get("name")).and_then(Value::as_str) else {
+        return vec![Finding::new(path, 0, "has no package.name")];
+    };
+    let Some((_, allowed)) = ARROWS.iter().find(|(row, _)| *row == name) else {
+        let message =
+            format!("{name} has no row in xtask/src/tidy/arrows.rs; add one that says what it may use");
+        return vec![Finding::new(path, 0, message)];
+    };
+    let used = dependencies(&table).into_iter().filter(|used| used.starts_with("mg-") || used == "xtask");
+    let forbidden = used.filter(|used| !allowed.contains(&used.as_str()));
+    let message = |used: &str| match allowed {
+        [] => format!("{name} must not use {used}: it uses no crate of ours; move the code, not the arrow"),
+        _ => format!("{name} must not use {used}, only {}; move the code, not the arrow", allowed.join(", ")),
+    };
+    forbidden.map(|used| Finding::new(path, line_of(text, &used), message(&used))).collect()
+}
+
+/// The packages under every kind of dependency, for every target.
+fn dependencies(table: &Table) -> Vec<String> {
+    let mut names = Vec::new();
+    for (key, value) in table {
+        let Value::Table(inner) = value else { continue };
+        if key.ends_with("dependencies") {
+            let package = |(name, value): (&String, &Value)| {
+                value.get("package").and_then(Value::as_str).unwrap_or(name).to_string()
+            };
+            names.extend(inner.iter().map(package));
+        } else if key == "target" {
+            let targets = inner.values().filter_map(Value::as_table);
+            names.extend(targets.flat_map(dependencies));
+        }
+    }
+    names
+}
+
+fn line_of(text: &str, name: &str) -> usize {
+    let names = |line: &str| line.trim_start().starts_with(name) || line.contains(&format!("\"{name}\""));
+    text.lines().position(names).map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(manifest: &str) -> Vec<Finding> {
+        check(&Repo::of(&[("crates/x/Cargo.toml", manifest)]))
+    }
+
+    #[test]
+    fn an_arrow_upwards_is_found_in_every_kind_of_dependency() {
+        for header in
+            ["dependencies", "dev-dependencies", "build-dependencies", "target.'cfg(unix)'.dependencies"]
+        {
+            let found =
+                of(&format!("[package]\nname = \"mg-pyramid\"\n[{header}]\nmg-train.workspace = true\n"));
+            assert_eq!(found.len(), 1, "{header}");
+            assert_eq!(found[0].line, 4);
+            assert!(found[0].message.contains("mg-pyramid must not use mg-train"));
+        }
+    }
+
+    #[test]
+    fn a_renamed_dependency_is_found() {
+        let found = of(
+            "[package]\nname = \"xtask\"\n[dependencies]\nr = { package = \"mg-random\", version = \"1\" }\n",
+        );
+        assert_eq!((found.len(), found[0].line), (1, 4));
+    }
+
+    #[test]
+    fn an_arrow_downwards_and_foreign_crates_are_fine() {
+        assert_eq!(
+            of("[package]\nname = \"mg-pyramid\"\n[dependencies]\nmg-random = \"1\"\nserde = \"1\"\n"),
+            []
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_row_is_found() {
+        assert!(of("[package]\nname = \"mg-new\"\n")[0].message.contains("no row"));
+    }
+
+    #[test]
+    fn each_row_uses_rows_above_it() {
+        for (row, (name, used)) in ARROWS.iter().enumerate() {
+            for used in *used {
+                assert!(ARROWS[..row].iter().any(|(above, _)| above == used), "{name} uses {used}");
+            }
+        }
+    }
+}
