@@ -45,7 +45,9 @@ pub enum Error {
         sides: Vec<usize>,
     },
     /// A tensor that is no batch of square images.
-    #[error("images are [n, c, s, s], got {shape:?}; resize or crop them to squares first")]
+    #[error(
+        "images are [n, c, s, s] with no side empty, got {shape:?}; resize or crop them to squares first"
+    )]
     NotImages {
         /// The shape as given.
         shape: Vec<usize>,

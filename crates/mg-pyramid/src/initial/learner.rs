@@ -45,7 +45,7 @@ impl InitialLearner {
             return Err(Error::Channels { learned: self.channels, given: channels });
         }
         let values = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        if let Some(at) = values.iter().position(|v| !(v.abs() <= 1.0 + ROUNDING)) {
+        if let Some(at) = values.iter().position(|v| !(-LIMIT..=LIMIT).contains(v)) {
             return Err(Error::OutOfRange { image: at / channels, value: values[at] });
         }
         self.channels = channels;
@@ -103,7 +103,7 @@ impl InitialLearner {
 }
 
 /// A block mean may leave [-1, 1] by rounding, in bf16 by this much.
-const ROUNDING: f32 = 0.01;
+const LIMIT: f32 = 1.01;
 
 #[cfg(test)]
 mod tests {

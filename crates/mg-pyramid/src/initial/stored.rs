@@ -11,8 +11,9 @@ const CHANNELS: &str = "channels";
 const N_IMAGES: &str = "n-images";
 
 impl InitialDistribution {
-    /// The distribution as named tensors, to be stored: `channels` and `n-images` [1], and under the name of
-    /// its form `triples` [k, c] f32, or `per-channel` [c, 256] or `pooled` [1, 256] counts, i64.
+    /// The distribution as named tensors, to be stored: the numbers `channels` and `n-images`, i64 of shape (1),
+    /// and under the name of its form `triples` [k, c] f32, or `per-channel` [c, 256] or `pooled` (1, 256)
+    /// counts, i64.
     ///
     /// # Errors
     /// When a tensor cannot be made.
@@ -80,7 +81,7 @@ fn triples(stored: &Tensor, channels: usize) -> Result<Vec<f32>> {
     let k = stored.dims().first().copied().unwrap_or(0).clamp(1, MAX_TRIPLES);
     expect(stored, InitialForm::Triples.name(), DType::F32, &[k, channels])?;
     let values = stored.flatten_all()?.to_vec1::<f32>()?;
-    match values.iter().find(|v| !(v.abs() <= 1.0)) {
+    match values.iter().find(|v| !(-1.0..=1.0).contains(*v)) {
         Some(value) => Err(wrong(format!("triples hold {value}, outside [-1, 1]"))),
         None => Ok(values),
     }
