@@ -68,7 +68,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 
     let options = options(args);
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let ours = format!("target/release/examples/sweep{}", std::env::consts::EXE_SUFFIX);
+    let examples = spawn::target_dir(root)?.join("release/examples");
+    let ours = examples.join(format!("sweep{}", std::env::consts::EXE_SUFFIX));
+    let ours = ours.to_str().context("the target folder is not UTF-8")?;
     let script = args.peer_script.to_str().context("--peer-script is not UTF-8")?;
     let mut report = Report::new(machine, options.join(" "));
     println!("{}", Sample::header());
@@ -77,7 +79,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         // Who goes first changes from run to run: a drift of the clock then falls on both sides.
         for turn in 0..2 {
             if (run + turn) % 2 == 0 {
-                pair.0 = Some(Sample::measure(root, "ours", &ours, &options)?);
+                pair.0 = Some(Sample::measure(root, "ours", ours, &options)?);
             } else if let Some(python) = &args.peer {
                 pair.1 =
                     Some(Sample::measure(root, "peer", python, &[&[script], options.as_slice()].concat())?);

@@ -106,7 +106,7 @@ fn package(root: &Path) -> Result<()> {
         args.extend(["-p", name]);
     }
     spawn::run(root, "cargo", &args, &[])?;
-    let folder = root.join("target/package");
+    let folder = spawn::target_dir(root)?.join("package");
     for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "crate") {

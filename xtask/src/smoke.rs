@@ -39,22 +39,29 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         println!("switched off in xtask/src/smoke.rs until mg can do all of it");
         return Ok(());
     }
-    let dir = root.join("target/smoke");
+    let target = spawn::target_dir(root)?;
+    let dir = target.join("smoke");
     if dir.exists() {
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     spawn::run(root, "cargo", &["build", "--release", "--locked", "-p", "mg-cli"], &[])?;
-    let mg = format!("target/release/mg{}", std::env::consts::EXE_SUFFIX);
+    let mg = target.join(format!("release/mg{}", std::env::consts::EXE_SUFFIX));
+    let (mg, folder) = (text(&mg)?, text(&dir)?);
     for smoke in RUNS {
-        let args = smoke.args.replace("{dir}", "target/smoke");
-        let seconds = spawn::run(root, &mg, &args.split(' ').collect::<Vec<_>>(), &[])?;
+        let args: Vec<String> = smoke.args.split(' ').map(|word| word.replace("{dir}", folder)).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let seconds = spawn::run(root, mg, &args, &[])?;
         println!("  took {seconds:.1} s");
         if let Some(missing) = smoke.makes.iter().find(|made| is_empty(&dir.join(made))) {
-            bail!("`mg {args}` succeeded but left nothing at target/smoke/{missing}");
+            bail!("`mg {}` succeeded but left nothing at {folder}/{missing}", args.join(" "));
         }
     }
     Ok(())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 /// Whether there is no such file or folder, or nothing in it.

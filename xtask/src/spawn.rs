@@ -1,6 +1,6 @@
 //! Other programs, run from the root of the repository.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -35,6 +35,15 @@ pub(crate) fn output(root: &Path, program: &str, args: &[&str]) -> Result<String
         bail!("`{line}` failed with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed bytes that are not UTF-8"))
+}
+
+/// Where cargo puts what it builds here.
+pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
+    let text = output(root, "cargo", &["metadata", "--no-deps", "--format-version", "1", "--locked"])?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
+    let dir = metadata["target_directory"].as_str().context("cargo metadata names no target_directory")?;
+    Ok(PathBuf::from(dir))
 }
 
 /// A command line that can be pasted into a shell.
