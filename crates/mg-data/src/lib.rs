@@ -1,1 +1,64 @@
-//! To be written.
+//! Image data sets: from files on disk to batches of tensors.
+//!
+//! ```
+//! use mg_data::{DataSet, Order};
+//! use mg_random::Key;
+//!
+//! let set = DataSet::portraits()?; // or DataSet::open(&Spec::new(Source::find("path/to/photographs")?))
+//! let order = Order::new(Key::new(0).named("data"), set.len(), 100)?;
+//!
+//! let iteration = 7; // any, in any order: there is no state
+//! let batch = set.batch(&order.batch_indices(iteration), &order.flips(iteration), &candle_core::Device::Cpu)?;
+//! assert_eq!(batch.dims(), [100, 3, 64, 64]); // values in [-1, 1]
+//! # Ok::<(), mg_data::Error>(())
+//! ```
+//!
+//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels; a parquet file or a folder
+//! of them, laid out as on the Hugging Face hub; the embedded set `portraits`; or a file made by [`pack`]. A
+//! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
+//! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
+//! [`Order`] shuffles it.
+//!
+//! Three things can be relied on:
+//!
+//! - The order of a set, and its [`content_hash`](DataSet::content_hash), depend on the files alone, not on the
+//!   number of threads or the order in which a folder is listed.
+//! - A damaged, cut, tiny or absurdly large image is named, with what is wrong with it ([`Defect`]), and is left
+//!   out or refused, as the spec says; whatever the bytes, nothing panics and no file is left half written.
+//! - The first thing that can fail without decoding an image fails before one is decoded.
+//!
+//! Modules, in reading order: `source`, `spec`, `resize`, `decode`, `defect`; then the two kinds of input, `folder` and
+//! `table` (parquet), and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `description`.
+
+mod source;
+mod spec;
+
+mod decode;
+mod defect;
+mod resize;
+
+mod folder;
+mod input;
+mod portraits;
+mod record;
+mod table;
+
+mod pack;
+mod packed;
+
+mod dataset;
+mod description;
+mod order;
+
+mod error;
+
+pub use dataset::DataSet;
+pub use decode::{MAX_FILE, MAX_PIXELS, MIN_SIDE, decode};
+pub use defect::Defect;
+pub use description::Description;
+pub use error::{Error, Result};
+pub use order::Order;
+pub use pack::{Progress, pack};
+pub use resize::Resize;
+pub use source::{Source, Split};
+pub use spec::{MAX_IN_MEMORY, MAX_SIDE, OnBadImage, Skipped, Spec};

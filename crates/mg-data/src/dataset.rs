@@ -1,0 +1,311 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::input::{Input, no_split};
+use crate::pack::{Progress, decode_all, pack_input};
+use crate::packed::{ContentHash, Header, Packed, hex};
+use crate::portraits::Portraits;
+use crate::spec::{CHANNELS, MAX_IN_MEMORY};
+use crate::{Error, Result, Skipped, Source, Spec};
+
+/// Square RGB images of one size, in memory or memory-mapped, perhaps with labels. Cheap to clone.
+#[derive(Clone)]
+pub struct DataSet {
+    store: Arc<Store>,
+    /// Images of the store, when not all.
+    chosen: Option<Arc<[u64]>>,
+    hash: String,
+}
+
+/// The images of one source.
+struct Store {
+    pixels: Pixels,
+    labels: Option<Vec<u32>>,
+    header: Header,
+    licence: Option<&'static str>,
+}
+
+enum Pixels {
+    Memory(Vec<u8>),
+    Mapped(Packed),
+}
+
+impl Pixels {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Pixels::Memory(bytes) => bytes,
+            Pixels::Mapped(packed) => packed.pixels(),
+        }
+    }
+}
+
+impl DataSet {
+    /// Opens what the spec names; decodes it first unless it is packed, here or in the spec's cache folder.
+    ///
+    /// # Errors
+    /// Anything wrong with the source, named by path and row; a set that neither fits into memory nor has a
+    /// cache folder.
+    pub fn open(spec: &Spec) -> Result<Self> {
+        Self::open_with(spec, &mut |_, _| {})
+    }
+
+    /// [`open`](DataSet::open) that tells how far the decoding has come.
+    ///
+    /// # Errors
+    /// As for [`open`](DataSet::open).
+    pub fn open_with(spec: &Spec, progress: Progress) -> Result<Self> {
+        spec.check()?;
+        if let Source::Packed(path) = &spec.source {
+            return Self::open_packed(path, spec);
+        }
+        let input = Input::open(spec)?;
+        if let (Some(cache), false) = (&spec.cache, spec.source == Source::Portraits) {
+            return Self::open_cached(spec, &input, cache, progress);
+        }
+        Self::decode(spec, &input, progress)
+    }
+
+    /// The embedded set at its own 64 x 64 pixels.
+    ///
+    /// # Errors
+    /// Never, for the embedded file is sound.
+    pub fn portraits() -> Result<Self> {
+        Self::open(&Spec::new(Source::Portraits))
+    }
+
+    fn open_packed(path: &Path, spec: &Spec) -> Result<Self> {
+        let packed = Packed::open(path)?;
+        if packed.header.side != spec.side {
+            return Err(Error::Side { path: path.to_owned(), packed: packed.header.side, asked: spec.side });
+        }
+        let split = spec.split.map(|split| split.to_string());
+        if split.is_some() && split != packed.header.split {
+            let found = packed.header.split.as_deref().unwrap_or("no splits");
+            return Err(no_split(&path.display().to_string(), spec.split, found));
+        }
+        Ok(Self::mapped(packed))
+    }
+
+    fn open_cached(spec: &Spec, input: &Input, cache: &Path, progress: Progress) -> Result<Self> {
+        let key = input.key(spec);
+        let path = cache.join(format!("{}-{}.mgpack", spec.source.name(), &key[..16]));
+        if let Ok(packed) = Packed::open(&path) {
+            return Ok(Self::mapped(packed));
+        }
+        std::fs::create_dir_all(cache).map_err(Error::io("create folder", cache))?;
+        pack_input(spec, input, &path, progress)?;
+        Ok(Self::mapped(Packed::open(&path)?))
+    }
+
+    fn mapped(mut packed: Packed) -> Self {
+        let (header, labels) = (packed.header.clone(), packed.labels.take());
+        Self::whole(Pixels::Mapped(packed), labels, header, None)
+    }
+
+    fn decode(spec: &Spec, input: &Input, progress: Progress) -> Result<Self> {
+        let bytes = input.len().saturating_mul((spec.side * spec.side * CHANNELS) as u64);
+        if bytes > MAX_IN_MEMORY {
+            let (source_name, count) = (spec.source.to_string(), input.len());
+            return Err(Error::TooLarge { source_name, count, side: spec.side, bytes, limit: MAX_IN_MEMORY });
+        }
+        let mut pixels = Vec::new();
+        let (header, labels) = decode_all(spec, input, progress, |image| {
+            pixels.extend_from_slice(image);
+            Ok(())
+        })?;
+        let licence = (spec.source == Source::Portraits).then_some(Portraits::LICENCE);
+        Ok(Self::whole(Pixels::Memory(pixels), labels, header, licence))
+    }
+
+    fn whole(
+        pixels: Pixels,
+        labels: Option<Vec<u32>>,
+        header: Header,
+        licence: Option<&'static str>,
+    ) -> Self {
+        let hash = header.sha256.clone();
+        DataSet { store: Arc::new(Store { pixels, labels, header, licence }), chosen: None, hash }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> u64 {
+        self.chosen.as_ref().map_or(self.store.header.count, |chosen| chosen.len() as u64)
+    }
+
+    /// False: a set without images cannot be opened, and [`subset`](DataSet::subset) refuses to make one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Pixels on a side.
+    pub fn side(&self) -> usize {
+        self.store.header.side
+    }
+
+    /// 3: red, green, blue.
+    pub fn channels(&self) -> usize {
+        self.store.header.channels
+    }
+
+    /// Name of the file or folder the images come from.
+    pub fn name(&self) -> &str {
+        &self.store.header.source
+    }
+
+    /// How the images became squares, as [`Resize`](crate::Resize) writes it.
+    pub fn resize(&self) -> &str {
+        &self.store.header.resize
+    }
+
+    /// The part of the source, where it has parts.
+    pub fn split(&self) -> Option<&str> {
+        self.store.header.split.as_deref()
+    }
+
+    /// What must be said about the images wherever they go, where it is known.
+    pub fn licence(&self) -> Option<&str> {
+        self.store.licence
+    }
+
+    /// The bad images that were left out when the source was decoded.
+    pub fn skipped(&self) -> &Skipped {
+        &self.store.header.skipped
+    }
+
+    /// Names of the classes: label k is `class_names()[k]`. Empty without labels.
+    pub fn class_names(&self) -> &[String] {
+        &self.store.header.classes
+    }
+
+    /// The label of image `i`; `None` without labels, or past the end.
+    pub fn label(&self, i: u64) -> Option<u32> {
+        let labels = self.store.labels.as_ref()?;
+        labels.get(self.stored(i)? as usize).copied()
+    }
+
+    /// All labels in order, where the set has labels.
+    pub fn labels(&self) -> Option<Vec<u32>> {
+        self.store.labels.as_ref()?;
+        (0..self.len()).map(|i| self.label(i)).collect()
+    }
+
+    /// SHA-256, in hexadecimal, of the pixels and labels in order; two sets with one hash train alike.
+    ///
+    /// That of a [`subset`](DataSet::subset) is the hash of the whole set's and the numbers chosen.
+    pub fn content_hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Image `i`: side^2 pixels from the top left, row by row, each red, green, blue. `None` past the end.
+    pub fn image(&self, i: u64) -> Option<&[u8]> {
+        let bytes = self.side() * self.side() * self.channels();
+        let start = self.stored(i)? as usize * bytes;
+        self.store.pixels.bytes().get(start..start + bytes)
+    }
+
+    /// The number in the store of image `i`.
+    fn stored(&self, i: u64) -> Option<u64> {
+        match &self.chosen {
+            Some(chosen) => chosen.get(usize::try_from(i).ok()?).copied(),
+            None => (i < self.store.header.count).then_some(i),
+        }
+    }
+
+    /// The images `indices` as a tensor [n, 3, side, side] of f32 in [-1, 1], byte / 127.5 - 1, on `device`.
+    ///
+    /// Where `flips` is true the image is mirrored left to right; an empty `flips` mirrors none.
+    ///
+    /// # Errors
+    /// An index past the end; as many flips as images are needed, or none.
+    pub fn batch(&self, indices: &[u64], flips: &[bool], device: &Device) -> Result<Tensor> {
+        if !flips.is_empty() && flips.len() != indices.len() {
+            return Err(Error::Flips { flips: flips.len(), images: indices.len() });
+        }
+        let (side, bytes) = (self.side(), self.side() * self.side() * CHANNELS);
+        let images = indices.iter().map(|&i| self.image(i).ok_or(Error::Index { index: i, len: self.len() }));
+        let images: Vec<&[u8]> = images.collect::<Result<_>>()?;
+        let mut values = vec![0f32; images.len() * bytes]; // [n, c, s, s]
+        values.par_chunks_mut(bytes).enumerate().for_each(|(n, planes)| {
+            let flip = flips.get(n).copied().unwrap_or(false);
+            for (c, plane) in planes.chunks_mut(side * side).enumerate() {
+                for (y, row) in plane.chunks_mut(side).enumerate() {
+                    let pixels = images[n][3 * side * y..][..3 * side].chunks_exact(3).map(|pixel| pixel[c]);
+                    if flip {
+                        row.iter_mut().rev().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
+                    } else {
+                        row.iter_mut().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
+                    }
+                }
+            }
+        });
+        Ok(Tensor::from_vec(values, (images.len(), CHANNELS, side, side), device)?)
+    }
+
+    /// All images in order, `batch` at a time, the last batch with what is left.
+    pub fn batches(&self, batch: usize, device: &Device) -> impl Iterator<Item = Result<Tensor>> {
+        let (batch, len, device) = (batch.max(1) as u64, self.len(), device.clone());
+        (0..len.div_ceil(batch)).map(move |b| {
+            let indices: Vec<u64> = (b * batch..len.min((b + 1) * batch)).collect();
+            self.batch(&indices, &[], &device)
+        })
+    }
+
+    /// The images `indices`, in that order, as a set of their own over the same memory.
+    ///
+    /// # Errors
+    /// No index, or one past the end.
+    pub fn subset(&self, indices: &[u64]) -> Result<Self> {
+        if indices.is_empty() {
+            return Err(Error::Setting(format!("a subset of {} without images", self.name())));
+        }
+        let stored = |&i: &u64| self.stored(i).ok_or(Error::Index { index: i, len: self.len() });
+        let chosen: Vec<u64> = indices.iter().map(stored).collect::<Result<_>>()?;
+        let mut hash = Sha256::new();
+        hash.update(&self.store.header.sha256);
+        chosen.iter().for_each(|i| hash.update(i.to_le_bytes()));
+        Ok(DataSet { store: self.store.clone(), chosen: Some(chosen.into()), hash: hex(&hash.finalize()) })
+    }
+
+    /// The images of class `class`.
+    ///
+    /// # Errors
+    /// A set without labels, or without an image of that class.
+    pub fn only_class(&self, class: u32) -> Result<Self> {
+        if self.store.labels.is_none() {
+            return Err(Error::NoLabels(self.name().to_owned(), class));
+        }
+        let indices: Vec<u64> = (0..self.len()).filter(|&i| self.label(i) == Some(class)).collect();
+        if indices.is_empty() {
+            let classes = self.class_names().iter().enumerate().map(|(k, name)| format!("{k} ({name})"));
+            let classes = classes.collect::<Vec<_>>().join(", ");
+            return Err(Error::NoClass { name: self.name().to_owned(), class, classes });
+        }
+        self.subset(&indices)
+    }
+
+    /// Reads every pixel and compares with the hash written when the set was packed.
+    ///
+    /// # Errors
+    /// When they differ: the file has been altered, or the disk has.
+    pub fn verify(&self) -> Result<()> {
+        let mut hash = ContentHash::default();
+        hash.image(self.store.pixels.bytes());
+        let labels = self.store.labels.as_deref().unwrap_or_default();
+        let found = hash.finish(labels, self.side(), self.store.header.count);
+        let expected = &self.store.header.sha256;
+        if found == *expected {
+            return Ok(());
+        }
+        let reason = format!("its content has the hash {found} instead of {expected}");
+        Err(Error::Packed { path: self.name().into(), reason })
+    }
+}
+
+/// A byte as a value of [-1, 1].
+fn scaled(byte: u8) -> f32 {
+    f32::from(byte) / 127.5 - 1.0
+}

@@ -1,0 +1,167 @@
+use std::path::{Path, PathBuf};
+
+use crate::Defect;
+
+/// What can go wrong between a path and a batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name is neither a known set nor a path that exists.
+    #[error(
+        "no data set `{0}`: it is neither a path that exists nor the name of a built-in set (`portraits`)"
+    )]
+    Unknown(String),
+    /// A file or folder could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A file of no format this crate reads.
+    #[error("{}: neither a parquet file nor a packed set; give a folder of png, jpeg or webp images, a .parquet file, or a file made by `pack`", .0.display())]
+    Format(PathBuf),
+    /// A folder without a single image file.
+    #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]
+    NoImages(PathBuf),
+    /// Parquet files that hold no row.
+    #[error("{0}: no rows")]
+    NoRows(String),
+    /// A folder of parquet files without the asked split, or a source that has no splits.
+    #[error("{source_name}: no `{split}` split here; found {found}")]
+    NoSplit {
+        /// The source.
+        source_name: String,
+        /// The split that was asked for.
+        split: String,
+        /// What there is instead.
+        found: String,
+    },
+    /// A parquet file, or a row of it, that cannot be read.
+    #[error("{}{}: {reason}", path.display(), row.map(|row| format!(", row {row}")).unwrap_or_default())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The first row that could not be read, counted from 0 in this file.
+        row: Option<u64>,
+        /// What the reader said.
+        reason: String,
+    },
+    /// A bad image, where the policy is to refuse.
+    #[error("{name}: {defect}; remove it, or skip bad images")]
+    BadImage {
+        /// Path, or file and row.
+        name: String,
+        /// What is wrong with it.
+        defect: Defect,
+    },
+    /// Images were found but none was good.
+    #[error("{source_name}: all {count} images are bad; the first is {name}: {defect}")]
+    AllBad {
+        /// The source.
+        source_name: String,
+        /// Images tried.
+        count: u64,
+        /// The first of them.
+        name: String,
+        /// What is wrong with it.
+        defect: Defect,
+    },
+    /// Some images have a label and some have none.
+    #[error(
+        "{0}: some images up to this one have a label and some have none; give every image a label, or none"
+    )]
+    MixedLabels(String),
+    /// A label that is no class number.
+    #[error("{name}: label {label} is not a class number (0 to {max})", max = crate::record::MAX_LABEL)]
+    Label {
+        /// Path, or file and row.
+        name: String,
+        /// The label.
+        label: i64,
+    },
+    /// A packed file that is cut, altered or of another version.
+    #[error("{}: not a whole packed set: {reason}; pack it again", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A packed set of another side than asked.
+    #[error("{}: packed with side {packed}, but side {asked} was asked; pack it again", path.display())]
+    Side {
+        /// The file.
+        path: PathBuf,
+        /// Its side.
+        packed: usize,
+        /// The side asked for.
+        asked: usize,
+    },
+    /// A set too large to keep in memory.
+    #[error(
+        "{source_name}: {count} images of side {side} take {bytes} bytes, more than is kept in memory ({limit}); \
+         give a cache folder, or pack the set to a file first"
+    )]
+    TooLarge {
+        /// The source.
+        source_name: String,
+        /// Images.
+        count: u64,
+        /// Pixels a side.
+        side: usize,
+        /// Bytes needed.
+        bytes: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A setting outside its range.
+    #[error("{0}")]
+    Setting(String),
+    /// A class was asked of a set without labels.
+    #[error("{0} has no labels, so class {1} cannot be chosen from it")]
+    NoLabels(String, u32),
+    /// A class that the set does not have.
+    #[error("{name} has no image of class {class}; its classes are {classes}")]
+    NoClass {
+        /// The set.
+        name: String,
+        /// The class asked for.
+        class: u32,
+        /// Those it has.
+        classes: String,
+    },
+    /// An image number past the end.
+    #[error("image {index} of a set of {len}")]
+    Index {
+        /// The number asked for.
+        index: u64,
+        /// Images in the set.
+        len: u64,
+    },
+    /// Flips for another number of images.
+    #[error("{flips} flips for {images} images; give one for each, or none")]
+    Flips {
+        /// Flips given.
+        flips: usize,
+        /// Images asked for.
+        images: usize,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// For `map_err`: names the path and what was tried.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { doing, path, source }
+    }
+}

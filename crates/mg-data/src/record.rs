@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+
+use image::RgbImage;
+use parquet::data_type::ByteArray;
+
+use crate::decode::MAX_FILE;
+use crate::{Defect, Resize, decode};
+
+/// One image of a source before it is decoded.
+pub(crate) struct Record {
+    /// Path below the folder, or file and row.
+    pub(crate) name: String,
+    pub(crate) label: Option<u32>,
+    pub(crate) content: Content,
+}
+
+/// Where the bytes are.
+pub(crate) enum Content {
+    File(PathBuf),
+    Cell(ByteArray),
+    Pixels(RgbImage),
+    Null,
+}
+
+/// The largest class number.
+pub(crate) const MAX_LABEL: i64 = 65_535;
+
+impl Record {
+    /// Bytes of memory the record holds.
+    pub(crate) fn size(&self) -> usize {
+        self.name.len() + if let Content::Cell(cell) = &self.content { cell.len() } else { 0 }
+    }
+
+    /// Reads and decodes the image: 3 side^2 bytes.
+    pub(crate) fn decode(&self, side: usize, resize: Resize) -> Result<Vec<u8>, Defect> {
+        match &self.content {
+            Content::Cell(cell) => decode(cell.data(), side, resize),
+            Content::Pixels(image) => Ok(resize.apply(image.clone(), side)?.into_raw()),
+            Content::Null => Err(Defect::Empty),
+            Content::File(path) => {
+                let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
+                let length = std::fs::metadata(path).map_err(unreadable)?.len();
+                if length > MAX_FILE {
+                    return Err(Defect::TooLong(length));
+                }
+                decode(&std::fs::read(path).map_err(unreadable)?, side, resize)
+            }
+        }
+    }
+}

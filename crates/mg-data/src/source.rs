@@ -1,0 +1,180 @@
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// The embedded set `portraits`.
+    Portraits,
+    /// A folder of png, jpeg and webp images, with everything below it.
+    Folder(PathBuf),
+    /// A parquet file, or a folder with such files in it, one level below it, or both, as on the Hugging Face hub.
+    Parquet(PathBuf),
+    /// A file made by [`pack`](crate::pack).
+    Packed(PathBuf),
+}
+
+impl Source {
+    /// Finds out what a name or a path means: the name `portraits`, else whatever lies at the path.
+    ///
+    /// A folder with parquet files is [`Source::Parquet`], any other [`Source::Folder`]. To mean a folder of the
+    /// name `portraits`, write `./portraits`.
+    ///
+    /// # Errors
+    /// When nothing is there, or a file of a format that is not read.
+    pub fn find(name: &str) -> Result<Self> {
+        if name == "portraits" {
+            return Ok(Source::Portraits);
+        }
+        let path = PathBuf::from(name);
+        let metadata = std::fs::metadata(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Unknown(name.to_owned()),
+            _ => Error::Io { doing: "open", path: path.clone(), source: error },
+        })?;
+        if metadata.is_dir() {
+            let tables = parquet_files(&path)?;
+            return Ok(if tables.is_empty() { Source::Folder(path) } else { Source::Parquet(path) });
+        }
+        let mut start = [0; 8];
+        let length =
+            File::open(&path).and_then(|mut file| file.read(&mut start)).map_err(Error::io("read", &path))?;
+        if start[..length] == crate::packed::MAGIC {
+            Ok(Source::Packed(path))
+        } else if start[..length].starts_with(b"PAR1") || is_parquet(&path) {
+            Ok(Source::Parquet(path))
+        } else {
+            Err(Error::Format(path))
+        }
+    }
+
+    /// A short name for reports and cache files: that of the file or folder.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Portraits => "portraits".to_owned(),
+            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => {
+                let full = path.canonicalize().unwrap_or_else(|_| path.clone());
+                full.file_stem()
+                    .map_or_else(|| "images".to_owned(), |name| name.to_string_lossy().into_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Portraits => f.write_str("portraits"),
+            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A part of a set: of files whose names begin with it, or of folders named so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// `train`.
+    Train,
+    /// `test`.
+    Test,
+    /// `validation`, also written `valid` or `val`.
+    Validation,
+}
+
+impl Split {
+    /// The split that a file or folder name begins with: `test` of `test-00000-of-00001.parquet`.
+    pub(crate) fn of_name(name: &str) -> Option<Split> {
+        name.split(['-', '_', '.']).next().and_then(|word| word.to_ascii_lowercase().parse().ok())
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Test => "test",
+            Split::Validation => "validation",
+        })
+    }
+}
+
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "train" => Ok(Split::Train),
+            "test" => Ok(Split::Test),
+            "validation" | "valid" | "val" => Ok(Split::Validation),
+            _ => Err(Error::Setting(format!("split `{text}` is none of train, test, validation"))),
+        }
+    }
+}
+
+/// The parquet files in a folder and one level below, sorted; a file is itself.
+pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in entries(path)? {
+        if entry.is_dir() {
+            files.extend(entries(&entry)?.into_iter().filter(|file| is_parquet(file)));
+        } else if is_parquet(&entry) {
+            files.push(entry);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| entry.map(|entry| entry.path());
+    let entries = std::fs::read_dir(folder).and_then(|entries| entries.map(read).collect());
+    entries.map_err(Error::io("read folder", folder))
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_told_apart() {
+        assert_eq!(Source::find("portraits").unwrap(), Source::Portraits);
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(path("hub/data")).unwrap();
+        std::fs::create_dir(path("photos")).unwrap();
+        std::fs::write(path("hub/data/train-0.parquet"), b"PAR1").unwrap();
+        std::fs::write(path("photos/a.png"), b"").unwrap();
+        std::fs::write(path("notes.txt"), b"hello").unwrap();
+        let find = |name: &str| Source::find(path(name).to_str().unwrap());
+        assert_eq!(find("hub").unwrap(), Source::Parquet(path("hub")));
+        assert_eq!(
+            find("hub/data/train-0.parquet").unwrap(),
+            Source::Parquet(path("hub/data/train-0.parquet"))
+        );
+        assert_eq!(find("photos").unwrap(), Source::Folder(path("photos")));
+        assert!(matches!(find("notes.txt"), Err(Error::Format(_))));
+        assert!(matches!(find("absent"), Err(Error::Unknown(_))));
+    }
+
+    #[test]
+    fn splits_are_read_off_the_beginning_of_names() {
+        assert_eq!(Split::of_name("train-00000-of-00003.parquet"), Some(Split::Train));
+        assert_eq!(Split::of_name("valid"), Some(Split::Validation));
+        assert_eq!(Split::of_name("trainers.parquet"), None);
+    }
+}
