@@ -47,3 +47,26 @@ impl Energy for DoubleWell {
         Ok(ValueAndGrad { energy, grad })
     }
 }
+
+/// A normal law with correlated coordinates, U(x) = (x - mean)^T precision (x - mean) / 2 over the flattened
+/// coordinates of a chain; its covariance is the inverse of `precision`.
+#[derive(Clone, Debug)]
+pub struct CorrelatedNormal {
+    /// Mean, [d].
+    pub mean: Tensor,
+    /// Inverse of the covariance, symmetric, [d, d].
+    pub precision: Tensor,
+}
+
+impl Energy for CorrelatedNormal {
+    fn energy(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.value_and_grad(x)?.energy)
+    }
+
+    fn value_and_grad(&self, x: &Tensor) -> Result<ValueAndGrad> {
+        let centred = x.flatten_from(1)?.broadcast_sub(&self.mean)?; // [n, d]
+        let pull = centred.matmul(&self.precision)?;
+        let energy = ((centred * &pull)?.sum(D::Minus1)? * 0.5)?;
+        Ok(ValueAndGrad { energy, grad: pull.reshape(x.shape())? })
+    }
+}

@@ -1,1 +1,34 @@
-//! To be written.
+//! Samplers.
+mod chain;
+mod clamped;
+mod error;
+mod hmc;
+mod kernel;
+mod langevin;
+mod level;
+mod mala;
+mod metropolis;
+mod noise;
+mod observed;
+mod recover;
+mod rows;
+mod run;
+mod step_info;
+mod trace;
+mod within;
+
+pub use chain::Chain;
+pub use clamped::Clamped;
+pub use error::{Error, Result};
+pub use hmc::Hmc;
+pub use kernel::{Kernel, Unadjusted};
+pub use langevin::Langevin;
+pub use level::{Level, sweep};
+pub use mala::Mala;
+pub use noise::normal_like;
+pub use observed::Observed;
+pub use recover::recover;
+pub use run::{Observer, Progress, Run, run, unobserved};
+pub use step_info::StepInfo;
+pub use trace::Trace;
+pub use within::Within;

@@ -1,0 +1,34 @@
+use mg_energy::Energy;
+use mg_random::Key;
+
+use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted, error, rows};
+
+/// A kernel whose chains are held within [min, max] after every step, as released code of this field does.
+///
+/// For kernels without an accept-reject step only ([`Unadjusted`]); bound the others with
+/// [`Within`](crate::Within). Where pixels must keep observed values that may lie outside, put the clamp inside:
+/// `Observed` of `Clamped`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamped<K> {
+    /// The kernel whose outcome is clamped.
+    pub inner: K,
+    /// Least value of a coordinate; -1 for images.
+    pub min: f64,
+    /// Greatest value of a coordinate, not below `min`; 1 for images.
+    pub max: f64,
+}
+
+impl<K: Unadjusted> Kernel for Clamped<K> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+        check_bounds(self.min, self.max)?;
+        let (chain, info) = self.inner.step(energy, chain, key)?;
+        Ok((Chain::new(rows::clamp(chain.x(), self.min, self.max)?)?, info))
+    }
+}
+
+impl<K: Unadjusted> Unadjusted for Clamped<K> {}
+
+pub(crate) fn check_bounds(min: f64, max: f64) -> Result<(), Error> {
+    error::check("min", min, true, "finite")?;
+    error::check("max", max, max >= min, "finite and not below min")
+}

@@ -1,0 +1,66 @@
+use candle_core::Tensor;
+use mg_energy::Energy;
+use mg_random::Key;
+
+use crate::run::run_level;
+use crate::{Error, Kernel, Observer, Result, Run};
+
+/// One grid of a sweep: which energy is sampled there, how, and for how long.
+#[derive(Clone, Copy)]
+pub struct Level<'a> {
+    /// Side of the grid's images.
+    pub side: usize,
+    /// The grid's model.
+    pub energy: &'a dyn Energy,
+    /// How its chains move.
+    pub kernel: &'a dyn Kernel,
+    /// Steps on this grid, l in Algorithm 1 (30 in the paper).
+    pub n_steps: usize,
+}
+
+/// The sampling half of Algorithm 1 (steps 3 and 4): from `start`, [n, c, 1, 1], each level begins at the
+/// upscaled sample of the level before it, runs, and hands its own sample on. Returns one [`Run`] per level,
+/// coarse to fine; level i draws from `key.fold(i)`.
+///
+/// `start` is the images' own 1x1 version when learning, and a draw from p(0) when generating; it may be of any
+/// side up to that of the first level. Levels may repeat a side: a last one with `noise_free` kernel is the
+/// paper's noise-free final synthesis.
+///
+/// # Errors
+/// When the levels' sides decrease, a kernel or an energy fails, or the observer stops the sweep.
+pub fn sweep(
+    levels: &[Level<'_>],
+    start: &Tensor,
+    key: Key,
+    observer: &mut Observer<'_>,
+) -> Result<Vec<Run>> {
+    check_order(levels, start)?;
+    let mut x = start.clone();
+    let mut runs = Vec::with_capacity(levels.len());
+    for (i, level) in levels.iter().enumerate() {
+        x = mg_pyramid::up(&x, level.side)?;
+        let run = run_level(i, level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), observer)?;
+        x = run.x.clone();
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// Fails unless the sides never decrease, before any time is spent.
+pub(crate) fn check_order(levels: &[Level<'_>], start: &Tensor) -> Result<()> {
+    let mut before = start.dims().last().copied().unwrap_or(0);
+    for (level, &Level { side, .. }) in levels.iter().enumerate() {
+        if side < before {
+            return Err(Error::LevelOrder { level, side, before });
+        }
+        before = side;
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Level<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut level = f.debug_struct("Level");
+        level.field("side", &self.side).field("n_steps", &self.n_steps).finish_non_exhaustive()
+    }
+}

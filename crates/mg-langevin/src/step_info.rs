@@ -1,0 +1,14 @@
+use candle_core::Tensor;
+
+/// What a step reports of itself: small tensors, left on their device so that reporting never waits for it.
+///
+/// Read them through a [`Trace`](crate::Trace), once per run.
+#[derive(Clone, Debug)]
+pub struct StepInfo {
+    /// U of every chain where the gradient was taken, that is before the step, [n].
+    pub energy: Tensor,
+    /// Euclidean norm of every chain's gradient there, [n].
+    pub grad_norm: Tensor,
+    /// Probability with which every chain's proposal was accepted, [n]; `None` of a kernel that always moves.
+    pub acceptance: Option<Tensor>,
+}

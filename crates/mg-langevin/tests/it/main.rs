@@ -1,0 +1,7 @@
+//! Claims about the samplers, against closed forms.
+
+mod closed_forms;
+mod conditionals;
+mod contracts;
+mod sweeps;
+mod support;

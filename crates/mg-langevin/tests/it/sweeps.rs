@@ -1,0 +1,184 @@
+//! Sampling coarse to fine, with and without observed pixels.
+
+use candle_core::{DType, Device, Tensor};
+use mg_energy::toy::{DoubleWell, Normal};
+use mg_langevin::{Clamped, Error, Kernel, Langevin, Level, Mala, recover, run, sweep, unobserved};
+use mg_pyramid::{Mask, down, up};
+use mg_random::Key;
+
+use crate::support::{Outcome, bits, noise, values};
+
+const COARSE: Normal = Normal { mean: 0.1, std_dev: 0.5 };
+const FINE: DoubleWell = DoubleWell { temperature: 0.3 };
+const LANGEVIN: Langevin = Langevin { step_size: 0.02, noise_scale: 0.1 };
+const MALA: Mala = Mala { step_size: 0.02, temperature: 1.0 };
+
+fn levels() -> [Level<'static>; 3] {
+    [
+        Level { side: 2, energy: &COARSE, kernel: &LANGEVIN, n_steps: 3 },
+        Level { side: 4, energy: &FINE, kernel: &MALA, n_steps: 2 },
+        Level { side: 8, energy: &FINE, kernel: &LANGEVIN, n_steps: 4 },
+    ]
+}
+
+/// Hides the pixels of an 8 x 8 image whose index satisfies `hidden`.
+fn mask(hidden: impl Fn(usize, usize) -> bool) -> Mask {
+    Mask::new(8, (0..64).map(|i| hidden(i / 8, i % 8)).collect()).unwrap()
+}
+
+#[test]
+fn a_sweep_is_up_and_run_level_by_level() -> Outcome {
+    let start = noise(&[3, 2, 1, 1], DType::F32, 1);
+    let key = Key::new(2);
+    let runs = sweep(&levels(), &start, key, &mut unobserved)?;
+    let mut x = start;
+    for (i, level) in levels().iter().enumerate() {
+        x = up(&x, level.side)?;
+        let by_hand = run(level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
+        assert_eq!(bits(&runs[i].x), bits(&by_hand.x));
+        assert_eq!(runs[i].trace, by_hand.trace);
+        x = by_hand.x;
+    }
+    assert_eq!(runs.iter().map(|run| run.x.dims().to_vec()).collect::<Vec<_>>(), [[3, 2, 2, 2], [3, 2, 4, 4], [3, 2, 8, 8]]);
+    Ok(())
+}
+
+#[test]
+fn a_sweep_without_steps_repeats_its_start() -> Outcome {
+    let start = noise(&[3, 2, 1, 1], DType::F32, 1);
+    let still = levels().map(|level| Level { n_steps: 0, ..level });
+    let runs = sweep(&still, &start, Key::new(0), &mut unobserved)?;
+    assert_eq!(bits(&runs[2].x), bits(&up(&start, 8)?));
+    Ok(())
+}
+
+#[test]
+fn the_observer_of_a_sweep_knows_the_level() -> Outcome {
+    let mut seen = Vec::new();
+    let start = noise(&[1, 1, 1, 1], DType::F32, 1);
+    sweep(&levels(), &start, Key::new(0), &mut |p| {
+        seen.push((p.level, p.step, p.n_steps, p.x.dims()[3]));
+        Ok(())
+    })?;
+    let expected = [(0, 0, 3, 2), (0, 1, 3, 2), (0, 2, 3, 2), (1, 0, 2, 4), (1, 1, 2, 4), (2, 0, 4, 8)];
+    assert_eq!(seen[..6], expected);
+    assert_eq!(seen.len(), 9);
+    Ok(())
+}
+
+#[test]
+fn levels_from_fine_to_coarse_are_refused() {
+    let start = noise(&[1, 1, 1, 1], DType::F32, 1);
+    let mut levels = levels();
+    levels.reverse();
+    let error = sweep(&levels, &start, Key::new(0), &mut unobserved).unwrap_err();
+    assert!(matches!(error, Error::LevelOrder { level: 1, side: 4, before: 8 }), "{error}");
+}
+
+#[test]
+fn recovery_returns_the_observed_pixels_bit_for_bit_and_moves_the_others() -> Outcome {
+    let image = noise(&[2, 3, 8, 8], DType::F32, 3);
+    let masks = [mask(|row, column| (2..6).contains(&row) && column < 5), mask(|row, column| (row + column) % 3 == 0)];
+    let runs = recover(&levels(), &image, &masks, Key::new(4), &mut unobserved)?;
+    let (x, original) = (bits(&runs[2].x), bits(&image));
+    for (i, (x, original)) in x.iter().zip(&original).enumerate() {
+        let hidden = masks[i / 192].hidden()[i % 64];
+        assert_eq!(x != original, hidden, "element {i}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_empty_mask_recovers_the_image_and_its_pyramid() -> Outcome {
+    let image = noise(&[2, 3, 8, 8], DType::F32, 3);
+    let runs = recover(&levels(), &image, &[mask(|_, _| false)], Key::new(4), &mut unobserved)?;
+    for (run, side) in runs.iter().zip([2, 4, 8]) {
+        assert_eq!(bits(&run.x), bits(&down(&image, side)?));
+    }
+    Ok(())
+}
+
+#[test]
+fn observed_coarse_pixels_are_held_at_their_block_means_on_every_grid() -> Outcome {
+    let image = noise(&[2, 3, 8, 8], DType::F32, 3);
+    let mask = mask(|row, column| row < 3 && column < 5);
+    let held = [2, 4, 8].map(|side| (mask.coarsen(side).unwrap(), bits(&down(&image, side).unwrap())));
+    let start = mask.clone();
+    recover(&levels(), &image, &[start], Key::new(4), &mut |p| {
+        let (mask, means) = &held[p.level];
+        for (i, (x, mean)) in bits(p.x).iter().zip(means).enumerate() {
+            assert_eq!(x == mean, !mask.hidden()[i % mask.hidden().len()]);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
+    let image = noise(&[2, 3, 6, 6], DType::F32, 3);
+    let mask = Mask::new(6, (0..36).map(|i| i % 6 > 3 && i > 12).collect())?;
+    let hidden = Tensor::from_vec(mask.hidden().iter().map(|&h| u8::from(h)).collect(), (1, 1, 6, 6), &Device::Cpu)?;
+    let hidden = hidden.broadcast_as(image.shape())?.contiguous()?;
+    let spoilt = hidden.where_cond(&(image.zeros_like()? + f64::NAN)?, &image)?;
+    // The ratio 6 : 4 is not whole: area averages must not touch hidden pixels either.
+    let ladder = |kernel: &'static dyn Kernel| [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2 });
+    let recover = |image: &Tensor| recover(&ladder(&LANGEVIN), image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved);
+    let (clean, spoilt) = (recover(&image)?, recover(&spoilt)?);
+    for (clean, spoilt) in clean.iter().zip(&spoilt) {
+        assert_eq!(bits(&clean.x), bits(&spoilt.x));
+        assert!(values(&clean.x).iter().all(|x| x.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn recovery_starts_from_the_mean_of_what_is_observed() -> Outcome {
+    let still = levels().map(|level| Level { n_steps: 0, ..level });
+    let ones = Tensor::ones((1, 1, 8, 8), DType::F32, &Device::Cpu)?;
+    let image = (noise(&[1, 1, 8, 8], DType::F32, 1) * 0.0)?.add(&(ones * 0.25)?)?;
+    let half = mask(|row, _| row < 4);
+    let runs = recover(&still, &image, &[half], Key::new(0), &mut unobserved)?;
+    assert!(values(&runs[2].x).iter().all(|&x| x == 0.25));
+    let everything = mask(|_, _| true);
+    let runs = recover(&still, &image, &[everything], Key::new(0), &mut unobserved)?;
+    assert!(values(&runs[2].x).iter().all(|&x| x == 0.0), "nothing observed: mid grey");
+    Ok(())
+}
+
+#[test]
+fn one_mask_serves_all_images() -> Outcome {
+    let image = noise(&[3, 1, 8, 8], DType::F32, 3);
+    let mask = mask(|row, column| row > column);
+    let one = recover(&levels(), &image, &[mask.clone()], Key::new(4), &mut unobserved)?;
+    let three = recover(&levels(), &image, &[mask.clone(), mask.clone(), mask], Key::new(4), &mut unobserved)?;
+    assert_eq!(bits(&one[2].x), bits(&three[2].x));
+    Ok(())
+}
+
+#[test]
+fn masks_that_do_not_fit_are_refused() {
+    let image = noise(&[3, 1, 8, 8], DType::F32, 3);
+    let masks = |n: usize, side: usize| vec![Mask::new(side, vec![true; side * side]).unwrap(); n];
+    let recover = |levels: &[Level<'_>], masks: &[Mask]| {
+        recover(levels, &image, masks, Key::new(0), &mut unobserved).unwrap_err()
+    };
+    assert!(matches!(recover(&levels(), &masks(2, 8)), Error::MaskCount { masks: 2, images: 3 }));
+    assert!(matches!(recover(&levels(), &masks(0, 8)), Error::MaskCount { masks: 0, images: 3 }));
+    assert!(matches!(recover(&levels(), &masks(1, 16)), Error::MaskSide { mask: 16, image: 8 }));
+    assert!(matches!(recover(&levels(), &masks(1, 4)), Error::MaskSide { mask: 4, image: 8 }));
+    assert!(matches!(recover(&levels()[..2], &masks(1, 8)), Error::FinestLevel { side: 8, finest: Some(4) }));
+    assert!(matches!(recover(&[], &masks(1, 8)), Error::FinestLevel { side: 8, finest: None }));
+}
+
+#[test]
+fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
+    let start = noise(&[2, 1, 1, 1], DType::F32, 1);
+    let plain = Clamped { inner: LANGEVIN, min: -1.0, max: 1.0 };
+    let boxed: Box<dyn Kernel> = Box::new(plain);
+    let at = |kernel: &dyn Kernel| {
+        sweep(&[Level { side: 4, energy: &FINE, kernel, n_steps: 3 }], &start, Key::new(0), &mut unobserved)
+    };
+    assert_eq!(bits(&at(&plain)?[0].x), bits(&at(&boxed)?[0].x));
+    Ok(())
+}
