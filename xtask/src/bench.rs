@@ -61,6 +61,10 @@ enum Norm {
 /// Builds, runs and reports.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     ensure!(args.runs > 0, "--runs 0 measures nothing; give at least 1");
+    if let Some(folder) = args.json.as_ref().and_then(|path| path.parent()) {
+        let folder = root.join(folder);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     let machine = Machine::read(root);
     machine.warn_if_busy(args.threads);
     let build = ["build", "--release", "--locked", "-p", "mg-kernels", "--example", "sweep"];

@@ -27,7 +27,12 @@ struct Spread {
 
 impl Report {
     pub(super) fn new(machine: Machine, options: String) -> Self {
-        let args: Vec<String> = std::env::args().skip(1).collect();
+        // Where a program lies on this machine is of no use on another.
+        let name = |arg: String| match Path::new(&arg) {
+            path if path.is_absolute() => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            _ => arg,
+        };
+        let args: Vec<String> = std::env::args().skip(1).map(name).collect();
         Report { machine, options, command: format!("cargo xtask {}", args.join(" ")), runs: Vec::new() }
     }
 
@@ -52,8 +57,12 @@ impl Report {
         let mut text = String::new();
         let load = machine.load.map_or("unknown".to_string(), |load| load.to_string());
         let _ = writeln!(text, "- command: `{}`", self.command);
-        let _ =
-            writeln!(text, "- settings: `{}`, {} runs of each side, in turns", self.options, self.runs.len());
+        let _ = writeln!(
+            text,
+            "- settings: `{}`; runs of each side, in turns: {}",
+            self.options,
+            self.runs.len()
+        );
         let _ = writeln!(
             text,
             "- machine: {}, {} cores, {}",
