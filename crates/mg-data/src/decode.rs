@@ -26,7 +26,7 @@ pub fn decode(bytes: &[u8], side: usize, resize: Resize) -> Result<Vec<u8>, Defe
     // The decoders are not ours, and none promises never to panic on hostile bytes.
     let image =
         catch_unwind(|| pixels(bytes)).unwrap_or_else(|_| Err(Defect::Damaged("decoder panicked".into())))?;
-    Ok(resize.apply(image, side)?.into_raw())
+    resize.apply(&image, side)
 }
 
 fn pixels(bytes: &[u8]) -> Result<RgbImage, Defect> {

@@ -27,7 +27,7 @@
 //!   out or refused, as the spec says; whatever the bytes, nothing panics and no file is left half written.
 //! - The first thing that can fail without decoding an image fails before one is decoded.
 //!
-//! Modules, in reading order: `source`, `spec`, `resize`, `decode`, `defect`; then the two kinds of input, `folder` and
+//! Modules, in reading order: `source`, `spec`, `resize`, `resample`, `decode`, `defect`; then the two kinds of input, `folder` and
 //! `table` (parquet), and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `description`.
 
 mod source;
@@ -35,6 +35,7 @@ mod spec;
 
 mod decode;
 mod defect;
+mod resample;
 mod resize;
 
 mod folder;

@@ -35,7 +35,7 @@ impl Record {
     pub(crate) fn decode(&self, side: usize, resize: Resize) -> Result<Vec<u8>, Defect> {
         match &self.content {
             Content::Cell(cell) => decode(cell.data(), side, resize),
-            Content::Pixels(image) => Ok(resize.apply(image.clone(), side)?.into_raw()),
+            Content::Pixels(image) => resize.apply(image, side),
             Content::Null => Err(Defect::Empty),
             Content::File(path) => {
                 let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());

@@ -7,6 +7,7 @@ use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::record::{Content, MAX_LABEL, Record};
@@ -25,11 +26,14 @@ pub(crate) struct Table {
 
 /// Rows decoded at once from a row group.
 const ROWS: usize = 16;
+/// A row group that announces more rows is damaged.
+const MAX_GROUP: u64 = 1 << 32;
 
 impl Table {
     /// Reads the file's footer and finds the columns.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
+        let file_length = file.metadata().map_err(Error::io("open", path))?.len();
         let reader = guarded(path, None, || SerializedFileReader::new(file))?;
         let metadata = reader.metadata().clone();
         let schema = metadata.file_metadata().schema_descr_ptr();
@@ -52,12 +56,11 @@ impl Table {
         let pairs = metadata.file_metadata().key_value_metadata();
         let hub = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == "huggingface")?.value.clone());
         let classes = hub.filter(|_| label.is_some()).map(|json| class_names(&json)).unwrap_or_default();
-        let counts = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
-        let rows = counts.sum::<Option<u64>>().ok_or_else(|| Error::Parquet {
-            path: path.to_owned(),
-            row: None,
-            reason: "a row group has a negative length".into(),
-        })?;
+        let mut rows = 0;
+        for group in metadata.row_groups() {
+            rows += check_group(group, [Some(bytes), label], file_length)
+                .map_err(|reason| Error::Parquet { path: path.to_owned(), row: Some(rows), reason })?;
+        }
         Ok(Table { path: path.to_owned(), reader: Arc::new(reader), bytes, label, rows, classes })
     }
 
@@ -218,6 +221,26 @@ fn read<T: DataType>(
         return Ok(values.map(Some).collect());
     }
     Ok(levels.into_iter().map(|level| if level == max_level { values.next() } else { None }).collect())
+}
+
+/// Number of rows of a row group whose columns lie within the file.
+fn check_group(
+    group: &RowGroupMetaData,
+    columns: [Option<usize>; 2],
+    file_length: u64,
+) -> Result<u64, String> {
+    for column in columns.into_iter().flatten().map(|i| group.column(i)) {
+        let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+        let (start, length) = (u64::try_from(start), u64::try_from(column.compressed_size()));
+        let end = start.ok().zip(length.ok()).and_then(|(start, length)| start.checked_add(length));
+        if end.is_none_or(|end| end > file_length) {
+            return Err(format!(
+                "damaged or cut: a column of this row group is not within the {file_length} bytes"
+            ));
+        }
+    }
+    let rows = u64::try_from(group.num_rows()).ok().filter(|&rows| rows <= MAX_GROUP);
+    rows.ok_or_else(|| format!("damaged: a row group of {} rows", group.num_rows()))
 }
 
 /// Runs the parquet reader, which may still panic on hostile files, and turns whatever fails into an error that
