@@ -1,8 +1,8 @@
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, MetalStorage, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, MetalStorage, Shape, Tensor};
 
 use crate::weights::expect;
-use crate::{ConvGeometry, Result, tensor_conv};
+use crate::{ConvGeometry, Result, cpu_conv, tensor_conv};
 
 /// Convolution: `x` [n, c_in, s, s], `weight` [c_out, c_in, k, k] -> [n, c_out, out, out].
 ///
@@ -16,7 +16,11 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Te
     expect("x", x, &[0, geometry.c_in, side, side], weight.dtype())?;
     expect("weight", weight, &geometry.weight_dims(), x.dtype())?;
     geometry.out_side(side)?;
-    let y = tensor_conv::conv2d(&x.detach(), &weight.detach(), geometry)?;
+    let y = match kind(x) {
+        Kind::F32 => cpu_conv::conv2d::<f32>(x, weight, geometry)?,
+        Kind::F64 => cpu_conv::conv2d::<f64>(x, weight, geometry)?,
+        Kind::Other => tensor_conv::conv2d(&x.detach(), &weight.detach(), geometry)?,
+    };
     Form { role: Role::Output, geometry: *geometry, side }.attach(x, weight, y)
 }
 
@@ -36,8 +40,14 @@ pub fn conv2d_input_adjoint(
     let out = geometry.out_side(side)?;
     expect("dy", dy, &[0, geometry.c_out, out, out], weight.dtype())?;
     expect("weight", weight, &geometry.weight_dims(), dy.dtype())?;
-    let kernel = tensor_conv::adjoint_kernel(&weight.detach(), geometry)?;
-    let dx = tensor_conv::input_adjoint(&dy.detach(), &kernel, geometry, side)?;
+    let dx = match kind(dy) {
+        Kind::F32 => cpu_conv::input_adjoint::<f32>(dy, weight, geometry, side)?,
+        Kind::F64 => cpu_conv::input_adjoint::<f64>(dy, weight, geometry, side)?,
+        Kind::Other => {
+            let kernel = tensor_conv::adjoint_kernel(&weight.detach(), geometry)?;
+            tensor_conv::input_adjoint(&dy.detach(), &kernel, geometry, side)?
+        }
+    };
     Form { role: Role::Input, geometry: *geometry, side }.attach(dy, weight, dx)
 }
 
@@ -53,8 +63,27 @@ pub fn conv2d_weight_adjoint(x: &Tensor, dy: &Tensor, geometry: &ConvGeometry) -
     let out = geometry.out_side(side)?;
     expect("x", x, &[0, geometry.c_in, side, side], dy.dtype())?;
     expect("dy", dy, &[x.dim(0)?, geometry.c_out, out, out], x.dtype())?;
-    let dw = tensor_conv::weight_adjoint(&x.detach(), &dy.detach(), geometry)?;
+    let dw = match kind(x) {
+        Kind::F32 => cpu_conv::weight_adjoint::<f32>(x, dy, geometry)?,
+        Kind::F64 => cpu_conv::weight_adjoint::<f64>(x, dy, geometry)?,
+        Kind::Other => tensor_conv::weight_adjoint(&x.detach(), &dy.detach(), geometry)?,
+    };
     Form { role: Role::Weight, geometry: *geometry, side }.attach(x, dy, dw)
+}
+
+/// Which code computes on a tensor: the kernels in f32 or f64, or candle's operations.
+enum Kind {
+    F32,
+    F64,
+    Other,
+}
+
+fn kind(x: &Tensor) -> Kind {
+    match (x.device().is_cpu(), x.dtype()) {
+        (true, DType::F32) => Kind::F32,
+        (true, DType::F64) => Kind::F64,
+        _ => Kind::Other,
+    }
 }
 
 fn square(x: &Tensor) -> Result<usize> {

@@ -1,5 +1,11 @@
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 
+use crate::cpu_conv::with_elements;
+use crate::engine::Engine;
+use crate::kernels::Computes;
+use crate::simd::Level;
 use crate::tensor_route::TensorNet;
 use crate::weights::expect;
 use crate::{Error, Norm, Result, ScoreShape, ScoreWeights};
@@ -33,8 +39,27 @@ pub struct ScoreNet {
     shape: ScoreShape,
     weights: ScoreWeights,
     dtype: DType,
-    route: Route,
-    tensor: TensorNet,
+    level: Level,
+    net: Net,
+}
+
+/// The network on its route.
+#[derive(Clone, Debug)]
+enum Net {
+    F32(Arc<Engine<f32>>),
+    F64(Arc<Engine<f64>>),
+    Tensor(Arc<TensorNet>),
+}
+
+/// Runs `$fused` with the engine as `$net`, or `$tensor` with the tensor route's network.
+macro_rules! on {
+    ($self:ident, $net:ident => $fused:expr, $tensor:expr) => {
+        match &$self.net {
+            Net::F32($net) => $fused,
+            Net::F64($net) => $fused,
+            Net::Tensor($net) => $tensor,
+        }
+    };
 }
 
 impl ScoreNet {
@@ -52,13 +77,27 @@ impl ScoreNet {
     /// # Errors
     /// As [`new`](Self::new); [`Error::Route`] when the fused engine cannot run there.
     pub fn with_route(shape: &ScoreShape, weights: &ScoreWeights, route: Route) -> Result<Self> {
-        weights.check(shape)?;
         let (dtype, device) = weights.kind();
         if route == Route::Fused && !Route::fused_runs(dtype, &device) {
             return Err(Error::Route { dtype, device: format!("{:?}", device.location()) });
         }
-        let tensor = TensorNet::new(shape, weights)?;
-        Ok(Self { shape: shape.clone(), weights: weights.clone(), dtype, route, tensor })
+        Self::at_level(shape, weights, route, Level::best())
+    }
+
+    pub(crate) fn at_level(shape: &ScoreShape, weights: &ScoreWeights, route: Route, level: Level) -> Result<Self> {
+        weights.check(shape)?;
+        let dtype = weights.head.dtype();
+        let net = match (route, dtype) {
+            // A head alone is one product: no work for the engine.
+            (Route::Fused, DType::F32) if !shape.layers.is_empty() => {
+                Net::F32(Arc::new(Engine::new(shape, weights, level)?))
+            }
+            (Route::Fused, DType::F64) if !shape.layers.is_empty() => {
+                Net::F64(Arc::new(Engine::new(shape, weights, level)?))
+            }
+            _ => Net::Tensor(Arc::new(TensorNet::new(shape, weights)?)),
+        };
+        Ok(Self { shape: shape.clone(), weights: weights.clone(), dtype, level, net })
     }
 
     /// The architecture.
@@ -68,7 +107,7 @@ impl ScoreNet {
 
     /// The route taken.
     pub fn route(&self) -> Route {
-        self.route
+        on!(self, _net => Route::Fused, Route::Tensor)
     }
 
     /// Scores `f` [n] of images `x` [n, channels, side, side].
@@ -76,8 +115,8 @@ impl ScoreNet {
     /// # Errors
     /// Another shape or element type of `x`.
     pub fn score(&self, x: &Tensor) -> Result<Tensor> {
-        self.check(x)?;
-        self.tensor.score(x)
+        let n = self.check(x)?;
+        on!(self, net => vector(with_elements(x, |x| net.score(x, n))?, x), net.score(x))
     }
 
     /// Scores `f` [n] and `df_i/dx_i` [n, channels, side, side]; with [`Norm::Batch`], where scores depend on the
@@ -86,8 +125,11 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.check(x)?;
-        self.tensor.score_and_grad(x)
+        let n = self.check(x)?;
+        on!(self, net => {
+            let (f, grad) = with_elements(x, |x| net.score_and_grad(x, n))?;
+            Ok((vector(f, x)?, Tensor::from_vec(grad, x.dims(), x.device())?))
+        }, net.score_and_grad(x))
     }
 
     /// Scores `f` [n] and the gradient of `sum_i c_i f(x_i)` with respect to all weights, where
@@ -100,8 +142,11 @@ impl ScoreNet {
         x: &Tensor,
         coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
     ) -> Result<(Tensor, ScoreWeights)> {
-        self.check(x)?;
-        self.tensor.score_and_weight_grads(x, coefficient)
+        let n = self.check(x)?;
+        on!(self, net => {
+            let (f, grads) = with_elements(x, |x| net.score_and_weight_grads(x, n, coefficient))??;
+            Ok((vector(f, x)?, grads))
+        }, net.score_and_weight_grads(x, coefficient))
     }
 
     /// Maps [n, c, h, w] after the activation of `layer` (0 is the first).
@@ -109,11 +154,16 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score); [`Error::NoSuchLayer`].
     pub fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
-        self.check(x)?;
+        let n = self.check(x)?;
         if layer >= self.shape.layers.len() {
             return Err(Error::NoSuchLayer { layer, count: self.shape.layers.len() });
         }
-        self.tensor.features(x, layer)
+        let side = self.shape.sides()?[layer + 1];
+        let dims = (n, self.shape.layers[layer].conv.c_out, side, side);
+        on!(self, net => {
+            let features = with_elements(x, |x| net.features(x, n, layer))?;
+            Ok(Tensor::from_vec(features, dims, x.device())?)
+        }, net.features(x, layer))
     }
 
     /// Per layer, mean and biased variance `([c], [c])` of the convolution's output (with bias, before the norm) over
@@ -123,17 +173,22 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn statistics(&self, x: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
-        self.check(x)?;
+        let n = self.check(x)?;
         let mut shape = self.shape.clone();
         for layer in &mut shape.layers {
             if let Norm::Fixed { eps } = layer.norm {
                 layer.norm = Norm::Batch { eps };
             }
         }
-        TensorNet::new(&shape, &self.weights)?.statistics(x)
+        match &self.net {
+            Net::F32(_) => observe::<f32>(&shape, &self.weights, self.level, x, n),
+            Net::F64(_) => observe::<f64>(&shape, &self.weights, self.level, x, n),
+            Net::Tensor(_) => TensorNet::new(&shape, &self.weights)?.statistics(x),
+        }
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
+    /// Checks the images and counts them.
+    fn check(&self, x: &Tensor) -> Result<usize> {
         let ScoreShape { channels, side, .. } = self.shape;
         expect("x", x, &[0, channels, side, side], self.dtype)?;
         if x.dim(0)? == 0 {
@@ -144,6 +199,23 @@ impl ScoreNet {
                 found: x.dims().to_vec(),
             });
         }
-        Ok(())
+        Ok(x.dim(0)?)
     }
+}
+
+fn vector<E: Computes>(values: Vec<E>, like: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::new(values, like.device())?)
+}
+
+fn observe<E: Computes>(
+    shape: &ScoreShape,
+    weights: &ScoreWeights,
+    level: Level,
+    x: &Tensor,
+    n: usize,
+) -> Result<Vec<(Tensor, Tensor)>> {
+    let engine = Engine::<E>::observing(shape, weights, level)?;
+    let observed = with_elements(x, |x| engine.statistics(x, n))?;
+    let tensor = |values: &[f64]| vector(values.iter().map(|v| E::of(*v)).collect(), x);
+    observed.iter().map(|(mean, variance)| Ok((tensor(mean)?, tensor(variance)?))).collect()
 }

@@ -1,0 +1,293 @@
+//! Batches whose images depend on each other through a batch norm: layer by layer over all blocks, whose forward
+//! passes are all kept.
+
+use rayon::prelude::*;
+
+use super::gradients::{LANES, Lane};
+use super::pass::ChannelSums;
+use super::workspace::Moments;
+use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
+use crate::kernels::Computes;
+
+/// A batch between its layers.
+struct Batch<'a, E: Computes> {
+    engine: &'a Engine<E>,
+    x: &'a [E],
+    blocks: Blocks,
+    kept: Vec<Kept<E>>,
+    /// Per layer done, the batch norm's moments.
+    moments: Vec<Option<Moments<E>>>,
+}
+
+/// Mean and biased variance per channel.
+pub(crate) type Observed = (Vec<f64>, Vec<f64>);
+
+impl<E: Computes> Engine<E> {
+    pub(super) fn coupled_score(&self, x: &[E], n: usize) -> Vec<E> {
+        let mut batch = Batch::new(self, x, n);
+        batch.ascend(self.plan.layers.len());
+        let f = batch.scores();
+        batch.finish();
+        f
+    }
+
+    pub(super) fn coupled_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+        let mut batch = Batch::new(self, x, n);
+        batch.ascend(self.plan.layers.len());
+        let f = batch.scores();
+        let ones = vec![E::of(1.0); n];
+        let mut sums = batch.pull(&ones);
+        for l in (1..self.plan.layers.len()).rev() {
+            sums = batch.descend(l, &sums);
+        }
+        let dx = batch.to_images(&sums);
+        batch.finish();
+        (f, dx)
+    }
+
+    pub(super) fn coupled_weight_grads(
+        &self,
+        x: &[E],
+        n: usize,
+        coefficient: Coefficient<'_>,
+    ) -> (Vec<E>, Vec<Lane<E>>) {
+        let mut batch = Batch::new(self, x, n);
+        batch.ascend(self.plan.layers.len());
+        let f = batch.scores();
+        let c: Vec<E> = f.iter().enumerate().map(|(i, f)| E::of(coefficient(i, f.to_f64()))).collect();
+        let mut lanes: Vec<_> =
+            (0..LANES.min(batch.blocks.count)).into_par_iter().map(|_| Lane::zero(&self.plan)).collect();
+        batch.add_head_grads(&c, &mut lanes);
+        let mut sums = batch.pull(&c);
+        for l in (0..self.plan.layers.len()).rev() {
+            batch.add_weight_grads(l, &sums, &mut lanes);
+            if l > 0 {
+                sums = batch.descend(l, &sums);
+            }
+        }
+        batch.finish();
+        (f, lanes)
+    }
+
+    /// Activations after layer `l`, `[n, c, y, x]`.
+    pub(crate) fn features(&self, x: &[E], n: usize, l: usize) -> Vec<E> {
+        let mut batch = Batch::new(self, x, n);
+        batch.ascend(l + 1);
+        let map = self.plan.maps[l + 1];
+        let each = map.channels * map.side * map.side;
+        let mut features = vec![E::ZERO; n * each];
+        let parts = batch.blocks.cut(&mut features, each);
+        batch.over_blocks(parts, |pass, moments, part, _| {
+            pass.activate(l, moments[l].as_ref());
+            map.store(pass.activations(l), part);
+        });
+        batch.finish();
+        features
+    }
+
+    /// Per layer, mean and variance of the convolution's output. Only for an observing engine.
+    pub(crate) fn statistics(&self, x: &[E], n: usize) -> Vec<Observed> {
+        let mut batch = Batch::new(self, x, n);
+        let observed = batch.ascend(self.plan.layers.len());
+        batch.finish();
+        observed
+    }
+}
+
+impl<'a, E: Computes> Batch<'a, E> {
+    fn new(engine: &'a Engine<E>, x: &'a [E], n: usize) -> Self {
+        let blocks = engine.blocks(n);
+        Self { engine, x, blocks, kept: engine.take_kept(blocks.count), moments: vec![] }
+    }
+
+    fn finish(self) {
+        self.engine.give_kept(self.kept);
+    }
+
+    /// Runs `work` on every block with its part of something.
+    fn over_blocks<T: Send, R: Send>(
+        &mut self,
+        parts: Vec<T>,
+        work: impl Fn(&mut Pass<'_, E>, &[Option<Moments<E>>], T, std::ops::Range<usize>) -> R + Sync,
+    ) -> Vec<R> {
+        let (engine, blocks, moments) = (self.engine, self.blocks, &self.moments);
+        let all = self.kept.par_iter_mut().zip(parts).enumerate().with_max_len(1);
+        all.map(|(block, (kept, part))| {
+            let images = blocks.images(block);
+            engine.with_scratch(|scratch| {
+                work(&mut Pass::new(&engine.plan, kept, scratch, images.len()), moments, part, images)
+            })
+        })
+        .collect()
+    }
+
+    fn units(&self) -> Vec<()> {
+        vec![(); self.blocks.count]
+    }
+
+    /// Through the first `count` layers; what was observed at those that keep their convolution's output.
+    fn ascend(&mut self, count: usize) -> Vec<Observed> {
+        let (plan, x) = (&self.engine.plan, self.x);
+        let mut all = vec![];
+        for l in 0..count {
+            let staged = matches!(plan.layers[l].stage, Stage::Staged { .. });
+            let observed = self.over_blocks(self.units(), |pass, moments, (), images| {
+                Self::input(pass, l, moments, &x[images.start * plan.pixels..images.end * plan.pixels]);
+                pass.convolve(l);
+                staged.then(|| pass.observe(l))
+            });
+            let observed: Vec<_> = observed.into_iter().flatten().collect();
+            let area = plan.layers[l].raw.side * plan.layers[l].raw.side;
+            let moments = self.combine(observed, area);
+            self.moments.push(moments.as_ref().and_then(|observed| self.batch_moments(l, observed)));
+            all.extend(moments);
+        }
+        all
+    }
+
+    /// Makes layer `l`'s input.
+    fn input(pass: &mut Pass<'_, E>, l: usize, moments: &[Option<Moments<E>>], x: &[E]) {
+        match l.checked_sub(1) {
+            Some(before) => pass.activate(before, moments[before].as_ref()),
+            None => pass.load(x),
+        }
+    }
+
+    /// Mean and variance of the batch from those of its blocks (Chan, Golub & LeVeque 1979).
+    fn combine(&self, observed: Vec<(Vec<f64>, Vec<f64>)>, area: usize) -> Option<Observed> {
+        let mut seen = 0.0;
+        let mut blocks = observed.into_iter().enumerate();
+        let (mut mean, mut squares) = blocks.next().map(|(block, first)| {
+            seen = (self.blocks.images(block).len() * area) as f64;
+            first
+        })?;
+        for (block, (block_mean, block_squares)) in blocks {
+            let count = (self.blocks.images(block).len() * area) as f64;
+            let total = seen + count;
+            for c in 0..mean.len() {
+                let gap = block_mean[c] - mean[c];
+                mean[c] += gap * count / total;
+                squares[c] += block_squares[c] + gap * gap * seen * count / total;
+            }
+            seen = total;
+        }
+        squares.iter_mut().for_each(|square| *square /= seen);
+        Some((mean, squares))
+    }
+
+    fn batch_moments(&self, l: usize, (mean, variance): &Observed) -> Option<Moments<E>> {
+        let layer = &self.engine.plan.layers[l];
+        let Stage::Staged { norm: StagedNorm::Batch { eps }, gamma, .. } = &layer.stage else { return None };
+        let mut moments = Moments::zero(layer.raw);
+        for c in 0..mean.len() {
+            moments.set(c, mean[c], 1.0 / (variance[c] + eps).sqrt(), gamma[c]);
+        }
+        Some(moments)
+    }
+
+    fn scores(&mut self) -> Vec<E> {
+        let last = self.engine.plan.layers.len() - 1;
+        let scores = self.over_blocks(self.units(), |pass, moments, (), _| {
+            pass.activate(last, moments[last].as_ref());
+            pass.scores().map(E::of).collect::<Vec<E>>()
+        });
+        scores.concat()
+    }
+
+    /// Begins the backward pass. Like [`descend`](Self::descend), returns the sums that the layer's batch norm needs.
+    fn pull(&mut self, c: &[E]) -> ChannelSums {
+        let last = self.engine.plan.layers.len() - 1;
+        let sums = self.over_blocks(self.units(), |pass, moments, (), images| {
+            pass.pull(|i| c[images.start + i]);
+            pass.through_activation(last, moments[last].as_ref())
+        });
+        total(sums)
+    }
+
+    /// From layer `l`'s gradient to that of the layer before.
+    fn descend(&mut self, l: usize, sums: &ChannelSums) -> ChannelSums {
+        let count = self.count(l);
+        let next = self.over_blocks(self.units(), |pass, moments, (), _| {
+            pass.through_norm(l, moments[l].as_ref().map(|m| (m, sums, count)), None);
+            pass.through_conv(l);
+            pass.through_activation(l - 1, moments[l - 1].as_ref())
+        });
+        total(next)
+    }
+
+    fn to_images(&mut self, sums: &ChannelSums) -> Vec<E> {
+        let (pixels, count) = (self.engine.plan.pixels, self.count(0));
+        let mut dx = vec![E::ZERO; self.blocks.n * pixels];
+        let parts = self.blocks.cut(&mut dx, pixels);
+        self.over_blocks(parts, |pass, moments, dx, _| {
+            pass.through_norm(0, moments[0].as_ref().map(|m| (m, sums, count)), None);
+            pass.to_images(dx);
+        });
+        dx
+    }
+
+    /// Values per channel that layer `l`'s batch norm averages.
+    fn count(&self, l: usize) -> usize {
+        let side = self.engine.plan.layers[l].raw.side;
+        self.blocks.n * side * side
+    }
+
+    /// Runs `work` on every lane's blocks in order, lanes side by side.
+    fn over_lanes(
+        &mut self,
+        lanes: &mut [Lane<E>],
+        work: impl Fn(&mut Pass<'_, E>, &mut Lane<E>, std::ops::Range<usize>) + Sync,
+    ) {
+        let (engine, blocks) = (self.engine, self.blocks);
+        let mut shares = Vec::with_capacity(lanes.len());
+        let mut rest = &mut self.kept[..];
+        for lane in 0..lanes.len() {
+            let (share, others) = rest.split_at_mut(blocks.of_lane(lane).len());
+            shares.push(share);
+            rest = others;
+        }
+        lanes.par_iter_mut().zip(shares).enumerate().with_max_len(1).for_each(|(lane, (grads, share))| {
+            for (block, kept) in blocks.of_lane(lane).zip(share) {
+                let images = blocks.images(block);
+                engine.with_scratch(|scratch| {
+                    work(&mut Pass::new(&engine.plan, kept, scratch, images.len()), grads, images);
+                });
+            }
+        });
+    }
+
+    fn add_head_grads(&mut self, c: &[E], lanes: &mut [Lane<E>]) {
+        let last = self.engine.plan.layers.len() - 1;
+        let moments = std::mem::take(&mut self.moments);
+        self.over_lanes(lanes, |pass, lane, images| {
+            pass.activate(last, moments[last].as_ref());
+            pass.add_head_grads(|i| c[images.start + i], lane);
+        });
+        self.moments = moments;
+    }
+
+    fn add_weight_grads(&mut self, l: usize, sums: &ChannelSums, lanes: &mut [Lane<E>]) {
+        let (count, x, pixels) = (self.count(l), self.x, self.engine.plan.pixels);
+        let moments = std::mem::take(&mut self.moments);
+        let batch = moments[l].as_ref().map(|m| (m, sums, count));
+        if let (Some((moments, sums, _)), Some(lane)) = (batch, lanes.first_mut()) {
+            lane.add_affine(l, sums, &moments.rstd);
+        }
+        self.over_lanes(lanes, |pass, lane, images| {
+            Self::input(pass, l, &moments, &x[images.start * pixels..images.end * pixels]);
+            pass.through_norm(l, batch, Some(lane));
+            pass.add_weight_grads(l, lane);
+        });
+        self.moments = moments;
+    }
+}
+
+fn total(parts: Vec<Option<ChannelSums>>) -> ChannelSums {
+    let mut parts = parts.into_iter().flatten();
+    let mut total = parts.next().unwrap_or_default();
+    for part in parts {
+        total.sum.iter_mut().zip(&part.sum).for_each(|(to, v)| *to += v);
+        total.product.iter_mut().zip(&part.product).for_each(|(to, v)| *to += v);
+    }
+    total
+}

@@ -1,0 +1,112 @@
+//! Images that do not depend on each other: each task takes a block through the whole network and back while it is
+//! in the cache.
+
+use rayon::prelude::*;
+
+use super::gradients::{LANES, Lane};
+use super::{Coefficient, Engine, Pass};
+use crate::kernels::Computes;
+
+impl<E: Computes> Engine<E> {
+    pub(super) fn independent_score(&self, x: &[E], n: usize) -> Vec<E> {
+        let (blocks, mut f) = (self.blocks(n), vec![E::ZERO; n]);
+        let parts = blocks.cut(&mut f, 1);
+        parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, f)| {
+            let images = blocks.images(block);
+            self.on_block(images.len(), |pass| {
+                pass.ascend(&x[images.start * self.plan.pixels..images.end * self.plan.pixels]);
+                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = E::of(score));
+            });
+        });
+        f
+    }
+
+    pub(super) fn independent_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+        let pixels = self.plan.pixels;
+        let (blocks, mut f, mut dx) = (self.blocks(n), vec![E::ZERO; n], vec![E::ZERO; n * pixels]);
+        let parts: Vec<_> = blocks.cut(&mut f, 1).into_iter().zip(blocks.cut(&mut dx, pixels)).collect();
+        parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, (f, dx))| {
+            let images = blocks.images(block);
+            self.on_block(images.len(), |pass| {
+                pass.ascend(&x[images.start * pixels..images.end * pixels]);
+                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = E::of(score));
+                pass.pull(|_| E::of(1.0));
+                pass.descend(None);
+                pass.to_images(dx);
+            });
+        });
+        (f, dx)
+    }
+
+    pub(super) fn independent_weight_grads(
+        &self,
+        x: &[E],
+        n: usize,
+        coefficient: Coefficient<'_>,
+    ) -> (Vec<E>, Vec<Lane<E>>) {
+        let (blocks, pixels) = (self.blocks(n), self.plan.pixels);
+        let lanes = (0..LANES.min(blocks.count)).into_par_iter().with_max_len(1).map(|lane| {
+            let (mut grads, mut scores) = (Lane::zero(&self.plan), vec![]);
+            for block in blocks.of_lane(lane) {
+                let images = blocks.images(block);
+                self.on_block(images.len(), |pass| {
+                    pass.ascend(&x[images.start * pixels..images.end * pixels]);
+                    let f: Vec<f64> = pass.scores().map(|score| E::of(score).to_f64()).collect();
+                    let weigh = |(i, f): (usize, &f64)| E::of(coefficient(images.start + i, *f));
+                    let c: Vec<E> = f.iter().enumerate().map(weigh).collect();
+                    pass.add_head_grads(|i| c[i], &mut grads);
+                    pass.pull(|i| c[i]);
+                    pass.descend(Some(&mut grads));
+                    scores.extend(f.into_iter().map(E::of));
+                });
+            }
+            (scores, grads)
+        });
+        let (scores, lanes): (Vec<Vec<E>>, Vec<Lane<E>>) = lanes.unzip();
+        (scores.concat(), lanes)
+    }
+
+    fn on_block<R>(&self, images: usize, work: impl FnOnce(&mut Pass<'_, E>) -> R) -> R {
+        self.with_scratch(|scratch| {
+            self.with_kept(|kept| work(&mut Pass::new(&self.plan, kept, scratch, images)))
+        })
+    }
+}
+
+impl<E: Computes> Pass<'_, E> {
+    /// From the images to the last activations, when no layer waits for the batch.
+    fn ascend(&mut self, x: &[E]) {
+        self.ascend_to(x, self.plan.layers.len());
+    }
+
+    /// Through the first `count` layers.
+    pub(super) fn ascend_to(&mut self, x: &[E], count: usize) {
+        self.load(x);
+        for l in 0..count {
+            self.convolve(l);
+            self.activate(l, None);
+        }
+    }
+
+    /// From the head to the first layer's gradient, collecting weight gradients in `lane`.
+    fn descend(&mut self, mut lane: Option<&mut Lane<E>>) {
+        for l in (0..self.plan.layers.len()).rev() {
+            self.through_activation(l, None);
+            self.through_norm(l, None, lane.as_deref_mut());
+            if let Some(lane) = lane.as_deref_mut() {
+                self.add_weight_grads(l, lane);
+            }
+            if l > 0 {
+                self.through_conv(l);
+            }
+        }
+    }
+}
+
+impl super::Blocks {
+    /// The blocks of one lane of weight gradients.
+    pub(super) fn of_lane(self, lane: usize) -> std::ops::Range<usize> {
+        let lanes = LANES.min(self.count);
+        lane * self.count / lanes..(lane + 1) * self.count / lanes
+    }
+}

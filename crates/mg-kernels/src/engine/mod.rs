@@ -1,0 +1,141 @@
+//! The fused engine: a whole network forward and backward on the CPU, block of images by block of images.
+
+mod coupled;
+mod gradients;
+mod independent;
+mod pass;
+mod plan;
+mod workspace;
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use crate::kernels::Computes;
+use crate::simd::Level;
+use crate::{Result, ScoreShape, ScoreWeights};
+use gradients::Lane;
+use pass::Pass;
+pub(crate) use plan::Adjoint;
+use plan::{Plan, Stage, StagedNorm};
+use workspace::{Kept, Scratch};
+
+/// Coefficients of the images, as in [`crate::ScoreNet::score_and_weight_grads`].
+type Coefficient<'a> = &'a (dyn Fn(usize, f64) -> f64 + Sync);
+
+/// A network laid out for this processor, with its workspaces.
+pub(crate) struct Engine<E: Computes> {
+    plan: Plan<E>,
+    /// Workspaces of earlier calls, kept so that a step allocates nothing but its results.
+    pool: Mutex<Vec<Scratch<E>>>,
+    kept: Mutex<Vec<Kept<E>>>,
+}
+
+impl<E: Computes> Engine<E> {
+    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
+        Self::of(Plan::new(shape, weights, level, false)?)
+    }
+
+    /// An engine that stores every convolution's output, for [`statistics`](Self::statistics).
+    pub(crate) fn observing(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
+        Self::of(Plan::new(shape, weights, level, true)?)
+    }
+
+    fn of(plan: Plan<E>) -> Result<Self> {
+        Ok(Self { plan, pool: Mutex::default(), kept: Mutex::default() })
+    }
+
+    /// Scores of `n` images.
+    pub(crate) fn score(&self, x: &[E], n: usize) -> Vec<E> {
+        if self.plan.coupled { self.coupled_score(x, n) } else { self.independent_score(x, n) }
+    }
+
+    /// Scores and gradients with respect to the images.
+    pub(crate) fn score_and_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+        if self.plan.coupled { self.coupled_grad(x, n) } else { self.independent_grad(x, n) }
+    }
+
+    /// Scores and gradients with respect to the weights.
+    pub(crate) fn score_and_weight_grads(
+        &self,
+        x: &[E],
+        n: usize,
+        coefficient: Coefficient<'_>,
+    ) -> Result<(Vec<E>, ScoreWeights)> {
+        let (f, lanes) = if self.plan.coupled {
+            self.coupled_weight_grads(x, n, coefficient)
+        } else {
+            self.independent_weight_grads(x, n, coefficient)
+        };
+        Ok((f, Lane::total(lanes, &self.plan)?))
+    }
+
+    fn blocks(&self, n: usize) -> Blocks {
+        Blocks { n, count: n.div_ceil(self.plan.block).next_multiple_of(8).min(n) }
+    }
+
+    fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<E>) -> R) -> R {
+        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut scratch = pooled.unwrap_or_else(|| Scratch::new(&self.plan));
+        let result = work(&mut scratch);
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        result
+    }
+
+    fn take_kept(&self, count: usize) -> Vec<Kept<E>> {
+        let mut pool = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = pool.len().saturating_sub(count);
+        let mut taken = pool.split_off(rest);
+        drop(pool);
+        let missing = count - taken.len();
+        taken.par_extend((0..missing).into_par_iter().map(|_| Kept::new(&self.plan)));
+        taken
+    }
+
+    fn give_kept(&self, kept: Vec<Kept<E>>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
+    }
+
+    fn with_kept<R>(&self, work: impl FnOnce(&mut Kept<E>) -> R) -> R {
+        let mut kept = self.take_kept(1);
+        let result = work(&mut kept[0]);
+        self.give_kept(kept);
+        result
+    }
+}
+
+impl<E: Computes> fmt::Debug for Engine<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("layers", &self.plan.layers.len()).finish_non_exhaustive()
+    }
+}
+
+/// The fixed partition of a batch into blocks: a function of the batch and the network alone, never of the number
+/// of threads, so that sums over blocks always have the same bits.
+#[derive(Clone, Copy)]
+struct Blocks {
+    n: usize,
+    count: usize,
+}
+
+impl Blocks {
+    fn start(self, block: usize) -> usize {
+        block * self.n / self.count
+    }
+
+    fn images(self, block: usize) -> std::ops::Range<usize> {
+        self.start(block)..self.start(block + 1)
+    }
+
+    /// Cuts `values`, `each` of them per image, into the blocks' shares.
+    fn cut<T>(self, mut values: &mut [T], each: usize) -> Vec<&mut [T]> {
+        let mut parts = Vec::with_capacity(self.count);
+        for block in 0..self.count {
+            let (part, rest) = values.split_at_mut(self.images(block).len() * each);
+            parts.push(part);
+            values = rest;
+        }
+        parts
+    }
+}

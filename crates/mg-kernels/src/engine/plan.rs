@@ -1,0 +1,285 @@
+use candle_core::{Device, Tensor};
+
+use crate::aligned::Aligned;
+use crate::kernels::{Computes, Kernels};
+use crate::map::Map;
+use crate::packed::{Packed, adjoint_halo};
+use crate::pointwise::Curve;
+use crate::simd::Level;
+use crate::tile::Finish;
+use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
+
+/// Everything about a network that does not change between calls.
+pub(crate) struct Plan<E: Computes> {
+    pub(crate) kernels: &'static Kernels<E>,
+    pub(crate) layers: Vec<LayerPlan<E>>,
+    /// Layout of the images, and of every layer's activations after it.
+    pub(crate) maps: Vec<Map>,
+    /// The head in the layout of the last map.
+    pub(crate) head: Aligned<E>,
+    pub(crate) head_bias: f64,
+    /// Elements of an image.
+    pub(crate) pixels: usize,
+    /// Most images that a task takes at once.
+    pub(crate) block: usize,
+    /// Whether images depend on each other.
+    pub(crate) coupled: bool,
+    /// Where results go.
+    pub(crate) device: Device,
+}
+
+pub(crate) struct LayerPlan<E: Computes> {
+    pub(crate) conv: ConvGeometry,
+    pub(crate) stage: Stage<E>,
+    pub(crate) forward: Packed<E>,
+    pub(crate) adjoint: Adjoint<E>,
+    /// Layout of the convolution's output and of its activation's gradient.
+    pub(crate) raw: Map,
+    /// Layout of the gradient of the convolution's output, with the adjoint's halo.
+    pub(crate) grad: Map,
+    /// Where `forward`'s pixels lie in `grad`.
+    pub(crate) grad_at: Vec<u32>,
+    pub(crate) folded: Option<Folded>,
+}
+
+/// The way from a layer's gradient to the one before it.
+pub(crate) enum Adjoint<E> {
+    Phases(Vec<Packed<E>>),
+    /// For the first layer: all phases at once, into this map of `stride x stride` cells.
+    Cells(Packed<E>, Map),
+}
+
+/// What lies between a convolution and its activation.
+pub(crate) enum Stage<E: Computes> {
+    /// Nothing (or constants, folded into the weights) and leaky ReLU: the convolution writes activations, and their
+    /// signs tell the derivative.
+    Direct { slope: E },
+    /// The convolution's output is kept; activations are made from it.
+    Staged { norm: StagedNorm, curve: Curve<E>, gamma: Aligned<E>, beta: Aligned<E> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum StagedNorm {
+    None,
+    Batch { eps: f64 },
+    Group { groups: usize, eps: f64 },
+}
+
+/// A norm with constant statistics, folded into its convolution: weights times `scale`, `scale = gamma * rstd`.
+pub(crate) struct Folded {
+    pub(crate) scale: Vec<f64>,
+    pub(crate) rstd: Vec<f64>,
+    pub(crate) mean: Vec<f64>,
+    /// The weights and biases before folding.
+    pub(crate) weight: Vec<f64>,
+    pub(crate) bias: Vec<f64>,
+}
+
+impl<E: Computes> Plan<E> {
+    /// Lays out a network; `observing` keeps every convolution's output.
+    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level, observing: bool) -> Result<Self> {
+        let kernels = E::kernels(level);
+        let (sides, block) = (shape.sides()?, block(shape)?);
+        let mut maps = Vec::with_capacity(sides.len());
+        for (i, side) in sides.iter().enumerate() {
+            let halo = shape.layers.get(i).map_or((0, 0), |layer| (layer.conv.pad_before, layer.conv.pad_after));
+            maps.push(match i.checked_sub(1) {
+                Some(before) => Map::new::<E>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes),
+                None => Map::dense(*side, shape.channels, halo),
+            });
+        }
+        let mut layers: Vec<LayerPlan<E>> = Vec::with_capacity(shape.layers.len());
+        for (i, (layer, weights)) in shape.layers.iter().zip(&weights.layers).enumerate() {
+            let gated = layers.last().is_some_and(|before| matches!(before.stage, Stage::Direct { .. }));
+            let output = layers.last().map(|before| if gated { before.grad } else { before.raw });
+            let around = Around { input: maps[i], output: maps[i + 1], target: output, gated };
+            layers.push(LayerPlan::new(kernels, layer, weights, around, block, observing)?);
+        }
+        let last = maps[maps.len() - 1];
+        let mut head = Aligned::zeroed(last.len(1));
+        last.load(&numbers::<E>(&weights.head)?, &mut head);
+        let head_bias = numbers::<E>(&weights.head_bias)?[0].to_f64();
+        let coupled = observing || shape.couples_images();
+        let pixels = shape.channels * shape.side * shape.side;
+        let device = weights.head.device().clone();
+        Ok(Self { kernels, layers, maps, head, head_bias, pixels, block, coupled, device })
+    }
+}
+
+/// The layouts around a layer: its input, its activations, where its adjoint writes (`None` for images), and whether
+/// the layer before gates the adjoint's result.
+struct Around {
+    input: Map,
+    output: Map,
+    target: Option<Map>,
+    gated: bool,
+}
+
+impl<E: Computes> LayerPlan<E> {
+    fn new(
+        kernels: &Kernels<E>,
+        layer: &LayerShape,
+        weights: &LayerWeights,
+        around: Around,
+        block: usize,
+        observing: bool,
+    ) -> Result<Self> {
+        let conv = layer.conv;
+        let (mut weight, mut bias) = (numbers::<E>(&weights.weight)?, numbers::<E>(&weights.bias)?);
+        let folded = Folded::new(layer, weights)?;
+        if let Some(folded) = &folded {
+            folded.fold(weights, &mut weight, &mut bias)?;
+        }
+        let side = around.output.side;
+        let raw = Map::new::<E>(side, conv.c_out, (0, 0), kernels.lanes);
+        let grad = Map::new::<E>(side, conv.c_out, adjoint_halo(&conv, around.input.side)?, kernels.lanes);
+        let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
+        let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
+        let forward = Packed::forward(kernels, &conv, &weight, &bias, (&around.input, &output), block);
+        let adjoint = match around.target {
+            Some(target) => {
+                let gate = around.gated.then_some(&around.input);
+                Adjoint::Phases(Packed::adjoint(kernels, &conv, &weight, (&grad, &target), gate, block))
+            }
+            None => Adjoint::for_images(kernels, &conv, &weight, &grad, around.input.side, block),
+        };
+        let at = |n: usize| grad.pixels().map(move |(y, x)| grad.at(n, y, x) as u32);
+        let grad_at = (0..block).flat_map(at).collect();
+        Ok(Self { conv, stage, forward, adjoint, raw, grad, grad_at, folded })
+    }
+}
+
+impl<E: Computes> Adjoint<E> {
+    /// The first layer's adjoint, in whichever form costs less.
+    pub(crate) fn for_images(
+        kernels: &Kernels<E>,
+        conv: &ConvGeometry,
+        weight: &[E],
+        grad: &Map,
+        side: usize,
+        block: usize,
+    ) -> Self {
+        let (cells, lanes) = (conv.stride * conv.stride, kernels.lanes);
+        let (low, high) = conv.adjoint_reach();
+        let reach = (high - low + 1) as usize;
+        let merged = reach * reach * (cells * conv.c_in).div_ceil(lanes);
+        let phases = conv.kernel * conv.kernel * conv.c_in.div_ceil(lanes);
+        if merged <= phases {
+            let map = Map::new::<E>(side.div_ceil(conv.stride), cells * conv.c_in, (0, 0), lanes);
+            return Self::Cells(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block), map);
+        }
+        let map = Map::new::<E>(side, conv.c_in, (0, 0), lanes);
+        Self::Phases(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block))
+    }
+
+    /// The map between the gradient and the images' order: of pixels, or of cells of `stride x stride` pixels.
+    pub(crate) fn map(&self, kernels: &Kernels<E>, image: &Map) -> Map {
+        match self {
+            Self::Cells(_, map) => *map,
+            Self::Phases(_) => Map::new::<E>(image.side, image.channels, (0, 0), kernels.lanes),
+        }
+    }
+
+    /// From the gradient of the first convolution's output to images `[n, c, y, x]`, by way of `map`.
+    pub(crate) fn to_images(
+        &self,
+        kernels: &Kernels<E>,
+        (grad, cells): (&[E], &mut [E]),
+        (image, map): (&Map, &Map),
+        stride: usize,
+        dx: &mut [E],
+    ) {
+        let (side, channels) = (image.side, image.channels);
+        let images = dx.len() / (channels * side * side);
+        match self {
+            Self::Phases(phases) => {
+                for phase in phases {
+                    phase.run(kernels, images, grad, cells, Finish::Plain, None);
+                }
+                map.store(cells, dx);
+            }
+            Self::Cells(packed, _) => {
+                packed.run(kernels, images, grad, cells, Finish::Plain, None);
+                for (i, row) in dx.chunks_exact_mut(side).enumerate() {
+                    let (n, c, y) = (i / (channels * side), i / side % channels, i % side);
+                    let start = map.at(n, y / stride, 0);
+                    for (x, to) in row.iter_mut().enumerate() {
+                        let phase = y % stride * stride + x % stride;
+                        *to = cells[start + x / stride * map.pitch + phase * channels + c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<E: Computes> Stage<E> {
+    fn new(layer: &LayerShape, weights: &LayerWeights, lanes: usize, observing: bool) -> Result<Self> {
+        let norm = match layer.norm {
+            Norm::None | Norm::Fixed { .. } => StagedNorm::None,
+            Norm::Batch { eps } => StagedNorm::Batch { eps },
+            Norm::Group { groups, eps } => StagedNorm::Group { groups, eps },
+        };
+        if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) = (norm, layer.activation, observing) {
+            return Ok(Self::Direct { slope: E::of(slope) });
+        }
+        let width = layer.conv.c_out.next_multiple_of(lanes);
+        let (mut gamma, mut beta) = (Aligned::zeroed(width), Aligned::zeroed(width));
+        match (norm, &weights.affine) {
+            (StagedNorm::Batch { .. } | StagedNorm::Group { .. }, Some((g, b))) => {
+                gamma[..layer.conv.c_out].copy_from_slice(&numbers::<E>(g)?);
+                beta[..layer.conv.c_out].copy_from_slice(&numbers::<E>(b)?);
+            }
+            _ => gamma[..layer.conv.c_out].fill(E::of(1.0)),
+        }
+        Ok(Self::Staged { norm, curve: Curve::of(layer.activation), gamma, beta })
+    }
+}
+
+impl Folded {
+    fn new(layer: &LayerShape, weights: &LayerWeights) -> Result<Option<Self>> {
+        let (Norm::Fixed { eps }, Some((gamma, _)), Some((mean, variance))) =
+            (layer.norm, &weights.affine, &weights.statistics)
+        else {
+            return Ok(None);
+        };
+        let rstd: Vec<f64> = doubles(variance)?.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
+        let scale = doubles(gamma)?.iter().zip(&rstd).map(|(g, r)| g * r).collect();
+        let (weight, bias) = (doubles(&weights.weight)?, doubles(&weights.bias)?);
+        Ok(Some(Self { scale, rstd, mean: doubles(mean)?, weight, bias }))
+    }
+
+    fn fold<E: Computes>(&self, weights: &LayerWeights, weight: &mut [E], bias: &mut [E]) -> Result<()> {
+        let beta = weights.affine.as_ref().map_or(Ok(vec![0.0; bias.len()]), |(_, beta)| doubles(beta))?;
+        let depth = weight.len() / bias.len();
+        for (o, scale) in self.scale.iter().enumerate() {
+            let row = o * depth..(o + 1) * depth;
+            let folded = weight[row.clone()].iter_mut().zip(&self.weight[row]);
+            folded.for_each(|(to, w)| *to = E::of(w * scale));
+            bias[o] = E::of((self.bias[o] - self.mean[o]) * scale + beta[o]);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn numbers<E: Computes>(tensor: &Tensor) -> Result<Vec<E>> {
+    Ok(tensor.flatten_all()?.to_vec1::<E>()?)
+}
+
+fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
+    Ok(tensor.to_dtype(candle_core::DType::F64)?.flatten_all()?.to_vec1::<f64>()?)
+}
+
+/// Images per task: enough pixels in the costliest layer to use each weight a few hundred times while it is in the
+/// cache.
+fn block(shape: &ScoreShape) -> Result<usize> {
+    const PIXELS: usize = 256;
+    let sides = shape.sides()?;
+    let cost = |(i, layer): (usize, &LayerShape)| {
+        let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
+        let pixels = sides[i + 1] * sides[i + 1];
+        (c_in * c_out * kernel * kernel * pixels, pixels)
+    };
+    let pixels = shape.layers.iter().enumerate().map(cost).max().map_or(PIXELS, |(_, pixels)| pixels);
+    Ok((PIXELS / pixels).clamp(1, 32))
+}

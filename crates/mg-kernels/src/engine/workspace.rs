@@ -1,0 +1,81 @@
+use super::{Plan, Stage};
+use crate::aligned::Aligned;
+use crate::kernels::Computes;
+
+/// Mean and spread per channel that a norm applies.
+pub(crate) struct Moments<E> {
+    pub(crate) mean: Aligned<E>,
+    /// `gamma / sqrt(variance + eps)`.
+    pub(crate) scale: Aligned<E>,
+    /// `1 / sqrt(variance + eps)`.
+    pub(crate) rstd: Vec<f64>,
+}
+
+/// What a block's backward pass needs of its forward pass. Images that depend on each other keep this for all blocks
+/// of a batch; otherwise there is one per thread.
+pub(crate) struct Kept<E> {
+    pub(crate) layers: Vec<KeptLayer<E>>,
+}
+
+pub(crate) struct KeptLayer<E> {
+    /// The activations of a direct stage, else the convolution's output.
+    pub(crate) values: Aligned<E>,
+    /// The gradient of the convolution's output in a direct stage, else of the activations (before, then after the
+    /// activation's derivative).
+    pub(crate) grads: Aligned<E>,
+    /// Moments per image, for a group norm.
+    pub(crate) moments: Vec<Moments<E>>,
+}
+
+/// Memory of one task; its halos are zero from the start and never written.
+pub(crate) struct Scratch<E> {
+    pub(crate) image: Aligned<E>,
+    pub(crate) layers: Vec<ScratchLayer<E>>,
+    /// The gradient of the images before it is put in their order.
+    pub(crate) image_grad: Aligned<E>,
+    /// `by_grad`, `by_z`, `constant` of [`crate::pointwise::Combine`], and zeros.
+    pub(crate) coefficients: [Aligned<E>; 4],
+}
+
+/// Empty for a direct stage.
+pub(crate) struct ScratchLayer<E> {
+    /// Activations.
+    pub(crate) values: Aligned<E>,
+    /// The gradient of the convolution's output.
+    pub(crate) grads: Aligned<E>,
+}
+
+impl<E: Computes> Kept<E> {
+    pub(crate) fn new(plan: &Plan<E>) -> Self {
+        let layer = |l: usize| {
+            let layer = &plan.layers[l];
+            let (values, grads) = match layer.stage {
+                Stage::Direct { .. } => (plan.maps[l + 1], layer.grad),
+                Stage::Staged { .. } => (layer.raw, layer.raw),
+            };
+            let (values, grads) = (Aligned::zeroed(values.len(plan.block)), Aligned::zeroed(grads.len(plan.block)));
+            KeptLayer { values, grads, moments: vec![] }
+        };
+        Self { layers: (0..plan.layers.len()).map(layer).collect() }
+    }
+}
+
+impl<E: Computes> Scratch<E> {
+    pub(crate) fn new(plan: &Plan<E>) -> Self {
+        let layer = |l: usize| match plan.layers[l].stage {
+            Stage::Direct { .. } => ScratchLayer { values: Aligned::zeroed(0), grads: Aligned::zeroed(0) },
+            Stage::Staged { .. } => ScratchLayer {
+                values: Aligned::zeroed(plan.maps[l + 1].len(plan.block)),
+                grads: Aligned::zeroed(plan.layers[l].grad.len(plan.block)),
+            },
+        };
+        let image_grad = plan.layers.first().map_or(0, |first| first.adjoint.map(plan.kernels, &plan.maps[0]).len(plan.block));
+        let width = plan.layers.iter().map(|l| l.raw.pitch).max().unwrap_or(0);
+        Self {
+            image: Aligned::zeroed(plan.maps[0].len(plan.block)),
+            layers: (0..plan.layers.len()).map(layer).collect(),
+            image_grad: Aligned::zeroed(image_grad),
+            coefficients: std::array::from_fn(|_| Aligned::zeroed(width)),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+#![allow(unsafe_code, reason = "runs tiles on checked addresses")]
+
+use crate::aligned::Aligned;
+use crate::kernels::Kernels;
+use crate::map::Map;
+use crate::simd::Element;
+use crate::tile::{Finish, MOST_ROWS, Segment, Tile, WeightTile};
+use crate::{ConvGeometry, Result};
+
+/// Vectors of output channels in a tile.
+const TILE_VECTORS: usize = 2;
+
+/// A convolution between two [`Map`]s with its weights in the order the tiles read them: a forward convolution, or
+/// one phase of an input adjoint (every adjoint is a set of stride-1 convolutions of the gradient).
+pub(crate) struct Packed<E> {
+    /// What a pixel reads, relative to its address in `places.input`.
+    segments: Vec<Segment>,
+    /// `[blocks of TILE_VECTORS vectors][depth][vectors of the block]`.
+    weights: Aligned<E>,
+    bias: Aligned<E>,
+    /// Sum of the segments' lengths.
+    depth: usize,
+    /// Vectors of output channels.
+    vectors: usize,
+    places: Places,
+}
+
+/// Addresses of all pixels of the largest block of images.
+pub(crate) struct Places {
+    pub(crate) input: Vec<u32>,
+    pub(crate) output: Vec<u32>,
+    /// Where the activation is found that gates the result; empty when nothing does.
+    pub(crate) gate: Vec<u32>,
+    /// Pixels of one image.
+    pub(crate) per_image: usize,
+}
+
+/// The activations that gate a result and leaky ReLU's slope.
+pub(crate) type Gate<'a, E> = (&'a [E], E);
+
+impl<E: Element> Packed<E> {
+    /// A forward convolution from `input` to `output` for up to `block` images; `weight` is `[c_out, c_in, k, k]`.
+    pub(crate) fn forward(
+        kernels: &Kernels<E>,
+        geometry: &ConvGeometry,
+        weight: &[E],
+        bias: &[E],
+        (input, output): (&Map, &Map),
+        block: usize,
+    ) -> Self {
+        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
+        let taps: Vec<_> = (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))).collect();
+        let segments = taps.iter().map(|(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in });
+        let entry = |d: usize, o: usize| {
+            let (ky, kx) = taps[d / c_in];
+            weight[((o * c_in + d % c_in) * kernel + ky) * kernel + kx]
+        };
+        let (row, pitch) = (input.row(), input.pitch);
+        let places = Places::new(block, output.pixels(), |n, y, x| {
+            let read = n * input.image() + y * stride * row + x * stride * pitch;
+            (read, output.at(n, y, x), None)
+        });
+        Self::pack(kernels.lanes, segments.collect(), c_out, entry, bias, places)
+    }
+
+    /// The input adjoint from `grad` (with [`adjoint_halo`]) to `output`, one part per phase of the stride that any
+    /// output reaches. `gate` is the layout of the activations that will gate the result.
+    pub(crate) fn adjoint(
+        kernels: &Kernels<E>,
+        geometry: &ConvGeometry,
+        weight: &[E],
+        (grad, output): (&Map, &Map),
+        gate: Option<&Map>,
+        block: usize,
+    ) -> Vec<Self> {
+        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
+        let start = adjoint_start(geometry, grad);
+        let phase = |ry: usize, rx: usize| {
+            let taps = phase_taps(geometry, ry, rx);
+            let segments = taps.iter().map(|tap| tap.segment(grad, c_out)).collect();
+            let entry = |d: usize, o: usize| {
+                let tap = &taps[d / c_out];
+                weight[((d % c_out * c_in + o) * kernel + tap.ky) * kernel + tap.kx]
+            };
+            let side = output.side;
+            let pixels = (ry..side).step_by(stride).flat_map(|y| (rx..side).step_by(stride).map(move |x| (y, x)));
+            let places = Places::new(block, pixels, |n, y, x| {
+                let gate = gate.map(|map| map.at(n, y, x));
+                (start + n * grad.image() + y / stride * grad.row() + x / stride * grad.pitch, output.at(n, y, x), gate)
+            });
+            Self::pack(kernels.lanes, segments, c_in, entry, &[], places)
+        };
+        (0..stride.min(output.side))
+            .flat_map(|ry| (0..stride.min(output.side)).map(move |rx| (ry, rx)))
+            .map(|(ry, rx)| phase(ry, rx))
+            .collect()
+    }
+
+    /// The input adjoint with all phases at once: pixel (y, x) of `output` (of side `ceil(side / stride)`) holds the
+    /// channels `[phase y, phase x, c_in]` of the `stride x stride` pixels there. Fills vectors when `c_in` is small.
+    pub(crate) fn merged_adjoint(
+        kernels: &Kernels<E>,
+        geometry: &ConvGeometry,
+        weight: &[E],
+        (grad, output): (&Map, &Map),
+        block: usize,
+    ) -> Self {
+        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
+        let (low, high) = geometry.adjoint_reach();
+        let offsets: Vec<_> = (low..=high).flat_map(|y| (low..=high).map(move |x| (y, x))).collect();
+        let taps = offsets.iter().map(|(y, x)| Tap { ky: 0, kx: 0, y: (y - low) as usize, x: (x - low) as usize });
+        let segments = taps.map(|tap| tap.segment(grad, c_out)).collect();
+        let entry = |d: usize, o: usize| {
+            let (y, x) = offsets[d / c_out];
+            let meets = |phase, offset| (0..kernel).find(|k| geometry.adjoint_offset(phase, *k) == Some(offset));
+            let (phase, channel) = (o / c_in, o % c_in);
+            match (meets(phase / stride, y), meets(phase % stride, x)) {
+                (Some(ky), Some(kx)) => weight[((d % c_out * c_in + channel) * kernel + ky) * kernel + kx],
+                _ => E::ZERO,
+            }
+        };
+        let start = adjoint_start(geometry, grad);
+        let places = Places::new(block, output.pixels(), |n, y, x| {
+            (start + n * grad.image() + y * grad.row() + x * grad.pitch, output.at(n, y, x), None)
+        });
+        Self::pack(kernels.lanes, segments, stride * stride * c_in, entry, &[], places)
+    }
+
+    fn pack(
+        lanes: usize,
+        segments: Vec<Segment>,
+        channels: usize,
+        entry: impl Fn(usize, usize) -> E,
+        bias: &[E],
+        places: Places,
+    ) -> Self {
+        let depth = segments.iter().map(|s| s.len).sum();
+        let vectors = channels.div_ceil(lanes);
+        let mut weights = Aligned::zeroed(depth * vectors * lanes);
+        for (block, from) in (0..vectors).step_by(TILE_VECTORS).enumerate() {
+            let width = TILE_VECTORS.min(vectors - from) * lanes;
+            let start = block * depth * TILE_VECTORS * lanes;
+            for (d, row) in weights[start..start + depth * width].chunks_exact_mut(width).enumerate() {
+                let channels = (from * lanes..channels).zip(row);
+                channels.for_each(|(o, to)| *to = entry(d, o));
+            }
+        }
+        let mut padded_bias = Aligned::zeroed(vectors * lanes);
+        padded_bias[..bias.len()].copy_from_slice(bias);
+        Self { segments: merge(segments), weights, bias: padded_bias, depth, vectors, places }
+    }
+
+    /// Convolves `images` maps of `input` into `output`.
+    pub(crate) fn run(
+        &self,
+        kernels: &Kernels<E>,
+        images: usize,
+        input: &[E],
+        output: &mut [E],
+        finish: Finish<E>,
+        gate: Option<Gate<'_, E>>,
+    ) {
+        let pixels = images * self.places.per_image;
+        let width = self.vectors * kernels.lanes;
+        let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
+        let last = |places: &[u32]| places[..pixels].iter().max().map_or(0, |place| *place as usize);
+        assert!(last(&self.places.input) + reach <= input.len(), "a convolution would read past its input");
+        assert!(last(&self.places.output) + width <= output.len(), "a convolution would write past its output");
+        let (finish, gate) = match gate {
+            Some((values, slope)) => {
+                assert!(last(&self.places.gate) + width <= values.len(), "a convolution would read past its gate");
+                (Finish::Gate(slope), values.as_ptr())
+            }
+            None => (finish, std::ptr::null()),
+        };
+        let (input, output) = (input.as_ptr(), output.as_mut_ptr());
+        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
+            let vectors = TILE_VECTORS.min(self.vectors - from);
+            let (from, start) = (from * kernels.lanes, block * self.depth * TILE_VECTORS * kernels.lanes);
+            let (weights, bias) = (self.weights[start..].as_ptr(), self.bias[from..].as_ptr());
+            let mut done = 0;
+            while done < pixels {
+                let size = kernels.tile(pixels - done);
+                let rows = size.rows.min(pixels - done);
+                let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
+                let tile = Tile {
+                    input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
+                    output: std::array::from_fn(|i| output.wrapping_add(place(&self.places.output, i) + from)),
+                    gate: std::array::from_fn(|i| match finish {
+                        Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
+                        _ => gate,
+                    }),
+                    rows,
+                    segments: &self.segments,
+                    weights,
+                    bias,
+                    finish,
+                };
+                // SAFETY: the kernels fit the processor; the assertions above bound every address a tile of these
+                // pixels reads or writes; weights and bias hold this block by construction.
+                unsafe { (size.convolve[vectors - 1])(&tile) };
+                done += rows;
+            }
+        }
+    }
+
+    /// Adds the weight gradient of `images` maps to `into`, which is laid out as the weights: `grad` is the gradient
+    /// of the output, found at `grad_at`. Only for a forward convolution.
+    pub(crate) fn add_weight_gradient(
+        &self,
+        kernels: &Kernels<E>,
+        images: usize,
+        input: &[E],
+        (grad, grad_at): (&[E], &[u32]),
+        into: &mut [E],
+    ) {
+        let pixels = images * self.places.per_image;
+        let (input_at, grad_at) = (&self.places.input[..pixels], &grad_at[..pixels]);
+        let last = |places: &[u32]| places.iter().max().map_or(0, |place| *place as usize);
+        let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0) + MOST_ROWS;
+        assert!(last(input_at) + reach <= input.len(), "a weight gradient would read past its input");
+        assert!(last(grad_at) + self.vectors * kernels.lanes <= grad.len(), "a weight gradient would read past dy");
+        assert_eq!(into.len(), self.weights.len());
+        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
+            let vectors = TILE_VECTORS.min(self.vectors - from);
+            let width = vectors * kernels.lanes;
+            let start = block * self.depth * TILE_VECTORS * kernels.lanes;
+            // SAFETY: the weights, which `into` is as long as, hold `depth` rows of `width` from `start`.
+            let mut to = unsafe { into.as_mut_ptr().add(start) };
+            for segment in &self.segments {
+                let size = kernels.weight_tile(segment.len);
+                for first in (0..segment.len).step_by(size.rows) {
+                    let rows = size.rows.min(segment.len - first);
+                    let tile = WeightTile {
+                        input: input[segment.offset + first..].as_ptr(),
+                        input_at,
+                        grad: grad[from * kernels.lanes..].as_ptr(),
+                        grad_at,
+                        into: to,
+                        rows,
+                    };
+                    // SAFETY: the kernels fit the processor; the assertions above bound the reads (a tile reads at
+                    // most `MOST_ROWS` values from its first); `to` has at least `rows` rows left.
+                    unsafe {
+                        (size.weight_gradient[vectors - 1])(&tile);
+                        to = to.add(rows * width);
+                    }
+                }
+            }
+        }
+    }
+
+    /// From the layout of the weights of a forward convolution to `[c_out, c_in, k, k]`.
+    pub(crate) fn unpack(&self, lanes: usize, geometry: &ConvGeometry, packed: &[E]) -> Vec<E> {
+        let ConvGeometry { c_in, c_out, kernel, .. } = *geometry;
+        let mut weight = vec![E::ZERO; c_out * self.depth];
+        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
+            let width = TILE_VECTORS.min(self.vectors - from) * lanes;
+            let start = block * self.depth * TILE_VECTORS * lanes;
+            for (d, row) in packed[start..start + self.depth * width].chunks_exact(width).enumerate() {
+                let (tap, i) = (d / c_in, d % c_in);
+                let channels = (from * lanes..c_out).zip(row);
+                channels.for_each(|(o, v)| weight[(o * c_in + i) * kernel * kernel + tap] = *v);
+            }
+        }
+        weight
+    }
+
+    /// Elements of the weights' layout.
+    pub(crate) fn packed_len(&self) -> usize {
+        self.weights.len()
+    }
+}
+
+impl Places {
+    /// `place(image, y, x)` gives the addresses of a pixel's input, output and gate.
+    fn new(
+        block: usize,
+        pixels: impl Iterator<Item = (usize, usize)> + Clone,
+        place: impl Fn(usize, usize, usize) -> (usize, usize, Option<usize>),
+    ) -> Self {
+        let mut places = Self { input: vec![], output: vec![], gate: vec![], per_image: pixels.clone().count() };
+        for n in 0..block {
+            for (y, x) in pixels.clone() {
+                let (input, output, gate) = place(n, y, x);
+                places.input.push(input as u32);
+                places.output.push(output as u32);
+                places.gate.extend(gate.map(|gate| gate as u32));
+            }
+        }
+        places
+    }
+}
+
+/// Kernel entry (ky, kx) and where its gradient lies, in rows and columns after a pixel's address.
+struct Tap {
+    ky: usize,
+    kx: usize,
+    y: usize,
+    x: usize,
+}
+
+impl Tap {
+    fn segment(&self, grad: &Map, len: usize) -> Segment {
+        Segment { offset: self.y * grad.row() + self.x * grad.pitch, len }
+    }
+}
+
+/// The kernel entries that reach phase (ry, rx), in the order of their addresses.
+fn phase_taps(geometry: &ConvGeometry, ry: usize, rx: usize) -> Vec<Tap> {
+    let low = geometry.adjoint_reach().0;
+    let meet = |phase: usize| {
+        let offsets = (0..geometry.kernel).rev().filter_map(move |k| Some((k, geometry.adjoint_offset(phase, k)?)));
+        offsets.map(move |(k, offset)| (k, (offset - low) as usize))
+    };
+    meet(ry).flat_map(|(ky, y)| meet(rx).map(move |(kx, x)| Tap { ky, kx, y, x })).collect()
+}
+
+/// Where pixel (0, 0) of a phase begins to read: the halo holds every offset before the map, but when all offsets lie
+/// after it there is a distance to go.
+fn adjoint_start(geometry: &ConvGeometry, grad: &Map) -> usize {
+    geometry.adjoint_reach().0.max(0) as usize * (grad.row() + grad.pitch)
+}
+
+/// Joins segments that follow each other.
+fn merge(segments: Vec<Segment>) -> Vec<Segment> {
+    let mut merged: Vec<Segment> = vec![];
+    for segment in segments {
+        match merged.last_mut() {
+            Some(last) if last.offset + last.len == segment.offset => last.len += segment.len,
+            _ => merged.push(segment),
+        }
+    }
+    merged
+}
+
+/// The gradient's halo for the input adjoint with an input of `side`.
+///
+/// # Errors
+/// Those of [`ConvGeometry::out_side`].
+pub(crate) fn adjoint_halo(geometry: &ConvGeometry, side: usize) -> Result<(usize, usize)> {
+    let (low, high) = geometry.adjoint_reach();
+    let last = side.div_ceil(geometry.stride) as isize - 1 + high;
+    let after = last - (geometry.out_side(side)? as isize - 1);
+    Ok(((-low).max(0) as usize, after.max(0) as usize))
+}

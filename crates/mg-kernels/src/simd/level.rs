@@ -1,0 +1,31 @@
+/// Instruction sets the engine has code for, found at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Whatever the compiler makes of plain arrays.
+    Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 foundation.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// All levels this processor has, slowest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut levels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+            levels.extend(avx2.then_some(Self::Avx2));
+            levels.extend((avx2 && std::arch::is_x86_feature_detected!("avx512f")).then_some(Self::Avx512));
+        }
+        levels
+    }
+
+    /// The fastest of them.
+    pub(crate) fn best() -> Self {
+        Self::available().last().copied().unwrap_or(Self::Portable)
+    }
+}
