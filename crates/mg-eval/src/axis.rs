@@ -25,21 +25,37 @@ impl Axis {
         at.is_finite().then_some(at)
     }
 
-    /// About six (place, label), at 1, 2 or 5 times a power of ten, or at powers of ten.
+    /// About eight (place, label): at 1, 2 or 5 times a power of ten, or at powers of ten.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
-        let rough = (self.high - self.low) / 6.0;
-        let power = rough.log10().floor();
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * 10f64.powf(power));
-        let step = step.into_iter().find(|&s| s >= rough).unwrap_or(rough);
-        let step = if self.log { step.max(1.0).round() } else { step };
-        let count = ((self.high - self.low) / step) as i32 + 1;
-        let first = (self.low / step).ceil();
-        let ticks = (0..=count).map(|k| (first + f64::from(k)) * step).filter(|&tick| tick <= self.high);
-        let place = |tick: f64| (tick - self.low) / (self.high - self.low);
-        ticks
-            .map(|tick| (place(tick), if self.log { power_label(tick) } else { label(tick, step) }))
-            .collect()
+        let (low, high) = (self.low, self.high);
+        match high - low {
+            // Less than two decades: the ticks of a linear axis, at their places on this one.
+            span if self.log && span < 2.0 => {
+                let ticks = linear_ticks(10f64.powf(low), 10f64.powf(high)).into_iter();
+                ticks.filter_map(|(tick, label)| Some((self.place(tick)?, label))).collect()
+            }
+            span if self.log => {
+                let step = (span / 10.0).ceil();
+                let exponents = multiples(step, low, high);
+                exponents.map(|e| ((e - low) / span, power_label(e))).collect()
+            }
+            span => linear_ticks(low, high).into_iter().map(|(t, label)| ((t - low) / span, label)).collect(),
+        }
     }
+}
+
+/// (tick, label) between two values.
+fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+    let rough = (high - low) / 10.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().find(|&s| s >= rough).unwrap_or(10.0 * power);
+    multiples(step, low, high).map(|tick| (tick, label(tick, step))).collect()
+}
+
+/// The multiples of a step between two values.
+fn multiples(step: f64, low: f64, high: f64) -> impl Iterator<Item = f64> {
+    let (first, last) = ((low / step).ceil(), (high / step).floor());
+    (0..=(last - first) as i32).map(move |k| (first + f64::from(k)) * step)
 }
 
 fn position(value: f64, log: bool) -> f64 {
@@ -84,20 +100,27 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers() {
         assert_eq!(labels(&[0.0, 1.0], false), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(labels(&[-50.0, 130.0], false), ["-50", "0", "50", "100"]);
+        assert_eq!(labels(&[-50.0, 130.0], false), ["-40", "-20", "0", "20", "40", "60", "80", "100", "120"]);
         assert_eq!(labels(&[0.0, 2e7], false), ["0", "5e6", "1.0e7", "1.5e7", "2.0e7"]);
         assert_eq!(labels(&[1e-9, 2e-9], false)[0], "1.0e-9");
         assert_eq!(labels(&[0.01, 1000.0], true), ["0.01", "0.1", "1", "10", "100", "1000"]);
+        assert_eq!(labels(&[2.0, 4.0], true), ["2.0", "2.5", "3.0", "3.5", "4.0"]);
+        assert_eq!(labels(&[1e-30, 1.0], true)[0], "1e-30");
     }
 
     #[test]
     fn ticks_lie_where_their_values_lie() {
-        for (values, log) in
-            [([-3.0, 8.0], false), ([1e-3, 1e5], true), ([7.0, 7.0], false), ([0.0, 0.0], false)]
-        {
+        for (values, log) in [
+            ([-3.0, 8.0], false),
+            ([1e-3, 1e5], true),
+            ([7.0, 7.0], false),
+            ([0.0, 0.0], false),
+            ([7.0, 7.0], true),
+            ([3.0, 50.0], true),
+        ] {
             let axis = Axis::of(values.into_iter(), log);
             let ticks = axis.ticks();
-            assert!((2..=13).contains(&ticks.len()), "{values:?}: {ticks:?}");
+            assert!((2..=14).contains(&ticks.len()), "{values:?}: {ticks:?}");
             for (place, label) in ticks {
                 assert!((0.0..=1.0).contains(&place));
                 assert!(
