@@ -71,7 +71,7 @@ fn print_times(times: &[(Step, f64)]) {
 fn run_step(root: &Path, step: Step) -> Result<()> {
     let cargo = |args: &[&str]| spawn::run(root, "cargo", args, &[]).map(drop);
     match step {
-        Step::Fmt => cargo(&["fmt", "--all", "--check"]),
+        Step::Fmt => cargo(&["fmt", "--all", "--", "--check", "--files-with-diff"]),
         Step::Tidy => tidy::run(root),
         Step::Clippy => {
             cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
