@@ -25,7 +25,7 @@ impl Axis {
         at.is_finite().then_some(at)
     }
 
-    /// About eight (place, label): at 1, 2 or 5 times a power of ten, or at powers of ten.
+    /// At most eleven (place, label): at 1, 2 or 5 times a power of ten, or at powers of ten.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         let (low, high) = (self.low, self.high);
         match high - low {
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(labels(&[1e-9, 2e-9], false)[0], "1.0e-9");
         assert_eq!(labels(&[0.01, 1000.0], true), ["0.01", "0.1", "1", "10", "100", "1000"]);
         assert_eq!(labels(&[2.0, 4.0], true), ["2.0", "2.5", "3.0", "3.5", "4.0"]);
-        assert_eq!(labels(&[1e-30, 1.0], true)[0], "1e-30");
+        assert_eq!(labels(&[1e-30, 1.0], true)[0], "1e-28");
     }
 
     #[test]
