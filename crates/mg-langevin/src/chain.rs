@@ -23,7 +23,11 @@ impl Chain {
     pub fn new(x: Tensor) -> Result<Self> {
         if x.rank() < 2 || x.elem_count() == 0 {
             let expected = "[n, ...]: at least one chain of at least one coordinate".to_string();
-            return Err(Error::Shape { what: "the position of the chains", got: x.shape().clone(), expected });
+            return Err(Error::Shape {
+                what: "the position of the chains",
+                got: x.shape().clone(),
+                expected,
+            });
         }
         Ok(Chain { x: x.detach(), value: None })
     }
@@ -31,7 +35,7 @@ impl Chain {
     /// Chains at `x` whose energy and gradient are known.
     ///
     /// # Errors
-    /// As [`Chain::new`], and when the energies are not [n] or the gradient has another shape than `x`.
+    /// As [`Chain::new`], and when the energies are not `[n]` or the gradient has another shape than `x`.
     pub fn with_value(x: Tensor, value: ValueAndGrad) -> Result<Self> {
         let chain = Chain::new(x)?;
         check_value(&chain.x, &value)?;
@@ -56,7 +60,7 @@ impl Chain {
     /// The positions with their energy and gradient, evaluated now unless they are known.
     ///
     /// # Errors
-    /// When the energy fails, or returns shapes other than [n] and that of the positions.
+    /// When the energy fails, or returns shapes other than `[n]` and that of the positions.
     pub fn evaluate(self, energy: &dyn Energy) -> Result<(Tensor, ValueAndGrad)> {
         if let Some(value) = self.value {
             return Ok((self.x, value));

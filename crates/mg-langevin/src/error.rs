@@ -39,7 +39,9 @@ pub enum Error {
     },
 
     /// The levels of a sweep do not go from coarse to fine.
-    #[error("level {level} is the {side} x {side} grid, after a grid of side {before}; order levels coarse to fine")]
+    #[error(
+        "level {level} is the {side} x {side} grid, after a grid of side {before}; order levels coarse to fine"
+    )]
     LevelOrder {
         /// Number of the level, from 0.
         level: usize,
@@ -50,7 +52,9 @@ pub enum Error {
     },
 
     /// A recovery must end on the grid of the image.
-    #[error("the image is {side} x {side} but the levels end at side {finest:?}; make the last level the image's grid")]
+    #[error(
+        "the image is {side} x {side} but the levels end at side {finest:?}; make the last level the image's grid"
+    )]
     FinestLevel {
         /// Side of the image.
         side: usize,
@@ -68,7 +72,9 @@ pub enum Error {
     },
 
     /// A mask is not on the grid of the image.
-    #[error("a mask is {mask} x {mask} but the images are {image} x {image}; make the mask on the images' grid")]
+    #[error(
+        "a mask is {mask} x {mask} but the images are {image} x {image}; make the mask on the images' grid"
+    )]
     MaskSide {
         /// Side of the mask.
         mask: usize,

@@ -51,7 +51,7 @@ impl Hmc {
     }
 }
 
-/// H(a) - H(b), [n]. The difference of the kinetic energies is taken as (p_a - p_b).(p_a + p_b) / 2, since their
+/// H(a) - H(b), `[n]`. The difference of the kinetic energies is taken as (p_a - p_b).(p_a + p_b) / 2, since their
 /// sizes grow with the dimension and f32 would lose it.
 fn hamiltonian_change(a: &Phase, b: &Phase) -> Result<Tensor> {
     let difference = add_scaled(&a.momentum, -1.0, &b.momentum)?;
@@ -115,7 +115,10 @@ mod tests {
             Ok(hamiltonian_change(&end, &start()?)?.abs()?.mean_all()?.to_scalar()?)
         };
         let (coarse, fine) = (error(0.02, 25)?, error(0.01, 50)?);
-        assert!(coarse > 1e-5 && (coarse / fine - 4.0).abs() < 0.1, "{coarse} at a step, {fine} at half of it");
+        assert!(
+            coarse > 1e-5 && (coarse / fine - 4.0).abs() < 0.1,
+            "{coarse} at a step, {fine} at half of it"
+        );
         Ok(())
     }
 }

@@ -34,7 +34,8 @@ impl Langevin {
         self.noise_scale * self.noise_scale / (2.0 * self.step_size)
     }
 
-    /// The same descent without noise, for the final synthesis of a learned model (section 6.1).
+    /// The same descent without noise, for the final synthesis of a learned model (section 6.1; see
+    /// [`sweep`](crate::sweep)).
     pub fn noise_free(self) -> Self {
         Langevin { noise_scale: 0.0, ..self }
     }

@@ -23,8 +23,25 @@ pub struct Level<'a> {
 /// coarse to fine; level i draws from `key.fold(i)`.
 ///
 /// `start` is the images' own 1x1 version when learning, and a draw from p(0) when generating; it may be of any
-/// side up to that of the first level. Levels may repeat a side: a last one with `noise_free` kernel is the
-/// paper's noise-free final synthesis.
+/// side up to that of the first level. Sides may repeat.
+///
+/// For the final synthesis after learning the paper disables the noise (section 6.1): the same levels with
+/// noise-free kernels.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use mg_energy::toy::Normal;
+/// # use mg_langevin::{Clamped, Langevin, Level, sweep, unobserved};
+/// # let energy = Normal { mean: 0.0, std_dev: 1.0 };
+/// # let start = Tensor::zeros((2, 3, 1, 1), DType::F32, &Device::Cpu)?;
+/// # let key = mg_random::Key::new(0);
+/// let learning = Langevin { step_size: 5.0, noise_scale: 0.005 };
+/// let synthesis = Clamped { inner: learning.noise_free(), min: -1.0, max: 1.0 };
+/// let levels = [4, 16, 64].map(|side| Level { side, energy: &energy, kernel: &synthesis, n_steps: 30 });
+/// let images = sweep(&levels, &start, key, &mut unobserved)?;
+/// # assert_eq!(images[2].x.dims(), [2, 3, 64, 64]);
+/// # Ok::<(), mg_langevin::Error>(())
+/// ```
 ///
 /// # Errors
 /// When the levels' sides decrease, a kernel or an energy fails, or the observer stops the sweep.

@@ -1,21 +1,74 @@
-//! Samplers.
+//! Samplers of energy-based models, and the coarse-to-fine sweep over grids.
+//!
+//! A [`Kernel`] takes one step of many independent chains, one along the first dimension of a tensor, towards
+//! exp(-U(x)); [`run`] repeats it and reports energies, gradient norms and acceptance:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use mg_energy::toy::DoubleWell;
+//! use mg_langevin::{Clamped, Langevin, Level, Mala, run, sweep, unobserved};
+//! use mg_random::Key;
+//!
+//! # fn main() -> mg_langevin::Result<()> {
+//! // 2,000 chains on two wells at -1 and 1, exactly.
+//! let wells = DoubleWell { temperature: 0.5 };
+//! let start = Tensor::zeros((2_000, 1), DType::F64, &Device::Cpu)?;
+//! let mala = Mala { step_size: 0.15, temperature: 1.0 };
+//! let sampled = run(&mala, &wells, &start, 40, Key::new(7), &mut unobserved)?;
+//! let second_moment = sampled.x.sqr()?.mean_all()?.to_scalar::<f64>()?;
+//! assert!((second_moment - 0.893).abs() < 0.1); // by quadrature: 0.8935
+//! assert!(sampled.trace.mean_acceptance() > Some(0.8));
+//!
+//! // Images on the grids 4 and 16, coarse to fine, from a 1x1 image: equation (6) with delta = 0.1, clamped.
+//! let kernel = Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 };
+//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernel: &kernel, n_steps: 30 });
+//! let minimal = Tensor::zeros((5, 3, 1, 1), DType::F32, &Device::Cpu)?; // [n, c, 1, 1]
+//! let runs = sweep(&levels, &minimal, Key::new(8), &mut unobserved)?;
+//! assert_eq!(runs[1].x.dims(), [5, 3, 16, 16]);
+//! assert_eq!(runs[1].trace.energy.len(), 30);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The equations are those of Gao, Lu, Zhou, Zhu, Wu, "Learning Generative ConvNets via Multi-grid Modeling and
+//! Sampling", CVPR 2018. Reading order:
+//!
+//! 1. [`Chain`]: positions, and their gradient once it is known. [`Kernel`]: one step. [`StepInfo`]: its report.
+//! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
+//! 3. [`Clamped`] and [`Observed`] wrap a kernel; [`Within`] bounds an energy. Inpainting is `Observed`.
+//! 4. [`run`] and its [`Trace`]; [`Level`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
+//!
+//! Decisions that hold throughout:
+//!
+//! - State in, state out. Kernels hold numbers, chains hold positions, nobody holds a generator: step t of a run
+//!   draws from `key.fold(t)`, level i of a sweep from `key.fold(i)`. On the CPU the bits do not depend on the
+//!   number of threads.
+//! - Plain Langevin dynamics of l steps costs exactly l gradients.
+//! - Reports stay on the device until a run ends, so that watching costs no waiting.
+//! - Infinities and NaN are reported ([`Trace::first_non_finite`]), rejected where a kernel can reject, and never
+//!   a panic. What to do about them is the learner's decision.
+
 mod chain;
-mod clamped;
-mod error;
-mod hmc;
 mod kernel;
+mod step_info;
+
+mod hmc;
 mod langevin;
-mod level;
 mod mala;
 mod metropolis;
-mod noise;
+
+mod clamped;
 mod observed;
-mod recover;
-mod rows;
-mod run;
-mod step_info;
-mod trace;
 mod within;
+
+mod level;
+mod recover;
+mod run;
+mod trace;
+
+mod error;
+mod noise;
+mod rows;
 
 pub use chain::Chain;
 pub use clamped::Clamped;

@@ -39,7 +39,7 @@ impl Mala {
         (2.0 * self.step_size * self.temperature).sqrt()
     }
 
-    /// The proposal's logarithm of the acceptance ratio, [n], for the noise `z` that led from `here` to `there`.
+    /// The proposal's logarithm of the acceptance ratio, `[n]`, for the noise `z` that led from `here` to `there`.
     fn log_ratio(self, here: &ValueAndGrad, there: &ValueAndGrad, z: &Tensor) -> Result<Tensor> {
         let c = self.step_size / self.noise_scale();
         let pull = add_scaled(&here.grad, 1.0, &there.grad)?;

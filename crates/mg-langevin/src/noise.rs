@@ -29,7 +29,7 @@ pub(crate) fn normals(key: Key, len: usize) -> Vec<f32> {
     noise
 }
 
-/// The logarithm of a uniform number per chain, [n], of the type and device of `like`.
+/// The logarithm of a uniform number per chain, `[n]`, of the type and device of `like`.
 pub(crate) fn log_uniform(key: Key, like: &Tensor) -> Result<Tensor> {
     let mut uniform = vec![0f32; like.elem_count()];
     key.fill_uniform(&mut uniform);

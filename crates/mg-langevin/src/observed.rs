@@ -30,7 +30,11 @@ impl<K> Observed<K> {
             && observed.dims().iter().rev().zip(image.dims().iter().rev()).all(|(m, i)| m == i || *m == 1);
         if !fits {
             let expected = format!("one that broadcasts to the image's {:?}", image.shape());
-            return Err(Error::Shape { what: "the mask of observed pixels", got: observed.shape().clone(), expected });
+            return Err(Error::Shape {
+                what: "the mask of observed pixels",
+                got: observed.shape().clone(),
+                expected,
+            });
         }
         let observed = observed.ne(0.0)?.broadcast_as(image.shape())?.contiguous()?;
         Ok(Observed { inner, observed, image: image.detach() })
@@ -43,7 +47,11 @@ impl<K> Observed<K> {
     pub fn impose(&self, x: &Tensor) -> Result<Tensor> {
         if x.shape() != self.image.shape() {
             let expected = format!("the shape of the observed image, {:?}", self.image.shape());
-            return Err(Error::Shape { what: "the position of the chains", got: x.shape().clone(), expected });
+            return Err(Error::Shape {
+                what: "the position of the chains",
+                got: x.shape().clone(),
+                expected,
+            });
         }
         Ok(self.observed.where_cond(&self.image, x)?)
     }

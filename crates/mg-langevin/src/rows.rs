@@ -107,7 +107,7 @@ pub(crate) fn clamp(x: &Tensor, min: f64, max: f64) -> Result<Tensor> {
     }
 }
 
-/// Inner product of each row of `a` with the same row of `b`, [n], summed in double precision on the CPU.
+/// Inner product of each row of `a` with the same row of `b`, `[n]`, summed in double precision on the CPU.
 pub(crate) fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     fn slices<T: Real>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let (n, row) = rows(a);
@@ -130,7 +130,7 @@ pub(crate) fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Rows of `yes` where `choose`, [n] of 0 or 1, is 1, and of `no` elsewhere, bit for bit.
+/// Rows of `yes` where `choose`, `[n]` of 0 or 1, is 1, and of `no` elsewhere, bit for bit.
 pub(crate) fn select(choose: &Tensor, yes: &Tensor, no: &Tensor) -> Result<Tensor> {
     let mut shape = vec![1; yes.rank()];
     shape[0] = choose.elem_count();

@@ -5,10 +5,10 @@ use candle_core::Tensor;
 /// Read them through a [`Trace`](crate::Trace), once per run.
 #[derive(Clone, Debug)]
 pub struct StepInfo {
-    /// U of every chain where the gradient was taken, that is before the step, [n].
+    /// U of every chain where the gradient was taken, that is before the step, `[n]`.
     pub energy: Tensor,
-    /// Euclidean norm of every chain's gradient there, [n].
+    /// Euclidean norm of every chain's gradient there, `[n]`.
     pub grad_norm: Tensor,
-    /// Probability with which every chain's proposal was accepted, [n]; `None` of a kernel that always moves.
+    /// Probability with which every chain's proposal was accepted, `[n]`; `None` of a kernel that always moves.
     pub acceptance: Option<Tensor>,
 }

@@ -50,7 +50,7 @@ impl Trace {
     }
 }
 
-/// Mean of each tensor, [n]; a single infinity or NaN shows in it.
+/// Mean of each tensor, `[n]`; a single infinity or NaN shows in it.
 fn means(steps: &[&Tensor]) -> Result<Vec<f64>> {
     if steps.is_empty() {
         return Ok(Vec::new());

@@ -18,7 +18,7 @@ pub struct Within<'a> {
 }
 
 impl Within<'_> {
-    /// `energy`, [n], where all of a chain lies within the bounds, and infinity elsewhere.
+    /// `energy`, `[n]`, where all of a chain lies within the bounds, and infinity elsewhere.
     fn bound(&self, x: &Tensor, energy: &Tensor) -> Result<Tensor> {
         let below = x.affine(-1.0, self.min)?.relu()?;
         let above = x.affine(1.0, -self.max)?.relu()?;

@@ -7,7 +7,7 @@ use mg_random::Key;
 
 use crate::support::{Outcome, after, assert_mean, expectation, noise, values};
 
-const CHAINS: [usize; 2] = [2_000, 100];
+const CHAINS: [usize; 2] = [1_000, 100];
 
 #[test]
 fn langevin_has_its_known_bias() {
@@ -54,16 +54,23 @@ fn adjusted_kernels_are_exact_on_a_normal_law() {
         ];
         let target = Normal { mean: 0.3, std_dev: 0.8 };
         for (name, kernel) in kernels {
-            let start = noise(&[30_000, 3], DType::F32, 1);
+            let start = noise(&[20_000, 3], DType::F32, 1);
             let run = run(kernel, &target, &start, 40, Key::new(5), &mut unobserved).unwrap();
             let acceptance = run.trace.mean_acceptance().unwrap();
-            assert!(acceptance > 0.3 && acceptance < 0.98, "{name} accepts {acceptance}: the test sees nothing");
+            assert!(
+                acceptance > 0.3 && acceptance < 0.98,
+                "{name} accepts {acceptance}: the test sees nothing"
+            );
             // Coordinates of a chain share their rejections: average within chains first.
             let x = values(&run.x);
             let chains = x.chunks_exact(3);
             assert_mean(name, chains.clone().map(|x| x.iter().sum::<f64>() / 3.0), 0.3);
             let variance = temperature * 0.8 * 0.8;
-            assert_mean(name, chains.map(|x| x.iter().map(|x| (x - 0.3).powi(2)).sum::<f64>() / 3.0), variance);
+            assert_mean(
+                name,
+                chains.map(|x| x.iter().map(|x| (x - 0.3).powi(2)).sum::<f64>() / 3.0),
+                variance,
+            );
         }
     }
 }
@@ -76,13 +83,19 @@ fn adjusted_kernels_are_exact_on_a_double_well() {
         ("hmc", &Hmc { step_size: 0.45, n_leapfrog: 3, temperature: 1.0 }),
     ];
     for (name, kernel) in kernels {
-        let x = values(&after(kernel, &well, &noise(&[60_000, 1], DType::F32, 2), 50, 6));
+        // Not from the tails: there a gradient step overshoots and a chain stays stuck, exact as it is.
+        let start = noise(&[40_000, 1], DType::F32, 2).clamp(-1.0, 1.0).unwrap();
+        let x = values(&after(kernel, &well, &start, 50, 6));
         for power in [1, 2, 4] {
             let expected = expectation(u, |x| x.powi(power), -5.0, 5.0);
             assert_mean(&format!("{name}, power {power}"), x.iter().map(|x| x.powi(power)), expected);
         }
         let shallow = expectation(u, |x| f64::from(x.abs() < 0.5), -5.0, 5.0);
-        assert_mean(&format!("{name}, between the wells"), x.iter().map(|x| f64::from(x.abs() < 0.5)), shallow);
+        assert_mean(
+            &format!("{name}, between the wells"),
+            x.iter().map(|x| f64::from(x.abs() < 0.5)),
+            shallow,
+        );
     }
 }
 
@@ -90,7 +103,7 @@ fn adjusted_kernels_are_exact_on_a_double_well() {
 fn within_bounds_the_adjusted_kernels_are_exact_too() {
     let normal = Normal { mean: 0.5, std_dev: 1.0 };
     let bounded = Within { energy: &normal, min: -1.0, max: 1.0 };
-    let start = noise(&[60_000, 1], DType::F32, 3).clamp(-1.0, 1.0).unwrap();
+    let start = noise(&[40_000, 1], DType::F32, 3).clamp(-1.0, 1.0).unwrap();
     let kernels: [&dyn Kernel; 2] = [
         &Mala { step_size: 0.2, temperature: 1.0 },
         &Hmc { step_size: 0.4, n_leapfrog: 2, temperature: 1.0 },
@@ -110,7 +123,8 @@ fn acceptance_tends_to_one_with_the_step() -> Outcome {
     let well = DoubleWell { temperature: 0.2 };
     let start = noise(&[4_000, 2], DType::F64, 4);
     let mean_rejection = |kernel: &dyn Kernel| -> Result<f64, mg_langevin::Error> {
-        Ok(1.0 - run(kernel, &well, &start, 10, Key::new(8), &mut unobserved)?.trace.mean_acceptance().unwrap())
+        Ok(1.0
+            - run(kernel, &well, &start, 10, Key::new(8), &mut unobserved)?.trace.mean_acceptance().unwrap())
     };
     let mala = |step_size| mean_rejection(&Mala { step_size, temperature: 1.0 });
     let hmc = |step_size| mean_rejection(&Hmc { step_size, n_leapfrog: 5, temperature: 1.0 });

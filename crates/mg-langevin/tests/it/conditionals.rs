@@ -11,7 +11,7 @@ const PRECISION: [[f64; 4]; 4] =
     [[2.0, 0.6, -0.4, 0.3], [0.6, 1.5, 0.5, -0.2], [-0.4, 0.5, 1.8, 0.7], [0.3, -0.2, 0.7, 1.6]];
 const MEAN: [f64; 4] = [0.2, -0.3, 0.1, 0.4];
 const IMAGE: [f64; 4] = [f64::NAN, 0.9, f64::NAN, -0.5];
-const CHAINS: usize = 50_000;
+const CHAINS: usize = 30_000;
 
 fn target() -> CorrelatedNormal {
     CorrelatedNormal {

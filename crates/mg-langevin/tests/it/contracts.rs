@@ -67,9 +67,28 @@ fn the_same_seed_gives_the_same_bits_on_one_and_two_threads() {
 fn the_first_chains_of_a_batch_do_not_depend_on_its_size() {
     let x = noise(&[40, 1000], DType::F32, 1);
     for kernel in [&Langevin::from_delta(0.1) as &dyn Kernel, &Mala::from_delta(0.1)] {
-        let (all, first) = (after(kernel, &WELL, &x, 3, 4), after(kernel, &WELL, &x.narrow(0, 0, 7).unwrap(), 3, 4));
+        let (all, first) =
+            (after(kernel, &WELL, &x, 3, 4), after(kernel, &WELL, &x.narrow(0, 0, 7).unwrap(), 3, 4));
         assert_eq!(bits(&all.narrow(0, 0, 7).unwrap()), bits(&first));
     }
+}
+
+#[test]
+fn half_precision_takes_the_route_of_tensor_operations_to_the_same_place() -> Outcome {
+    let x = noise(&[4, 3, 5, 5], DType::F32, 1).clamp(-1.0, 1.0)?;
+    let normal = Normal { mean: 0.1, std_dev: 1.0 };
+    let kernels: [&dyn Kernel; 3] = [
+        &Clamped { inner: Langevin::from_delta(0.3), min: -1.0, max: 1.0 },
+        &Langevin::from_delta(0.3).noise_free(),
+        &Hmc { step_size: 0.1, n_leapfrog: 2, temperature: 1.0 },
+    ];
+    for kernel in kernels {
+        let half = values(&after(kernel, &normal, &x.to_dtype(DType::BF16)?, 1, 2));
+        for (half, full) in half.iter().zip(values(&after(kernel, &normal, &x, 1, 2))) {
+            assert!((half - full).abs() < 0.03, "{half} against {full}");
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -112,8 +131,7 @@ fn clamped_langevin_is_langevin_then_a_clamp() {
     let mut expected = noise(&[20, 30], DType::F32, 1);
     let x = after(&clamped, &WELL, &expected, 4, 6);
     for t in 0..4 {
-        let (chain, _) =
-            langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t)).unwrap();
+        let (chain, _) = langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t)).unwrap();
         expected = chain.x().clamp(-0.5, 0.8).unwrap();
     }
     assert_eq!(bits(&x), bits(&expected));
@@ -146,9 +164,12 @@ impl Energy for Broken {
 #[test]
 fn a_broken_energy_is_reported_by_langevin_and_never_entered_by_adjusted_kernels() -> Outcome {
     let x = Tensor::zeros((50, 1), DType::F32, &Device::Cpu)?;
-    let ran = run(&Langevin { step_size: 0.3, noise_scale: 0.0 }, &Broken, &x, 6, Key::new(0), &mut unobserved)?;
+    let ran =
+        run(&Langevin { step_size: 0.3, noise_scale: 0.0 }, &Broken, &x, 6, Key::new(0), &mut unobserved)?;
     assert_eq!(ran.trace.first_non_finite(), Some(4)); // after 4 steps of 0.3 the chains are at 1.2
-    for kernel in [&Mala::from_delta(0.9) as &dyn Kernel, &Hmc { step_size: 0.5, n_leapfrog: 3, temperature: 1.0 }] {
+    for kernel in
+        [&Mala::from_delta(0.9) as &dyn Kernel, &Hmc { step_size: 0.5, n_leapfrog: 3, temperature: 1.0 }]
+    {
         let ran = run(kernel, &Broken, &x, 20, Key::new(1), &mut unobserved)?;
         assert!(values(&ran.x).iter().all(|&x| x < 1.0));
         assert_eq!(ran.trace.first_non_finite(), None);

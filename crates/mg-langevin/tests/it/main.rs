@@ -3,5 +3,5 @@
 mod closed_forms;
 mod conditionals;
 mod contracts;
-mod sweeps;
 mod support;
+mod sweeps;

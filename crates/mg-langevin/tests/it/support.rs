@@ -14,7 +14,13 @@ pub(crate) fn noise(shape: &[usize], dtype: DType, seed: u64) -> Tensor {
 }
 
 /// Where `n_steps` steps lead.
-pub(crate) fn after(kernel: &dyn Kernel, energy: &dyn Energy, x: &Tensor, n_steps: usize, seed: u64) -> Tensor {
+pub(crate) fn after(
+    kernel: &dyn Kernel,
+    energy: &dyn Energy,
+    x: &Tensor,
+    n_steps: usize,
+    seed: u64,
+) -> Tensor {
     run(kernel, energy, x, n_steps, Key::new(seed), &mut unobserved).unwrap().x
 }
 

@@ -34,12 +34,16 @@ fn a_sweep_is_up_and_run_level_by_level() -> Outcome {
     let mut x = start;
     for (i, level) in levels().iter().enumerate() {
         x = up(&x, level.side)?;
-        let by_hand = run(level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
+        let by_hand =
+            run(level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
         assert_eq!(bits(&runs[i].x), bits(&by_hand.x));
         assert_eq!(runs[i].trace, by_hand.trace);
         x = by_hand.x;
     }
-    assert_eq!(runs.iter().map(|run| run.x.dims().to_vec()).collect::<Vec<_>>(), [[3, 2, 2, 2], [3, 2, 4, 4], [3, 2, 8, 8]]);
+    assert_eq!(
+        runs.iter().map(|run| run.x.dims().to_vec()).collect::<Vec<_>>(),
+        [[3, 2, 2, 2], [3, 2, 4, 4], [3, 2, 8, 8]]
+    );
     Ok(())
 }
 
@@ -78,7 +82,10 @@ fn levels_from_fine_to_coarse_are_refused() {
 #[test]
 fn recovery_returns_the_observed_pixels_bit_for_bit_and_moves_the_others() -> Outcome {
     let image = noise(&[2, 3, 8, 8], DType::F32, 3);
-    let masks = [mask(|row, column| (2..6).contains(&row) && column < 5), mask(|row, column| (row + column) % 3 == 0)];
+    let masks = [
+        mask(|row, column| (2..6).contains(&row) && column < 5),
+        mask(|row, column| (row + column) % 3 == 0),
+    ];
     let runs = recover(&levels(), &image, &masks, Key::new(4), &mut unobserved)?;
     let (x, original) = (bits(&runs[2].x), bits(&image));
     for (i, (x, original)) in x.iter().zip(&original).enumerate() {
@@ -103,8 +110,7 @@ fn observed_coarse_pixels_are_held_at_their_block_means_on_every_grid() -> Outco
     let image = noise(&[2, 3, 8, 8], DType::F32, 3);
     let mask = mask(|row, column| row < 3 && column < 5);
     let held = [2, 4, 8].map(|side| (mask.coarsen(side).unwrap(), bits(&down(&image, side).unwrap())));
-    let start = mask.clone();
-    recover(&levels(), &image, &[start], Key::new(4), &mut |p| {
+    recover(&levels(), &image, std::slice::from_ref(&mask), Key::new(4), &mut |p| {
         let (mask, means) = &held[p.level];
         for (i, (x, mean)) in bits(p.x).iter().zip(means).enumerate() {
             assert_eq!(x == mean, !mask.hidden()[i % mask.hidden().len()]);
@@ -118,12 +124,16 @@ fn observed_coarse_pixels_are_held_at_their_block_means_on_every_grid() -> Outco
 fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
     let image = noise(&[2, 3, 6, 6], DType::F32, 3);
     let mask = Mask::new(6, (0..36).map(|i| i % 6 > 3 && i > 12).collect())?;
-    let hidden = Tensor::from_vec(mask.hidden().iter().map(|&h| u8::from(h)).collect(), (1, 1, 6, 6), &Device::Cpu)?;
+    let hidden =
+        Tensor::from_vec(mask.hidden().iter().map(|&h| u8::from(h)).collect(), (1, 1, 6, 6), &Device::Cpu)?;
     let hidden = hidden.broadcast_as(image.shape())?.contiguous()?;
     let spoilt = hidden.where_cond(&(image.zeros_like()? + f64::NAN)?, &image)?;
     // The ratio 6 : 4 is not whole: area averages must not touch hidden pixels either.
-    let ladder = |kernel: &'static dyn Kernel| [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2 });
-    let recover = |image: &Tensor| recover(&ladder(&LANGEVIN), image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved);
+    let ladder =
+        |kernel: &'static dyn Kernel| [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2 });
+    let recover = |image: &Tensor| {
+        recover(&ladder(&LANGEVIN), image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved)
+    };
     let (clean, spoilt) = (recover(&image)?, recover(&spoilt)?);
     for (clean, spoilt) in clean.iter().zip(&spoilt) {
         assert_eq!(bits(&clean.x), bits(&spoilt.x));
@@ -150,8 +160,9 @@ fn recovery_starts_from_the_mean_of_what_is_observed() -> Outcome {
 fn one_mask_serves_all_images() -> Outcome {
     let image = noise(&[3, 1, 8, 8], DType::F32, 3);
     let mask = mask(|row, column| row > column);
-    let one = recover(&levels(), &image, &[mask.clone()], Key::new(4), &mut unobserved)?;
-    let three = recover(&levels(), &image, &[mask.clone(), mask.clone(), mask], Key::new(4), &mut unobserved)?;
+    let one = recover(&levels(), &image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved)?;
+    let three =
+        recover(&levels(), &image, &[mask.clone(), mask.clone(), mask], Key::new(4), &mut unobserved)?;
     assert_eq!(bits(&one[2].x), bits(&three[2].x));
     Ok(())
 }
