@@ -1,4 +1,4 @@
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::area_average::AreaAverage;
 use crate::{Error, Result};
@@ -24,9 +24,12 @@ pub fn down(x: &Tensor, side: usize) -> Result<Tensor> {
         return on_both_axes(x, &average.matrix(), side);
     }
     let d = s / side;
-    let rows = x.reshape((n * c * s * side, d))?.sum(1)?; // [n c s side]
+    // Half-precision sums of thousands of pixels would lose most of their digits.
+    let sum_type = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    let rows = x.to_dtype(sum_type)?.reshape((n * c * s * side, d))?.sum(1)?; // [n c s side]
     let blocks = rows.reshape((n * c * side, d, side))?.sum(1)?; // [n c side, side]
-    Ok((blocks.reshape((n, c, side, side))? * (1.0 / (d * d) as f64))?)
+    let means = (blocks.reshape((n, c, side, side))? * (1.0 / (d * d) as f64))?;
+    Ok(means.to_dtype(x.dtype())?)
 }
 
 /// Scales a batch up to a finer grid: x [n, c, s, s] -> [n, c, side, side].
@@ -55,7 +58,9 @@ pub fn up(x: &Tensor, side: usize) -> Result<Tensor> {
 /// M X M^T for every channel of every image; `matrix` holds M [side, s].
 fn on_both_axes(x: &Tensor, matrix: &[f64], side: usize) -> Result<Tensor> {
     let (n, c, s) = image_dims(x)?;
-    let m = Tensor::from_slice(matrix, (side, s), x.device())?.to_dtype(x.dtype())?;
+    // Rounded before it moves: not every device has f64.
+    let m =
+        Tensor::from_slice(matrix, (side, s), &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())?;
     let m_t = m.t()?.contiguous()?; // [s, side]
     let columns = x.reshape((n * c * s, s))?.matmul(&m_t)?.reshape((n * c, s, side))?;
     let turned = columns.transpose(1, 2)?.reshape((n * c * side, s))?;
@@ -76,7 +81,7 @@ pub(crate) fn image_dims(x: &Tensor) -> Result<(usize, usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::Var;
     use mg_random::Key;
     use proptest::prelude::*;
 
@@ -165,6 +170,15 @@ mod tests {
         for side in [12, 18] {
             assert_eq!(distance(&up(&view, side).unwrap(), &up(&copy, side).unwrap()), 0.0);
         }
+    }
+
+    #[test]
+    fn half_precision_images_keep_their_means() {
+        let x = noise((1, 3, 64, 64), 5, DType::BF16);
+        let exact = down(&x.to_dtype(DType::F64).unwrap(), 1).unwrap();
+        let mean = down(&x, 1).unwrap();
+        assert_eq!(mean.dtype(), DType::BF16);
+        assert!(distance(&mean.to_dtype(DType::F64).unwrap(), &exact) < 0.004 * 0.1);
     }
 
     #[test]

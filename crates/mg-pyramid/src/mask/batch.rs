@@ -58,7 +58,9 @@ fn replace(images: &Tensor, masks: &[Mask], fill: f64) -> Result<Tensor> {
     let observed = Mask::observed_tensor(masks, images.device(), DType::U8)?;
     // Selected, not multiplied: a hidden pixel that is not a number leaves no trace.
     let observed = observed.broadcast_as(images.shape())?.contiguous()?;
-    let fill = Tensor::full(fill, images.shape(), images.device())?.to_dtype(images.dtype())?;
+    // Rounded before it moves: not every device has f64.
+    let fill = Tensor::new(fill, &Device::Cpu)?.to_dtype(images.dtype())?.to_device(images.device())?;
+    let fill = fill.broadcast_as(images.shape())?.contiguous()?;
     Ok(observed.where_cond(&images.contiguous()?, &fill)?)
 }
 
