@@ -6,6 +6,7 @@ use crate::{Error, NetSpec, Params, Result};
 
 /// The score f: a bottom-up ConvNet with its parameters, packed for evaluation. Pack once per set of parameters;
 /// the steps of a chain share it.
+#[derive(Clone)]
 pub struct ConvNet {
     spec: NetSpec,
     net: ScoreNet,

@@ -1,0 +1,100 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::model::DataId;
+use crate::tensor_file;
+use crate::{Error, Result};
+
+/// All that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The part of the state that is no tensor.
+    pub header: CheckpointHeader,
+    /// Every tensor of the state by name.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// The description inside a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointHeader {
+    /// "multigrid-checkpoint".
+    pub format: String,
+    /// Version of the format.
+    pub version: u32,
+    /// Iterations done.
+    pub iteration: u64,
+    /// The configuration of the run.
+    pub config: Config,
+    /// The images of the run.
+    pub data: DataId,
+    /// Updates of every class and grid.
+    pub updates: Vec<Vec<u64>>,
+    /// Factor on all learning rates.
+    pub rate_scale: f64,
+    /// Times that the guard has rolled back.
+    pub rollbacks: u32,
+    /// Length of the list of metrics, bytes.
+    pub metrics_bytes: u64,
+}
+
+pub(crate) const FORMAT: &str = "multigrid-checkpoint";
+pub(crate) const VERSION: u32 = 1;
+
+impl Checkpoint {
+    /// Writes the checkpoint atomically.
+    ///
+    /// # Errors
+    /// When a tensor is not finite, so that a broken state is never saved as good, or the disk is full: then nothing
+    /// changes on disk.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        for (name, tensor) in &self.tensors {
+            if !is_finite(tensor)? {
+                let reason = format!("{name} holds numbers that are not finite; it was not written");
+                return Err(Error::Format { path: path.to_path_buf(), what: "checkpoint", reason });
+            }
+        }
+        tensor_file::write(path, &self.tensors, &self.header)
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// When it is truncated, damaged or of something else.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        let (tensors, header) = tensor_file::read::<CheckpointHeader>(path, "checkpoint", device)?;
+        if header.format != FORMAT || header.version != VERSION {
+            let reason = format!(
+                "it is {} version {}, this program reads {FORMAT} version {VERSION}",
+                header.format, header.version
+            );
+            return Err(Error::Format { path: path.to_path_buf(), what: "checkpoint", reason });
+        }
+        Ok(Checkpoint { header, tensors })
+    }
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    if !tensor.dtype().is_float() || tensor.elem_count() == 0 {
+        return Ok(true);
+    }
+    // The sum of x - x is zero for finite numbers and NaN for any other.
+    Ok((tensor - tensor)?.sum_all()?.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()? == 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_and_nans_anywhere_are_seen() {
+        let tensor = |last: f32| Tensor::new(&[[1e30f32, -1e30], [0.0, last]], &Device::Cpu).unwrap();
+        assert!(is_finite(&tensor(5.0)).unwrap());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(!is_finite(&tensor(bad)).unwrap());
+        }
+    }
+}

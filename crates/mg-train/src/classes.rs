@@ -1,0 +1,74 @@
+use candle_core::Device;
+use mg_data::{DataSet, Order};
+use mg_pyramid::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES, down};
+use mg_random::Key;
+
+use crate::config::{Config, Initial};
+use crate::{Error, Result};
+
+/// The images that one model is learned from: all of a data set, or those of one class.
+#[derive(Clone)]
+pub struct Class {
+    /// The name of the class; "all" for all images.
+    pub name: String,
+    /// Its images.
+    pub data: DataSet,
+    /// Which of them an iteration learns from.
+    pub order: Order,
+}
+
+/// Images read at a time for the 1x1 histogram.
+const CHUNK: usize = 256;
+
+impl Class {
+    /// The classes that `data.class` asks for, in the order of their labels.
+    ///
+    /// # Errors
+    /// When the data have no labels, or no such class, or a class has no image.
+    pub fn all(config: &Config, data: &DataSet, key: Key) -> Result<Vec<Self>> {
+        let names = data.class_names();
+        let class = |name: &str, data: DataSet| {
+            let order = Order::new(key.named("order").named(name), data.len(), config.learn.batch as u64)?;
+            Ok(Class { name: name.to_string(), data, order })
+        };
+        let of = |label: usize| class(&names[label], data.only_class(label as u32)?);
+        match config.data.class.as_str() {
+            "all" => Ok(vec![class("all", data.clone())?]),
+            wanted if names.is_empty() => Err(Error::Class(format!(
+                "data.class is {wanted:?}, but these images have no labels; use class sub-folders, or data.class = \"all\""
+            ))),
+            "each" => (0..names.len()).map(of).collect(),
+            wanted => match names.iter().position(|name| name == wanted) {
+                Some(label) => Ok(vec![of(label)?]),
+                None => {
+                    Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", "))))
+                }
+            },
+        }
+    }
+
+    /// The 1x1 histogram of the images, of at most as many as it can hold triples.
+    pub fn initial(&self, config: &Config, key: Key) -> Result<InitialDistribution> {
+        let form = match config.model.initial {
+            Initial::Triples => InitialForm::Triples,
+            Initial::PerChannel => InitialForm::PerChannel,
+            Initial::Pooled => InitialForm::Pooled,
+        };
+        let key = key.named("initial").named(&self.name);
+        let chosen: Vec<u64> = key.permutation(self.data.len()).iter().take(MAX_TRIPLES).collect();
+        let mut learner = InitialLearner::new(form, key);
+        for numbers in chosen.chunks(CHUNK) {
+            learner.observe(&down(&self.data.batch(numbers, &[], &Device::Cpu)?, 1)?)?;
+        }
+        Ok(learner.finish()?)
+    }
+}
+
+impl std::fmt::Debug for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Class")
+            .field("name", &self.name)
+            .field("images", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,518 @@
+#![allow(missing_docs, reason = "the comments of presets/default.toml say what every key means; see EXPLANATIONS")]
+
+use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Reference};
+use mg_pyramid::Grids;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+mod explain;
+mod layers;
+mod presets;
+
+pub use explain::{EXPLANATIONS, explain};
+pub use layers::{Source, resolve};
+pub use presets::{PRESETS, Preset, preset};
+
+/// Everything a run is made of. Every key has a value here: presets fill what a file does not say.
+///
+/// [`resolve`] makes one out of layers; [`Config::validate`] checks what types cannot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seed of every random number of the run.
+    pub seed: u64,
+    /// The images.
+    pub data: DataConfig,
+    /// The grids and their nets.
+    pub model: ModelConfig,
+    /// How images are synthesized while learning and after.
+    pub chains: ChainsConfig,
+    /// How parameters move.
+    pub learn: LearnConfig,
+    /// When to stop trusting a run.
+    pub guard: GuardConfig,
+    /// What a run leaves behind, and how often.
+    pub output: OutputConfig,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    pub source: String,
+    pub split: String,
+    pub resize: ResizeMode,
+    pub crop: usize,
+    pub flip: bool,
+    pub noise: f64,
+    pub class: String,
+    pub on_bad_image: BadImage,
+}
+
+/// How an image becomes square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResizeMode {
+    /// The whole image, its aspect lost (the authors' releases).
+    Squash,
+    /// The centre: `data.crop` pixels, or the largest square when that is 0.
+    Crop,
+}
+
+/// What happens to an image that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadImage {
+    /// Named in the log and left out.
+    Skip,
+    /// The run does not start.
+    Refuse,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    pub grids: Vec<usize>,
+    pub nets: Nets,
+    pub width: f64,
+    pub padding: PaddingMode,
+    pub norm: NormMode,
+    pub groups: usize,
+    pub activation: ActivationMode,
+    pub slope: f64,
+    pub reference: ReferenceMode,
+    pub sigma: f64,
+    pub initial: Initial,
+}
+
+/// The nets of the grids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Nets {
+    /// A family with a net for every side.
+    Named(NetFamily),
+    /// Per grid, coarse to fine, the layers as [channels, kernel, stride].
+    Layers(Vec<Vec<[usize; 3]>>),
+}
+
+/// Families of nets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetFamily {
+    /// Section 6.1.
+    Paper,
+    /// Section 6.3: the paper's, with DCGAN's discriminator at the finest grid.
+    DcganFinest,
+}
+
+/// Zero padding of convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaddingMode {
+    /// kernel / 2 on every side.
+    Same,
+    /// TensorFlow's asymmetric SAME.
+    SameTensorflow,
+    /// 2 pixels everywhere (the map sizes of table 3).
+    Two,
+}
+
+/// Normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormMode {
+    /// None.
+    None,
+    /// Statistics of the batch at hand (the paper).
+    Batch,
+    /// Statistics of the observed batch.
+    Observed,
+    /// Statistics of the first observed batch, for ever.
+    Frozen,
+    /// Groups of channels of each image.
+    Group,
+}
+
+/// Activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationMode {
+    /// max(x, slope x).
+    LeakyRelu,
+    /// max(x, 0).
+    Relu,
+    /// x sigmoid(x).
+    Silu,
+}
+
+/// The reference distribution p0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReferenceMode {
+    /// Uniform on the clamped range.
+    Uniform,
+    /// White noise of deviation `model.sigma`.
+    Gaussian,
+}
+
+/// The form of the 1x1 histogram p(0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    /// Observed RGB triples.
+    Triples,
+    /// One histogram a channel.
+    PerChannel,
+    /// One histogram for all channels.
+    Pooled,
+}
+
+/// `[chains]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainsConfig {
+    pub start: PerGrid<Start>,
+    pub steps: PerGrid<usize>,
+    pub sampler: SamplerKind,
+    pub step_size: PerGrid<f64>,
+    pub noise_scale: PerGrid<f64>,
+    pub leapfrog: usize,
+    pub clamp: bool,
+    pub hidden_square: usize,
+    pub noise_free_synthesis: bool,
+}
+
+/// One value for all grids, or one each, coarse to fine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerGrid<T> {
+    /// The same for every grid.
+    All(T),
+    /// Coarse to fine.
+    Each(Vec<T>),
+}
+
+impl<T: Clone> PerGrid<T> {
+    /// The value of grid number `index`, coarse to fine.
+    ///
+    /// # Panics
+    /// When values are listed and there are too few: [`Config::validate`] refuses that.
+    pub fn at(&self, index: usize) -> T {
+        match self {
+            PerGrid::All(value) => value.clone(),
+            PerGrid::Each(values) => values[index].clone(),
+        }
+    }
+
+    /// All values that are named.
+    pub fn values(&self) -> &[T] {
+        match self {
+            PerGrid::All(value) => std::slice::from_ref(value),
+            PerGrid::Each(values) => values,
+        }
+    }
+}
+
+/// Where the chains of a grid start. With the grids and the number of steps, this is all that sets the methods
+/// apart: multi-grid (`coarser`), CD (`data`), persistent CD (`persistent`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// At the upscaled sample of the next coarser grid; that of the 1x1 grid is the image's own mean colour.
+    Coarser,
+    /// At the observed image.
+    Data,
+    /// Where the chain of the same image ended last time; at the observed image the first time.
+    Persistent,
+}
+
+/// The transition kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SamplerKind {
+    /// Equation (6).
+    Langevin,
+    /// Metropolis-adjusted Langevin.
+    Mala,
+    /// Hamiltonian Monte Carlo.
+    Hmc,
+}
+
+/// `[learn]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnConfig {
+    pub iterations: u64,
+    pub batch: usize,
+    pub optimizer: OptimizerKind,
+    pub rate: PerGrid<f64>,
+    pub momentum: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub decay: Decay,
+    pub decay_to: f64,
+    pub decay_passes: f64,
+    pub decay_every: f64,
+    pub gradient: GradientTreatment,
+    pub energy_regularization: f64,
+    pub ema: f64,
+}
+
+/// Optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam.
+    Adam,
+}
+
+/// How the learning rate decays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// Not at all.
+    None,
+    /// In steps, evenly in the logarithm (the paper).
+    Log,
+}
+
+/// What is done to a gradient before the optimiser sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientTreatment {
+    /// Nothing.
+    Plain,
+    /// Head x 0.1, kernels / map area, then every tensor to a largest absolute value of at most 1.
+    ReleaseA,
+}
+
+/// `[guard]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardConfig {
+    pub max_gap: f64,
+    pub max_deviation_ratio: f64,
+    pub max_saturation: f64,
+    pub patience: u32,
+    pub rollbacks: u32,
+    pub rate_factor: f64,
+}
+
+/// `[output]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputConfig {
+    pub checkpoint_every: u64,
+    pub keep_checkpoints: usize,
+    pub sheet_every: u64,
+    pub sheet_images: usize,
+}
+
+impl Config {
+    /// Checks what the types cannot: ranges, and that nets and lists fit the grids.
+    ///
+    /// # Errors
+    /// Names the key, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let grids = self.grids()?;
+        let levels = grids.sides().len() - 1;
+        for number in 0..levels {
+            self.net_spec(number)?.shape()?;
+        }
+        self.check_lists(levels)?;
+        self.check_ranges()?;
+        self.check_methods()
+    }
+
+    /// The ladder of grids.
+    pub fn grids(&self) -> Result<Grids> {
+        Ok(Grids::new(&self.model.grids)?)
+    }
+
+    /// Sides of the grids that have a model, coarse to fine: all but the 1x1 grid.
+    pub fn sides(&self) -> &[usize] {
+        self.model.grids.get(1..).unwrap_or(&[])
+    }
+
+    /// The net of grid number `level`, coarse to fine.
+    pub fn net_spec(&self, level: usize) -> Result<NetSpec> {
+        let side = self.sides()[level];
+        let model = &self.model;
+        let finest = level + 1 == self.sides().len();
+        let mut spec = match &model.nets {
+            Nets::Named(NetFamily::DcganFinest) if finest => NetSpec::dcgan(side),
+            Nets::Named(_) => NetSpec::paper(side),
+            Nets::Layers(layers) => {
+                let layers = layers.get(level).ok_or_else(|| {
+                    let (listed, needed) = (layers.len(), self.sides().len());
+                    Error::value(
+                        "model.nets",
+                        format!("{listed} lists of layers"),
+                        format!("one for each of the {needed} grids above 1x1"),
+                    )
+                })?;
+                let conv = |&[channels, kernel, stride]: &[usize; 3]| ConvSpec { channels, kernel, stride };
+                NetSpec { layers: layers.iter().map(conv).collect(), ..NetSpec::paper(side) }
+            }
+        }
+        .scaled(model.width);
+        spec.padding = match model.padding {
+            PaddingMode::Same => Padding::Same,
+            PaddingMode::SameTensorflow => Padding::SameTensorflow,
+            PaddingMode::Two => Padding::Pixels(2),
+        };
+        spec.norm = match model.norm {
+            NormMode::None => Norm::None,
+            NormMode::Batch => Norm::Batch,
+            NormMode::Observed => Norm::Observed,
+            NormMode::Frozen => Norm::Frozen,
+            NormMode::Group => Norm::Group { groups: model.groups },
+        };
+        spec.activation = match model.activation {
+            ActivationMode::LeakyRelu => Activation::LeakyRelu { slope: model.slope },
+            ActivationMode::Relu => Activation::Relu,
+            ActivationMode::Silu => Activation::Silu,
+        };
+        Ok(spec)
+    }
+
+    /// The reference distribution.
+    pub fn reference(&self) -> Reference {
+        match self.model.reference {
+            ReferenceMode::Uniform => Reference::Uniform,
+            ReferenceMode::Gaussian => Reference::Gaussian { sigma: self.model.sigma },
+        }
+    }
+
+    fn check_lists(&self, levels: usize) -> Result<()> {
+        let check = |key: &str, named: usize, listed: bool| match listed && named != levels {
+            true => Err(Error::value(
+                key,
+                format!("{named} values"),
+                format!("one value, or one for each of the {levels} grids above 1x1"),
+            )),
+            false => Ok(()),
+        };
+        let ChainsConfig { start, steps, step_size, noise_scale, .. } = &self.chains;
+        check("chains.start", start.values().len(), matches!(start, PerGrid::Each(_)))?;
+        check("chains.steps", steps.values().len(), matches!(steps, PerGrid::Each(_)))?;
+        check("chains.step_size", step_size.values().len(), matches!(step_size, PerGrid::Each(_)))?;
+        check("chains.noise_scale", noise_scale.values().len(), matches!(noise_scale, PerGrid::Each(_)))?;
+        check("learn.rate", self.learn.rate.values().len(), matches!(self.learn.rate, PerGrid::Each(_)))
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        let number = |key: &str, value: f64, ok: bool, may: &str| match ok && value.is_finite() {
+            true => Ok(()),
+            false => Err(Error::value(key, value.to_string(), may.to_string())),
+        };
+        let (model, learn, guard, output) = (&self.model, &self.learn, &self.guard, &self.output);
+        number(
+            "model.width",
+            model.width,
+            model.width > 0.0 && model.width <= 16.0,
+            "above 0 and at most 16",
+        )?;
+        number("model.slope", model.slope, (0.0..1.0).contains(&model.slope), "in [0, 1)")?;
+        number("model.sigma", model.sigma, model.sigma > 0.0, "above 0")?;
+        number("model.groups", model.groups as f64, model.groups > 0, "at least 1")?;
+        for &value in self.chains.step_size.values() {
+            number("chains.step_size", value, value > 0.0, "above 0")?;
+        }
+        for &value in self.chains.noise_scale.values() {
+            number("chains.noise_scale", value, value >= 0.0, "at least 0")?;
+        }
+        for &value in learn.rate.values() {
+            number("learn.rate", value, value >= 0.0, "at least 0")?;
+        }
+        number("chains.leapfrog", self.chains.leapfrog as f64, self.chains.leapfrog > 0, "at least 1")?;
+        number("learn.batch", learn.batch as f64, learn.batch > 0, "at least 1")?;
+        number("learn.momentum", learn.momentum, (0.0..1.0).contains(&learn.momentum), "in [0, 1)")?;
+        number("learn.beta1", learn.beta1, (0.0..1.0).contains(&learn.beta1), "in [0, 1)")?;
+        number("learn.beta2", learn.beta2, (0.0..1.0).contains(&learn.beta2), "in [0, 1)")?;
+        number("learn.eps", learn.eps, learn.eps > 0.0, "above 0")?;
+        number("learn.ema", learn.ema, (0.0..1.0).contains(&learn.ema), "in [0, 1); 0 switches it off")?;
+        number("learn.decay_to", learn.decay_to, learn.decay_to > 0.0 && learn.decay_to <= 1.0, "in (0, 1]")?;
+        number("learn.decay_every", learn.decay_every, learn.decay_every > 0.0, "above 0")?;
+        number(
+            "learn.decay_passes",
+            learn.decay_passes,
+            learn.decay_passes >= learn.decay_every,
+            "at least learn.decay_every",
+        )?;
+        number(
+            "learn.energy_regularization",
+            learn.energy_regularization,
+            learn.energy_regularization >= 0.0,
+            "at least 0",
+        )?;
+        number("data.noise", self.data.noise, self.data.noise >= 0.0, "at least 0")?;
+        number("guard.max_gap", guard.max_gap, guard.max_gap > 0.0, "above 0")?;
+        number(
+            "guard.max_deviation_ratio",
+            guard.max_deviation_ratio,
+            guard.max_deviation_ratio > 1.0,
+            "above 1",
+        )?;
+        number("guard.max_saturation", guard.max_saturation, guard.max_saturation > 0.0, "above 0")?;
+        number("guard.patience", f64::from(guard.patience), guard.patience > 0, "at least 1")?;
+        number(
+            "guard.rate_factor",
+            guard.rate_factor,
+            guard.rate_factor > 0.0 && guard.rate_factor < 1.0,
+            "in (0, 1)",
+        )?;
+        number(
+            "output.checkpoint_every",
+            output.checkpoint_every as f64,
+            output.checkpoint_every > 0,
+            "at least 1",
+        )?;
+        number(
+            "output.keep_checkpoints",
+            output.keep_checkpoints as f64,
+            output.keep_checkpoints > 0,
+            "at least 1",
+        )?;
+        number("output.sheet_every", output.sheet_every as f64, output.sheet_every > 0, "at least 1")?;
+        number(
+            "output.sheet_images",
+            output.sheet_images as f64,
+            (1..=400).contains(&output.sheet_images),
+            "in 1..=400",
+        )
+    }
+
+    fn check_methods(&self) -> Result<()> {
+        let finest = self.sides().last().copied().unwrap_or(0);
+        let hidden = self.chains.hidden_square;
+        if hidden > finest {
+            return Err(Error::value(
+                "chains.hidden_square",
+                hidden.to_string(),
+                format!("at most the finest grid's side, {finest}"),
+            ));
+        }
+        let coupled = matches!(self.model.norm, NormMode::Batch);
+        if coupled && self.learn.batch < 2 {
+            return Err(Error::value(
+                "learn.batch",
+                self.learn.batch.to_string(),
+                "at least 2 with model.norm = \"batch\"".into(),
+            ));
+        }
+        if coupled && self.chains.sampler != SamplerKind::Langevin {
+            return Err(Error::value(
+                "chains.sampler",
+                format!("{:?}", self.chains.sampler).to_lowercase(),
+                "\"langevin\" with model.norm = \"batch\": batch statistics couple the chains, so none can be accepted alone".into(),
+            ));
+        }
+        Ok(())
+    }
+}

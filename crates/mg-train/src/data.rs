@@ -1,0 +1,32 @@
+use std::path::PathBuf;
+
+use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+
+use crate::Result;
+use crate::config::{BadImage, Config, ResizeMode};
+
+/// Opens the images of a configuration at the finest grid's side. With a `cache` folder, sets that do not fit memory
+/// are packed there once and memory-mapped.
+///
+/// # Errors
+/// When there is no such set, it has no usable image, or one is bad and the configuration refuses that.
+pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
+    let data = &config.data;
+    let mut spec = Spec::new(Source::find(&data.source)?);
+    spec.side = config.sides().last().copied().unwrap_or(64);
+    spec.resize = match (data.resize, data.crop) {
+        (ResizeMode::Squash, _) => Resize::Squash,
+        (ResizeMode::Crop, 0) => Resize::CropSquare,
+        (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
+    };
+    spec.on_bad = match data.on_bad_image {
+        BadImage::Skip => OnBadImage::Skip,
+        BadImage::Refuse => OnBadImage::Refuse,
+    };
+    spec.split = match data.split.as_str() {
+        "all" => None,
+        split => Some(split.parse::<Split>()?),
+    };
+    spec.cache = cache;
+    Ok(DataSet::open(&spec)?)
+}

@@ -1,0 +1,79 @@
+//! The two ways in which this crate writes files: whole and at once, or line by line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Writes `bytes` to `path` so that a reader, and a machine that loses power, sees the old file or the new one whole.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |action| move |e| Error::io(action, path, e);
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = parent.join(format!(".{name}.{}.partial", std::process::id()));
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(e) = written.and_then(|()| fs::rename(&temporary, path)) {
+        let _ = fs::remove_file(&temporary);
+        return Err(fail("write")(e));
+    }
+    sync_directory(parent).map_err(fail("sync the folder of"))
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A file of lines that can be cut back to an earlier length: what a resumed run writes follows what its checkpoint
+/// knew.
+#[derive(Debug)]
+pub(crate) struct LineFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl LineFile {
+    /// Opens `path` and cuts it to `len` bytes.
+    pub(crate) fn open(path: &Path, len: u64) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(path).map_err(|e| Error::io("open", path, e))?;
+        let found = file.metadata().map_err(|e| Error::io("read the length of", path, e))?.len();
+        if found < len {
+            let reason =
+                format!("it has {found} bytes, the checkpoint knew {len}; restore it, or start a new run");
+            return Err(Error::Format { path: path.to_path_buf(), what: "list of metrics", reason });
+        }
+        let mut lines = LineFile { path: path.to_path_buf(), file, len };
+        lines.truncate(len)?;
+        Ok(lines)
+    }
+
+    pub(crate) fn truncate(&mut self, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|e| Error::io("cut", &self.path, e))?;
+        self.len = len;
+        Ok(())
+    }
+
+    pub(crate) fn append(&mut self, line: &str) -> Result<()> {
+        let bytes = format!("{line}\n");
+        self.file.write_all(bytes.as_bytes()).map_err(|e| Error::io("write", &self.path, e))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Length in bytes, all of them on disk when this returns.
+    pub(crate) fn sync(&mut self) -> Result<u64> {
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
+        Ok(self.len)
+    }
+}

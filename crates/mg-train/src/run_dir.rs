@@ -1,0 +1,157 @@
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, Source, resolve};
+use crate::files::write_atomically;
+use crate::{Error, Result};
+
+/// A run on disk: `config.toml` with every key, `metrics.jsonl`, `checkpoints/`, `sheets/`, `model.safetensors`. It is
+/// self-sufficient, and one process at a time writes to it.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Locked while this value lives; the system lets go of it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl RunDir {
+    /// A new run directory, locked, with its configuration written.
+    ///
+    /// # Errors
+    /// When it already holds a run, is in use, or cannot be written.
+    pub fn create(path: &Path, config: &Config) -> Result<Self> {
+        for folder in [path.to_path_buf(), path.join("checkpoints"), path.join("sheets")] {
+            fs::create_dir_all(&folder).map_err(|e| Error::io("create folder", &folder, e))?;
+        }
+        let run = RunDir { path: path.to_path_buf(), _lock: lock(path)? };
+        if run.config_path().exists() {
+            let reason =
+                "it already holds a run; add --resume to go on with it, or choose another folder with --run";
+            return Err(Error::Run { path: path.to_path_buf(), reason: reason.into() });
+        }
+        run.write_config(config)?;
+        Ok(run)
+    }
+
+    /// An existing run directory, locked.
+    ///
+    /// # Errors
+    /// When it holds no run or is in use.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.join("config.toml").is_file() {
+            let reason =
+                "there is no config.toml in it, so no run to go on with; leave out --resume to start one";
+            return Err(Error::Run { path: path.to_path_buf(), reason: reason.into() });
+        }
+        Ok(RunDir { path: path.to_path_buf(), _lock: lock(path)? })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its resolved configuration.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// A line of JSON per iteration.
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// The model, ready to sample from.
+    pub fn model_path(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// The sheet of one iteration.
+    pub fn sheet_path(&self, iteration: u64) -> PathBuf {
+        self.path.join("sheets").join(format!("{iteration:08}.png"))
+    }
+
+    /// The configuration in `config.toml`.
+    pub fn config(&self) -> Result<Config> {
+        resolve(&[Source::file(&self.config_path())?])
+    }
+
+    /// Replaces `config.toml`.
+    pub fn write_config(&self, config: &Config) -> Result<()> {
+        let path = self.config_path();
+        let text = toml::to_string(config).map_err(|e| Error::Format {
+            path: path.clone(),
+            what: "configuration",
+            reason: e.to_string(),
+        })?;
+        let text = format!("# Every key of this run; `mg config explain` says what they mean.\n\n{text}");
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// The checkpoint file of one iteration.
+    pub fn checkpoint_path(&self, iteration: u64) -> PathBuf {
+        self.path.join("checkpoints").join(format!("{iteration:08}.safetensors"))
+    }
+
+    /// The newest checkpoint that can be read, and what was wrong with newer ones.
+    ///
+    /// # Errors
+    /// When there are checkpoints but none can be read. `None` when there is none at all.
+    pub fn newest_checkpoint(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+        let mut faults = Vec::new();
+        for iteration in self.checkpoints()?.into_iter().rev() {
+            match Checkpoint::load(&self.checkpoint_path(iteration), device) {
+                Ok(checkpoint) => return Ok((Some(checkpoint), faults)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match faults.is_empty() {
+            true => Ok((None, faults)),
+            false => Err(faults.swap_remove(0)),
+        }
+    }
+
+    /// Deletes all but the newest `keep` checkpoints.
+    pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
+        let all = self.checkpoints()?;
+        for &iteration in &all[..all.len().saturating_sub(keep)] {
+            let path = self.checkpoint_path(iteration);
+            fs::remove_file(&path).map_err(|e| Error::io("delete", &path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Iterations that have a checkpoint, in order.
+    fn checkpoints(&self) -> Result<Vec<u64>> {
+        let folder = self.path.join("checkpoints");
+        let fail = |e| Error::io("list", &folder, e);
+        let mut iterations = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.extension().is_some_and(|e| e == "safetensors") {
+                iterations.extend(stem.parse::<u64>());
+            }
+        }
+        iterations.sort_unstable();
+        Ok(iterations)
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let name = path.join(".lock");
+    let file = File::create(&name).map_err(|e| Error::io("create", &name, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Run {
+            path: path.to_path_buf(),
+            reason:
+                "another process is writing to it; wait for it, stop it, or choose another folder with --run"
+                    .into(),
+        }),
+        Err(fs::TryLockError::Error(e)) => Err(Error::io("lock", &name, e)),
+    }
+}

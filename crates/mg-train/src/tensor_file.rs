@@ -1,0 +1,177 @@
+//! Named tensors with a description, in one safetensors file that knows its own checksum.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::files::write_atomically;
+use crate::{Error, Result};
+
+/// The one key of the file's metadata, so that equal contents are equal bytes.
+const KEY: &str = "multigrid";
+
+#[derive(Serialize, serde::Deserialize)]
+struct Envelope {
+    /// Of the header and all tensors.
+    sha256: String,
+    /// JSON.
+    header: String,
+}
+
+/// Writes `tensors` and `header` atomically.
+pub(crate) fn write<H: Serialize>(path: &Path, tensors: &BTreeMap<String, Tensor>, header: &H) -> Result<()> {
+    let mut bytes = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let (dtype, data) = to_bytes(tensor)?;
+        bytes.insert(name.as_str(), (dtype, tensor.dims().to_vec(), data));
+    }
+    let unusable = |reason: String| Error::Format { path: path.to_path_buf(), what: "tensor file", reason };
+    let header = serde_json::to_string(header).map_err(|e| unusable(e.to_string()))?;
+    let sha256 = checksum(
+        &header,
+        bytes.iter().map(|(name, (_, shape, data))| (*name, shape.as_slice(), data.as_slice())),
+    );
+    let header = serde_json::to_string(&Envelope { sha256, header }).map_err(|e| unusable(e.to_string()))?;
+    let views = bytes.iter().map(|(name, (dtype, shape, data))| {
+        let view = TensorView::new(*dtype, shape.clone(), data);
+        view.map(|view| (*name, view)).map_err(|e| unusable(e.to_string()))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let metadata = Some([(KEY.to_string(), header)].into_iter().collect());
+    let file = safetensors::serialize(views, metadata).map_err(|e| unusable(e.to_string()))?;
+    write_atomically(path, &file)
+}
+
+/// Reads what [`write`] wrote; `what` names it in errors.
+pub(crate) fn read<H: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    device: &Device,
+) -> Result<(BTreeMap<String, Tensor>, H)> {
+    let unusable = |reason: String| Error::Format { path: path.to_path_buf(), what, reason };
+    let file = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let broken = |e: safetensors::SafeTensorError| unusable(format!("truncated or not safetensors ({e})"));
+    let (_, metadata) = SafeTensors::read_metadata(&file).map_err(broken)?;
+    let parsed = SafeTensors::deserialize(&file).map_err(broken)?;
+    let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let header = header.ok_or_else(|| unusable("it holds tensors, but not of Multigrid".to_string()))?;
+    let foreign =
+        |e: serde_json::Error| unusable(format!("its description is damaged or of another version ({e})"));
+    let envelope: Envelope = serde_json::from_str(header).map_err(foreign)?;
+    let views: BTreeMap<String, TensorView<'_>> = parsed.tensors().into_iter().collect();
+    let found = checksum(
+        &envelope.header,
+        views.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data())),
+    );
+    if found != envelope.sha256 {
+        let reason = format!("its contents have SHA-256 {found}, not {}: damaged", envelope.sha256);
+        return Err(unusable(reason));
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, view) in &views {
+        let dtype = match view.dtype() {
+            Dtype::F32 => DType::F32,
+            Dtype::I64 => DType::I64,
+            other => {
+                return Err(unusable(format!("tensor {name} is of type {other:?}, neither F32 nor I64")));
+            }
+        };
+        tensors.insert(name.clone(), Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?);
+    }
+    Ok((tensors, serde_json::from_str(&envelope.header).map_err(foreign)?))
+}
+
+/// The tensors under `prefix.`, without it.
+pub(crate) fn below(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
+    let dotted = format!("{prefix}.");
+    let strip =
+        |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(&dotted)?.to_string(), tensor.clone()));
+    tensors
+        .range(dotted.clone()..)
+        .take_while(|(name, _)| name.starts_with(&dotted))
+        .filter_map(strip)
+        .collect()
+}
+
+/// A tensor of any device in little-endian bytes: I64 as it is, all else as F32.
+fn to_bytes(tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
+    let flat = tensor.flatten_all()?;
+    if tensor.dtype() == DType::I64 {
+        return Ok((Dtype::I64, flat.to_vec1::<i64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()));
+    }
+    let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+    Ok((Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+}
+
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{}\n{header}", header.len()));
+    for (name, shape, data) in tensors {
+        hash.update(format!("{name} {shape:?} {}\n", data.len()));
+        hash.update(data);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensors() -> BTreeMap<String, Tensor> {
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let integers = Tensor::new(&[-1i64, 1 << 40], &Device::Cpu).unwrap();
+        let entries = [("a.x", tensor(&[1.0, f32::NAN])), ("a.y", integers), ("ab.x", tensor(&[2.0]))];
+        entries.into_iter().map(|(name, t)| (name.to_string(), t)).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        write(&path, &tensors(), &vec![3, 4]).unwrap();
+        let (read_back, header) = read::<Vec<i32>>(&path, "test", &Device::Cpu).unwrap();
+        assert_eq!(header, [3, 4]);
+        for (name, tensor) in tensors() {
+            assert_eq!(to_bytes(&read_back[&name]).unwrap(), to_bytes(&tensor).unwrap(), "{name}");
+        }
+        let first = fs::read(&path).unwrap();
+        write(&path, &tensors(), &vec![3, 4]).unwrap();
+        assert_eq!(first, fs::read(&path).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "temporary files stay behind");
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_byte_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        write(&path, &tensors(), &"header").unwrap();
+        let whole = fs::read(&path).unwrap();
+        for len in 0..whole.len() {
+            fs::write(&path, &whole[..len]).unwrap();
+            assert!(read::<String>(&path, "test", &Device::Cpu).is_err(), "cut at {len}");
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            fs::write(&path, &flipped).unwrap();
+            if let Ok((t, header)) = read::<String>(&path, "test", &Device::Cpu) {
+                assert_eq!((header.as_str(), t.len()), ("header", 3), "byte {at}");
+                let same = |name: &str| to_bytes(&t[name]).unwrap() == to_bytes(&tensors()[name]).unwrap();
+                assert!(tensors().keys().all(|name| same(name)), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn below_takes_whole_names_only() {
+        let names: Vec<String> = below(&tensors(), "a").into_keys().collect();
+        assert_eq!(names, ["x", "y"]);
+    }
+}
