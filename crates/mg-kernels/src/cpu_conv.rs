@@ -22,7 +22,9 @@ pub(crate) fn with_elements<E: Computes, R>(x: &Tensor, work: impl FnOnce(&[E]) 
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
-        Storage::Cpu(storage) => Ok(work(&CpuStorage::as_slice::<E>(storage)?[layout.start_offset()..][..x.elem_count()])),
+        Storage::Cpu(storage) => {
+            Ok(work(&CpuStorage::as_slice::<E>(storage)?[layout.start_offset()..][..x.elem_count()]))
+        }
         _ => Ok(work(&x.flatten_all()?.to_vec1::<E>()?)),
     }
 }
@@ -65,9 +67,8 @@ pub(crate) fn input_adjoint<E: Computes>(
     let kernels = E::kernels(Level::best());
     let grad = Map::dense(out, geometry.c_out, adjoint_halo(geometry, side)?);
     let image = Map::dense(side, geometry.c_in, (0, 0));
-    let adjoint = with_elements(weight, |weight| {
-        Adjoint::for_images(kernels, geometry, weight, &grad, side, BLOCK)
-    })?;
+    let adjoint =
+        with_elements(weight, |weight| Adjoint::for_images(kernels, geometry, weight, &grad, side, BLOCK))?;
     let map = adjoint.map(kernels, &image);
     let each = geometry.c_in * side * side;
     let mut dx = vec![E::ZERO; n * each];
@@ -85,7 +86,11 @@ pub(crate) fn input_adjoint<E: Computes>(
 }
 
 /// See [`crate::conv2d_weight_adjoint`].
-pub(crate) fn weight_adjoint<E: Computes>(x: &Tensor, dy: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
+pub(crate) fn weight_adjoint<E: Computes>(
+    x: &Tensor,
+    dy: &Tensor,
+    geometry: &ConvGeometry,
+) -> Result<Tensor> {
     let ((n, _, _, side), out) = (x.dims4()?, dy.dim(3)?);
     let kernels: &Kernels<E> = E::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
@@ -102,12 +107,19 @@ pub(crate) fn weight_adjoint<E: Computes>(x: &Tensor, dy: &Tensor, geometry: &Co
             let lanes = x.par_chunks(share * x_each).zip(dy.par_chunks(share * dy_each)).with_max_len(1);
             lanes
                 .map(|(x, dy)| {
-                    let (mut from, mut to) = (Aligned::zeroed(input.len(BLOCK)), Aligned::zeroed(grad.len(BLOCK)));
+                    let (mut from, mut to) =
+                        (Aligned::zeroed(input.len(BLOCK)), Aligned::zeroed(grad.len(BLOCK)));
                     let mut sum = Aligned::zeroed(packed.packed_len());
                     for (x, dy) in x.chunks(BLOCK * x_each).zip(dy.chunks(BLOCK * dy_each)) {
                         input.load(x, &mut from);
                         grad.load(dy, &mut to);
-                        packed.add_weight_gradient(kernels, x.len() / x_each, &from, (&to, &grad_at), &mut sum);
+                        packed.add_weight_gradient(
+                            kernels,
+                            x.len() / x_each,
+                            &from,
+                            (&to, &grad_at),
+                            &mut sum,
+                        );
                     }
                     sum
                 })

@@ -65,7 +65,15 @@ impl<E: Element> Kernels<E> {
     pub(crate) fn dot(&self, head: &Head<'_, E>, n: usize, a: &[E]) -> f64 {
         unsafe { (self.dot)(head, n, a) }
     }
-    pub(crate) fn pull(&self, head: &Head<'_, E>, n: usize, c: E, gate: GatedBy<'_, E>, to: &mut [E], map: &Map) {
+    pub(crate) fn pull(
+        &self,
+        head: &Head<'_, E>,
+        n: usize,
+        c: E,
+        gate: GatedBy<'_, E>,
+        to: &mut [E],
+        map: &Map,
+    ) {
         unsafe { (self.pull)(head, n, c, gate, to, map) }
     }
     pub(crate) fn add_scaled(&self, map: &Map, n: usize, coefficient: E, a: &[E], into: &mut [E]) {

@@ -1,21 +1,21 @@
 //! Convolutions, their adjoints and score networks.
 
+mod aligned;
 mod conv;
+mod cpu_conv;
+mod engine;
 mod error;
 mod geometry;
+mod kernels;
+mod map;
+mod packed;
+mod pointwise;
 mod score_net;
 mod shape;
+mod simd;
 mod tensor_conv;
 mod tensor_route;
-mod engine;
-mod packed;
-mod cpu_conv;
-mod map;
-mod pointwise;
 mod tile;
-mod kernels;
-mod aligned;
-mod simd;
 mod weights;
 
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};

@@ -50,7 +50,8 @@ impl<E: Element> Packed<E> {
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
         let taps: Vec<_> = (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))).collect();
-        let segments = taps.iter().map(|(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in });
+        let segments =
+            taps.iter().map(|(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in });
         let entry = |d: usize, o: usize| {
             let (ky, kx) = taps[d / c_in];
             weight[((o * c_in + d % c_in) * kernel + ky) * kernel + kx]
@@ -83,10 +84,15 @@ impl<E: Element> Packed<E> {
                 weight[((d % c_out * c_in + o) * kernel + tap.ky) * kernel + tap.kx]
             };
             let side = output.side;
-            let pixels = (ry..side).step_by(stride).flat_map(|y| (rx..side).step_by(stride).map(move |x| (y, x)));
+            let pixels =
+                (ry..side).step_by(stride).flat_map(|y| (rx..side).step_by(stride).map(move |x| (y, x)));
             let places = Places::new(block, pixels, |n, y, x| {
                 let gate = gate.map(|map| map.at(n, y, x));
-                (start + n * grad.image() + y / stride * grad.row() + x / stride * grad.pitch, output.at(n, y, x), gate)
+                (
+                    start + n * grad.image() + y / stride * grad.row() + x / stride * grad.pitch,
+                    output.at(n, y, x),
+                    gate,
+                )
             });
             Self::pack(kernels.lanes, segments, c_in, entry, &[], places)
         };
@@ -108,11 +114,13 @@ impl<E: Element> Packed<E> {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
         let (low, high) = geometry.adjoint_reach();
         let offsets: Vec<_> = (low..=high).flat_map(|y| (low..=high).map(move |x| (y, x))).collect();
-        let taps = offsets.iter().map(|(y, x)| Tap { ky: 0, kx: 0, y: (y - low) as usize, x: (x - low) as usize });
+        let taps =
+            offsets.iter().map(|(y, x)| Tap { ky: 0, kx: 0, y: (y - low) as usize, x: (x - low) as usize });
         let segments = taps.map(|tap| tap.segment(grad, c_out)).collect();
         let entry = |d: usize, o: usize| {
             let (y, x) = offsets[d / c_out];
-            let meets = |phase, offset| (0..kernel).find(|k| geometry.adjoint_offset(phase, *k) == Some(offset));
+            let meets =
+                |phase, offset| (0..kernel).find(|k| geometry.adjoint_offset(phase, *k) == Some(offset));
             let (phase, channel) = (o / c_in, o % c_in);
             match (meets(phase / stride, y), meets(phase % stride, x)) {
                 (Some(ky), Some(kx)) => weight[((d % c_out * c_in + channel) * kernel + ky) * kernel + kx],
@@ -165,10 +173,16 @@ impl<E: Element> Packed<E> {
         let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
         let last = |places: &[u32]| places[..pixels].iter().max().map_or(0, |place| *place as usize);
         assert!(last(&self.places.input) + reach <= input.len(), "a convolution would read past its input");
-        assert!(last(&self.places.output) + width <= output.len(), "a convolution would write past its output");
+        assert!(
+            last(&self.places.output) + width <= output.len(),
+            "a convolution would write past its output"
+        );
         let (finish, gate) = match gate {
             Some((values, slope)) => {
-                assert!(last(&self.places.gate) + width <= values.len(), "a convolution would read past its gate");
+                assert!(
+                    last(&self.places.gate) + width <= values.len(),
+                    "a convolution would read past its gate"
+                );
                 (Finish::Gate(slope), values.as_ptr())
             }
             None => (finish, std::ptr::null()),
@@ -185,7 +199,9 @@ impl<E: Element> Packed<E> {
                 let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
                 let tile = Tile {
                     input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
-                    output: std::array::from_fn(|i| output.wrapping_add(place(&self.places.output, i) + from)),
+                    output: std::array::from_fn(|i| {
+                        output.wrapping_add(place(&self.places.output, i) + from)
+                    }),
                     gate: std::array::from_fn(|i| match finish {
                         Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
                         _ => gate,
@@ -219,7 +235,10 @@ impl<E: Element> Packed<E> {
         let last = |places: &[u32]| places.iter().max().map_or(0, |place| *place as usize);
         let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0) + MOST_ROWS;
         assert!(last(input_at) + reach <= input.len(), "a weight gradient would read past its input");
-        assert!(last(grad_at) + self.vectors * kernels.lanes <= grad.len(), "a weight gradient would read past dy");
+        assert!(
+            last(grad_at) + self.vectors * kernels.lanes <= grad.len(),
+            "a weight gradient would read past dy"
+        );
         assert_eq!(into.len(), self.weights.len());
         for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
             let vectors = TILE_VECTORS.min(self.vectors - from);
@@ -279,7 +298,8 @@ impl Places {
         pixels: impl Iterator<Item = (usize, usize)> + Clone,
         place: impl Fn(usize, usize, usize) -> (usize, usize, Option<usize>),
     ) -> Self {
-        let mut places = Self { input: vec![], output: vec![], gate: vec![], per_image: pixels.clone().count() };
+        let mut places =
+            Self { input: vec![], output: vec![], gate: vec![], per_image: pixels.clone().count() };
         for n in 0..block {
             for (y, x) in pixels.clone() {
                 let (input, output, gate) = place(n, y, x);
@@ -310,7 +330,8 @@ impl Tap {
 fn phase_taps(geometry: &ConvGeometry, ry: usize, rx: usize) -> Vec<Tap> {
     let low = geometry.adjoint_reach().0;
     let meet = |phase: usize| {
-        let offsets = (0..geometry.kernel).rev().filter_map(move |k| Some((k, geometry.adjoint_offset(phase, k)?)));
+        let offsets =
+            (0..geometry.kernel).rev().filter_map(move |k| Some((k, geometry.adjoint_offset(phase, k)?)));
         offsets.map(move |(k, offset)| (k, (offset - low) as usize))
     };
     meet(ry).flat_map(|(ky, y)| meet(rx).map(move |(kx, x)| Tap { ky, kx, y, x })).collect()

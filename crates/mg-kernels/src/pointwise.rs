@@ -185,7 +185,8 @@ pub(crate) unsafe fn combine<S: Simd>(pass: &Combine<S::Elem>, to: &mut [S::Elem
             for c in (0..width).step_by(S::LANES) {
                 // SAFETY: both pixels are inside their maps, checked above, and hold `width` elements.
                 unsafe {
-                    let centred = S::sub(S::load(pass.z.as_ptr().add(from + c)), S::load(pass.mean.as_ptr().add(c)));
+                    let centred =
+                        S::sub(S::load(pass.z.as_ptr().add(from + c)), S::load(pass.mean.as_ptr().add(c)));
                     let by_z = S::load(pass.by_z.as_ptr().add(c));
                     let sum = S::mul_add(centred, by_z, S::load(pass.constant.as_ptr().add(c)));
                     let g = S::load(pass.grad.as_ptr().add(from + c));
@@ -215,7 +216,11 @@ pub(crate) unsafe fn sums<S: Simd>(pass: &Sums<S::Elem>, sums: &mut [f64], produ
     check::<S>(pass.walk, &a_map, a.len());
     check::<S>(pass.walk, &b_map, b.len());
     let width = width::<S>(&a_map);
-    assert!(a_mean.len().min(b_mean.len()) >= width && a_map.side == b_map.side && a_map.channels == b_map.channels);
+    assert!(
+        a_mean.len().min(b_mean.len()) >= width
+            && a_map.side == b_map.side
+            && a_map.channels == b_map.channels
+    );
     let mut lanes = [[S::Elem::ZERO; 16]; 2];
     assert!(S::LANES <= 16);
     for (n, y) in pass.walk.rows(a_map.side) {
@@ -318,7 +323,13 @@ pub(crate) unsafe fn pull<S: Simd>(
 /// # Safety
 /// The processor has `S`.
 #[inline(always)]
-pub(crate) unsafe fn add_scaled<S: Simd>(map: &Map, n: usize, coefficient: S::Elem, a: &[S::Elem], into: &mut [S::Elem]) {
+pub(crate) unsafe fn add_scaled<S: Simd>(
+    map: &Map,
+    n: usize,
+    coefficient: S::Elem,
+    a: &[S::Elem],
+    into: &mut [S::Elem],
+) {
     check::<S>(Walk { first: n, images: 1 }, map, a.len());
     assert!(map.image() <= into.len() && map.pitch.is_multiple_of(S::LANES));
     let start = n * map.image();

@@ -84,7 +84,12 @@ impl ScoreNet {
         Self::at_level(shape, weights, route, Level::best())
     }
 
-    pub(crate) fn at_level(shape: &ScoreShape, weights: &ScoreWeights, route: Route, level: Level) -> Result<Self> {
+    pub(crate) fn at_level(
+        shape: &ScoreShape,
+        weights: &ScoreWeights,
+        route: Route,
+        level: Level,
+    ) -> Result<Self> {
         weights.check(shape)?;
         let dtype = weights.head.dtype();
         let net = match (route, dtype) {

@@ -148,4 +148,3 @@ pub(crate) unsafe fn weight_gradient<S: Simd, const MR: usize, const NV: usize>(
         }
     }
 }
-

@@ -97,7 +97,8 @@ impl<E: Computes> LaneLayer<E> {
             affine = Some((self.gamma.clone(), self.beta.clone()));
         }
         let vector = |v: Vec<f64>| Tensor::new(v.into_iter().map(E::of).collect::<Vec<E>>(), &plan.device);
-        let affine = affine.map(|(gamma, beta)| Ok::<_, crate::Error>((vector(gamma)?, vector(beta)?))).transpose()?;
+        let affine =
+            affine.map(|(gamma, beta)| Ok::<_, crate::Error>((vector(gamma)?, vector(beta)?))).transpose()?;
         let weight = Tensor::from_vec(weight, &layer.conv.weight_dims()[..], &plan.device)?;
         Ok(LayerWeights { weight, bias: vector(bias)?, affine, statistics: None })
     }

@@ -30,7 +30,12 @@ impl ChannelSums {
 }
 
 impl<'a, E: Computes> Pass<'a, E> {
-    pub(crate) fn new(plan: &'a Plan<E>, kept: &'a mut Kept<E>, scratch: &'a mut Scratch<E>, images: usize) -> Self {
+    pub(crate) fn new(
+        plan: &'a Plan<E>,
+        kept: &'a mut Kept<E>,
+        scratch: &'a mut Scratch<E>,
+        images: usize,
+    ) -> Self {
         Self { plan, images, kept, scratch }
     }
 
@@ -93,7 +98,8 @@ impl<'a, E: Computes> Pass<'a, E> {
         about.iter_mut().zip(&first.sum).for_each(|(to, sum)| *to = E::of(sum / count));
         let rest = self.sums_about(l, self.all(), &about);
         let mean = about.iter().zip(&rest.sum).map(|(about, sum)| about.to_f64() + sum / count).collect();
-        let squares = rest.product.iter().zip(&rest.sum).map(|(square, sum)| square - sum * sum / count).collect();
+        let squares =
+            rest.product.iter().zip(&rest.sum).map(|(square, sum)| square - sum * sum / count).collect();
         (mean, squares)
     }
 
@@ -137,7 +143,8 @@ impl<'a, E: Computes> Pass<'a, E> {
         let mut to = std::mem::take(&mut self.scratch.layers[l].values);
         for walk in Self::walks(self.plan, l, self.images) {
             let kept = &self.kept.layers[l];
-            let affine = affine(batch.or(kept.moments.get(walk.first)), gamma, beta, &self.scratch.coefficients[3]);
+            let affine =
+                affine(batch.or(kept.moments.get(walk.first)), gamma, beta, &self.scratch.coefficients[3]);
             let pass = Apply { walk, z: (&kept.values, layer.raw), affine, curve: *curve };
             self.plan.kernels.apply(&pass, &mut to, &to_map);
         }
@@ -181,7 +188,9 @@ impl<'a, E: Computes> Pass<'a, E> {
             self.plan.kernels.gate(&pass, &mut kept.grads);
         }
         match (norm, batch) {
-            (StagedNorm::Batch { .. }, Some(moments)) => Some(self.gradient_sums(l, self.all(), &moments.mean)),
+            (StagedNorm::Batch { .. }, Some(moments)) => {
+                Some(self.gradient_sums(l, self.all(), &moments.mean))
+            }
             _ => None,
         }
     }
@@ -189,7 +198,8 @@ impl<'a, E: Computes> Pass<'a, E> {
     fn gradient_sums(&self, l: usize, walk: Walk, mean: &[E]) -> ChannelSums {
         let (map, kept) = (self.plan.layers[l].raw, &self.kept.layers[l]);
         let mut sums = ChannelSums::zero(map.channels);
-        let pass = Sums { walk, a: (&kept.grads, map, &self.scratch.coefficients[3]), b: (&kept.values, map, mean) };
+        let pass =
+            Sums { walk, a: (&kept.grads, map, &self.scratch.coefficients[3]), b: (&kept.values, map, mean) };
         self.plan.kernels.sums(&pass, &mut sums.sum, &mut sums.product);
         sums
     }
@@ -219,7 +229,13 @@ impl<'a, E: Computes> Pass<'a, E> {
                         lane.add_affine(l, &sums, &moments.rstd);
                     }
                     let count = (layer.raw.side * layer.raw.side) as f64;
-                    group_coefficients(&mut self.scratch.coefficients, moments, gamma, &sums, (*groups, count));
+                    group_coefficients(
+                        &mut self.scratch.coefficients,
+                        moments,
+                        gamma,
+                        &sums,
+                        (*groups, count),
+                    );
                     Some(moments)
                 }
                 _ => {
@@ -282,7 +298,13 @@ impl<'a, E: Computes> Pass<'a, E> {
         let map = layer.adjoint.map(self.plan.kernels, &self.plan.maps[0]);
         let mut to = std::mem::take(&mut self.scratch.image_grad);
         let grad = Self::grad(self.plan, self.kept, self.scratch, 0);
-        layer.adjoint.to_images(self.plan.kernels, (grad, &mut to), (&self.plan.maps[0], &map), layer.conv.stride, dx);
+        layer.adjoint.to_images(
+            self.plan.kernels,
+            (grad, &mut to),
+            (&self.plan.maps[0], &map),
+            layer.conv.stride,
+            dx,
+        );
         self.scratch.image_grad = to;
     }
 
@@ -317,7 +339,12 @@ impl<'a, E: Computes> Pass<'a, E> {
 }
 
 /// The affine map before an activation: the moments', or the identity with `gamma` ones and `beta` zeros.
-fn affine<'b, E>(moments: Option<&'b Moments<E>>, gamma: &'b [E], beta: &'b [E], zeros: &'b [E]) -> Affine<'b, E>
+fn affine<'b, E>(
+    moments: Option<&'b Moments<E>>,
+    gamma: &'b [E],
+    beta: &'b [E],
+    zeros: &'b [E],
+) -> Affine<'b, E>
 where
     E: Computes,
 {
@@ -340,7 +367,8 @@ fn group_coefficients<E: Computes>(
     let size = moments.rstd.len() / groups;
     for group in 0..groups {
         let members = group * size..(group + 1) * size;
-        let weigh = |v: &[f64]| members.clone().map(|c| gamma[c].to_f64() * v[c]).sum::<f64>() / (size as f64 * area);
+        let weigh =
+            |v: &[f64]| members.clone().map(|c| gamma[c].to_f64() * v[c]).sum::<f64>() / (size as f64 * area);
         let (mean, along) = (weigh(&sums.sum), weigh(&sums.product));
         for c in members.clone() {
             let rstd = moments.rstd[c];
@@ -353,7 +381,11 @@ fn group_coefficients<E: Computes>(
 
 impl<E: Computes> Moments<E> {
     pub(crate) fn zero(map: Map) -> Self {
-        Self { mean: Aligned::zeroed(map.pitch), scale: Aligned::zeroed(map.pitch), rstd: vec![0.0; map.channels] }
+        Self {
+            mean: Aligned::zeroed(map.pitch),
+            scale: Aligned::zeroed(map.pitch),
+            rstd: vec![0.0; map.channels],
+        }
     }
 
     pub(crate) fn set(&mut self, c: usize, mean: f64, rstd: f64, gamma: E) {

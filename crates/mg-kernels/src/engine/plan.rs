@@ -77,12 +77,18 @@ pub(crate) struct Folded {
 
 impl<E: Computes> Plan<E> {
     /// Lays out a network; `observing` keeps every convolution's output.
-    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level, observing: bool) -> Result<Self> {
+    pub(crate) fn new(
+        shape: &ScoreShape,
+        weights: &ScoreWeights,
+        level: Level,
+        observing: bool,
+    ) -> Result<Self> {
         let kernels = E::kernels(level);
         let (sides, block) = (shape.sides()?, block(shape)?);
         let mut maps = Vec::with_capacity(sides.len());
         for (i, side) in sides.iter().enumerate() {
-            let halo = shape.layers.get(i).map_or((0, 0), |layer| (layer.conv.pad_before, layer.conv.pad_after));
+            let halo =
+                shape.layers.get(i).map_or((0, 0), |layer| (layer.conv.pad_before, layer.conv.pad_after));
             maps.push(match i.checked_sub(1) {
                 Some(before) => Map::new::<E>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes),
                 None => Map::dense(*side, shape.channels, halo),
@@ -220,7 +226,9 @@ impl<E: Computes> Stage<E> {
             Norm::Batch { eps } => StagedNorm::Batch { eps },
             Norm::Group { groups, eps } => StagedNorm::Group { groups, eps },
         };
-        if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) = (norm, layer.activation, observing) {
+        if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) =
+            (norm, layer.activation, observing)
+        {
             return Ok(Self::Direct { slope: E::of(slope) });
         }
         let width = layer.conv.c_out.next_multiple_of(lanes);

@@ -53,7 +53,8 @@ impl<E: Computes> Kept<E> {
                 Stage::Direct { .. } => (plan.maps[l + 1], layer.grad),
                 Stage::Staged { .. } => (layer.raw, layer.raw),
             };
-            let (values, grads) = (Aligned::zeroed(values.len(plan.block)), Aligned::zeroed(grads.len(plan.block)));
+            let (values, grads) =
+                (Aligned::zeroed(values.len(plan.block)), Aligned::zeroed(grads.len(plan.block)));
             KeptLayer { values, grads, moments: vec![] }
         };
         Self { layers: (0..plan.layers.len()).map(layer).collect() }
@@ -69,7 +70,10 @@ impl<E: Computes> Scratch<E> {
                 grads: Aligned::zeroed(plan.layers[l].grad.len(plan.block)),
             },
         };
-        let image_grad = plan.layers.first().map_or(0, |first| first.adjoint.map(plan.kernels, &plan.maps[0]).len(plan.block));
+        let image_grad = plan
+            .layers
+            .first()
+            .map_or(0, |first| first.adjoint.map(plan.kernels, &plan.maps[0]).len(plan.block));
         let width = plan.layers.iter().map(|l| l.raw.pitch).max().unwrap_or(0);
         Self {
             image: Aligned::zeroed(plan.maps[0].len(plan.block)),

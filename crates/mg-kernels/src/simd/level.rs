@@ -17,7 +17,8 @@ impl Level {
         let mut levels = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+            let avx2 =
+                std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
             levels.extend(avx2.then_some(Self::Avx2));
             levels.extend((avx2 && std::arch::is_x86_feature_detected!("avx512f")).then_some(Self::Avx512));
         }

@@ -1,12 +1,12 @@
 //! Vectors of the processor at hand, behind one small trait.
 #![allow(unsafe_code, reason = "vector instructions on raw pointers")]
 
-mod level;
-mod portable;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod level;
+mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;

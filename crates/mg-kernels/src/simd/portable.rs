@@ -84,4 +84,3 @@ macro_rules! portable {
 
 portable!(f32, u32, 23, 127);
 portable!(f64, u64, 52, 1023);
-
