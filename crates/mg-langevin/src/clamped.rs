@@ -6,8 +6,8 @@ use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted, error, rows};
 /// A kernel whose chains are held within [min, max] after every step, as released code of this field does.
 ///
 /// For kernels without an accept-reject step only ([`Unadjusted`]); bound the others with
-/// [`Within`](crate::Within). Where pixels must keep observed values that may lie outside, put the clamp inside:
-/// `Observed` of `Clamped`.
+/// [`Within`](crate::Within). Where pixels must keep observed values that may lie outside, put the clamp
+/// inside: `Observed` of `Clamped`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clamped<K> {
     /// The kernel whose outcome is clamped.

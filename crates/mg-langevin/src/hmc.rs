@@ -14,8 +14,8 @@ use crate::{Chain, Kernel, Result, StepInfo};
 /// dynamics", 2011).
 ///
 /// A step costs `n_leapfrog` gradients, and one more for the first. With one leapfrog step this is
-/// [`Mala`](crate::Mala) with a factor step_size^2 / 2 of the gradient. A trajectory as long as a period of the
-/// target returns to where it began: choose step_size x n_leapfrog below a quarter of the longest period.
+/// [`Mala`](crate::Mala) with a factor step_size^2 / 2 of the gradient. A trajectory as long as a period of
+/// the target returns to where it began: choose step_size x n_leapfrog below a quarter of the longest period.
 ///
 /// Exact only if the energies of a batch are independent: a net with batch statistics couples its chains.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,8 +51,8 @@ impl Hmc {
     }
 }
 
-/// H(a) - H(b), `[n]`. The difference of the kinetic energies is taken as (p_a - p_b).(p_a + p_b) / 2, since their
-/// sizes grow with the dimension and f32 would lose it.
+/// H(a) - H(b), `[n]`. The difference of the kinetic energies is taken as (p_a - p_b).(p_a + p_b) / 2, since
+/// their sizes grow with the dimension and f32 would lose it.
 fn hamiltonian_change(a: &Phase, b: &Phase) -> Result<Tensor> {
     let difference = add_scaled(&a.momentum, -1.0, &b.momentum)?;
     let sum = add_scaled(&a.momentum, 1.0, &b.momentum)?;

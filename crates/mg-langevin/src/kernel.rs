@@ -7,8 +7,8 @@ use crate::{Chain, Result, StepInfo};
 ///
 /// State in, state out: a kernel holds numbers, never progress, so one kernel serves any number of chains.
 pub trait Kernel {
-    /// One step. All its randomness comes from `key`; the same key, chain and energy give the same bits on any
-    /// number of threads.
+    /// One step. All its randomness comes from `key`; the same key, chain and energy give the same bits on
+    /// any number of threads.
     ///
     /// # Errors
     /// When a field of the kernel is out of range, or the energy fails. A non-finite energy is no error: the

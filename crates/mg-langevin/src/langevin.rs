@@ -7,12 +7,12 @@ use crate::{Chain, Kernel, Result, StepInfo, Unadjusted, rows};
 /// Langevin dynamics, equation (6): x <- x - step_size dU/dx + noise_scale z, with z ~ N(0, I).
 ///
 /// Equation (6) has one number, delta = sqrt(delta tau), and couples the two: step_size = delta^2 / 2 and
-/// noise_scale = delta ([`Langevin::from_delta`]). Practice decouples them (IGEBM, JEM and most code since): a
-/// large step with little noise samples a colder law, exp(-U / T) with T = noise_scale^2 / (2 step_size)
+/// noise_scale = delta ([`Langevin::from_delta`]). Practice decouples them (IGEBM, JEM and most code since):
+/// a large step with little noise samples a colder law, exp(-U / T) with T = noise_scale^2 / (2 step_size)
 /// ([`Langevin::temperature`]). Hence two fields; print the temperature when you report them.
 ///
-/// There is no accept-reject step, so the law that is reached is biased: on N(0, s^2) its variance is
-/// s^2 / (1 - delta^2 / (4 s^2)) instead of s^2. Both the reference's pull Y / sigma^2 and the score f are in U.
+/// There is no accept-reject step, so the law that is reached is biased: on N(0, s^2) its variance is not s^2
+/// but s^2 / (1 - delta^2 / (4 s^2)). Both the reference's pull Y / sigma^2 and the score f are in U.
 /// Steps are in the units of x; for images in [-1, 1] a delta in grey levels is divided by 127.5.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Langevin {

@@ -22,8 +22,8 @@ pub struct Level<'a> {
 /// upscaled sample of the level before it, runs, and hands its own sample on. Returns one [`Run`] per level,
 /// coarse to fine; level i draws from `key.fold(i)`.
 ///
-/// `start` is the images' own 1x1 version when learning, and a draw from p(0) when generating; it may be of any
-/// side up to that of the first level. Sides may repeat.
+/// `start` is the images' own 1x1 version when learning, and a draw from p(0) when generating; it may be of
+/// any side up to that of the first level. Sides may repeat.
 ///
 /// For the final synthesis after learning the paper disables the noise (section 6.1): the same levels with
 /// noise-free kernels.

@@ -30,23 +30,24 @@
 //! # }
 //! ```
 //!
-//! The equations are those of Gao, Lu, Zhou, Zhu, Wu, "Learning Generative ConvNets via Multi-grid Modeling and
-//! Sampling", CVPR 2018. Reading order:
+//! The equations are those of Gao, Lu, Zhou, Zhu, Wu, "Learning Generative ConvNets via Multi-grid Modeling
+//! and Sampling", CVPR 2018. Reading order:
 //!
-//! 1. [`Chain`]: positions, and their gradient once it is known. [`Kernel`]: one step. [`StepInfo`]: its report.
+//! 1. [`Chain`]: positions, and their gradient once it is known. [`Kernel`]: one step. [`StepInfo`]: its
+//!    report.
 //! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
 //! 3. [`Clamped`] and [`Observed`] wrap a kernel; [`Within`] bounds an energy. Inpainting is `Observed`.
 //! 4. [`run`] and its [`Trace`]; [`Level`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
 //!
 //! Decisions that hold throughout:
 //!
-//! - State in, state out. Kernels hold numbers, chains hold positions, nobody holds a generator: step t of a run
-//!   draws from `key.fold(t)`, level i of a sweep from `key.fold(i)`. On the CPU the bits do not depend on the
-//!   number of threads.
+//! - State in, state out. Kernels hold numbers, chains hold positions, nobody holds a generator: step t of a
+//!   run draws from `key.fold(t)`, level i of a sweep from `key.fold(i)`. On the CPU the bits do not depend
+//!   on the number of threads.
 //! - Plain Langevin dynamics of l steps costs exactly l gradients.
 //! - Reports stay on the device until a run ends, so that watching costs no waiting.
-//! - Infinities and NaN are reported ([`Trace::first_non_finite`]), rejected where a kernel can reject, and never
-//!   a panic. What to do about them is the learner's decision.
+//! - Infinities and NaN are reported ([`Trace::first_non_finite`]), rejected where a kernel can reject, and
+//!   never a panic. What to do about them is the learner's decision.
 
 mod chain;
 mod kernel;
@@ -80,7 +81,7 @@ pub use level::{Level, sweep};
 pub use mala::Mala;
 pub use noise::normal_like;
 pub use observed::Observed;
-pub use recover::recover;
+pub use recover::{recover, recover_from};
 pub use run::{Observer, Progress, Run, run, unobserved};
 pub use step_info::StepInfo;
 pub use trace::Trace;

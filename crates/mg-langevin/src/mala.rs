@@ -8,14 +8,15 @@ use crate::noise::normal_like;
 use crate::rows::{add_scaled, inner};
 use crate::{Chain, Kernel, Result, StepInfo};
 
-/// The Metropolis-adjusted Langevin algorithm: a Langevin proposal, accepted or rejected chain by chain so that
-/// exp(-U / temperature) is left invariant exactly (section 4.1's "Metropolis-Hastings step"; Roberts and
-/// Tweedie, Bernoulli 2(4), 1996).
+/// The Metropolis-adjusted Langevin algorithm: a Langevin proposal, accepted or rejected chain by chain so
+/// that exp(-U / temperature) is left invariant exactly (section 4.1's "Metropolis-Hastings step"; Roberts
+/// and Tweedie, Bernoulli 2(4), 1996).
 ///
 /// With h = step_size, T = temperature and s = sqrt(2 h T), the proposal is x' = x - h dU/dx + s z, and the
 /// logarithm of its acceptance ratio
 ///
-/// (U(x) - U(x')) / T + log q(x | x') - log q(x' | x) = (U(x) - U(x')) / T + c z.(g + g') - c^2 |g + g'|^2 / 2
+/// (U(x) - U(x')) / T + log q(x | x') - log q(x' | x)
+/// = (U(x) - U(x')) / T + c z.(g + g') - c^2 |g + g'|^2 / 2
 ///
 /// where g, g' are the gradients and c = h / s: the right-hand side has no large terms to cancel in f32.
 ///
@@ -39,7 +40,7 @@ impl Mala {
         (2.0 * self.step_size * self.temperature).sqrt()
     }
 
-    /// The proposal's logarithm of the acceptance ratio, `[n]`, for the noise `z` that led from `here` to `there`.
+    /// Logarithm of the acceptance ratio, `[n]`, for the noise `z` that led from `here` to `there`.
     fn log_ratio(self, here: &ValueAndGrad, there: &ValueAndGrad, z: &Tensor) -> Result<Tensor> {
         let c = self.step_size / self.noise_scale();
         let pull = add_scaled(&here.grad, 1.0, &there.grad)?;

@@ -7,8 +7,8 @@ use crate::rows::select;
 use crate::{Chain, Result};
 
 /// The accept-reject step: each chain moves with probability min(1, exp(`log_ratio`)), or stays where it is.
-/// A proposal of non-finite energy or ratio is rejected. Returns the chains and the probabilities, both on their
-/// device: nothing waits for it.
+/// A proposal of non-finite energy or ratio is rejected. Returns the chains and the probabilities, both on
+/// their device: nothing waits for it.
 pub(crate) fn metropolis(
     log_ratio: &Tensor, // [n]
     here: (Tensor, ValueAndGrad),

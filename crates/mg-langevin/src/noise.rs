@@ -7,8 +7,8 @@ use crate::Result;
 ///
 /// On the CPU element i depends on the key and i alone: the same bits on any number of threads, and the first
 /// chains of a batch get the same noise whatever the batch size. Elsewhere the device's generator is seeded
-/// with the key and draws the values, so runs repeat on one device but differ between kinds of devices; do not
-/// draw from one device on several threads at once.
+/// with the key and draws the values, so runs repeat on one device but differ between kinds of devices; do
+/// not draw from one device on several threads at once.
 ///
 /// # Errors
 /// When the device cannot draw or the type holds no fractions.

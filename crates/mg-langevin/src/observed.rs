@@ -8,9 +8,9 @@ use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted};
 /// (section 6.4) are this decorator, not another sampler.
 ///
 /// The inner kernel walks on the conditional energy U(observed pixels from the image, hidden pixels from x),
-/// which is flat in the observed coordinates. There a Langevin or MALA proposal is a symmetric random walk and a
-/// Hamiltonian trajectory a free flight: they cancel from every acceptance ratio, so `Observed` of an exact
-/// kernel is exact. After each step the observed pixels are the image's again, bit for bit.
+/// which is flat in the observed coordinates. There a Langevin or MALA proposal is a symmetric random walk
+/// and a Hamiltonian trajectory a free flight: they cancel from every acceptance ratio, so `Observed` of an
+/// exact kernel is exact. After each step the observed pixels are the image's again, bit for bit.
 #[derive(Clone, Debug)]
 pub struct Observed<K> {
     inner: K,
@@ -19,9 +19,8 @@ pub struct Observed<K> {
 }
 
 impl<K> Observed<K> {
-    /// `inner` on the hidden pixels of `image`, [n, c, s, s]. `observed` is 1 where a pixel is known and 0 where
-    /// it is hidden, of any type; its shape is that of the image or broadcasts to it, such as [n, 1, s, s].
-    /// Whatever `image` holds in hidden pixels, a NaN included, is never read.
+    /// `inner` on the hidden pixels of `image`, [n, c, s, s]. `observed` is 1 where a pixel is known and 0
+    /// where it is hidden, of any type, and broadcasts to the image, as [n, 1, s, s] does. Whatever `image` holds in hidden pixels, a NaN included, is never read.
     ///
     /// # Errors
     /// When the mask does not broadcast to the image.

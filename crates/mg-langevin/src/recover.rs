@@ -9,13 +9,13 @@ use crate::{Error, Level, Observed, Observer, Result, Run};
 /// Fills in hidden pixels, coarse to fine (section 6.4): a sweep in which every level's kernel is wrapped in
 /// [`Observed`].
 ///
-/// `image`, [n, c, s, s], is on the last level's grid; `masks` say which of its pixels are hidden, one mask for
-/// all images or one each. Hidden pixels of `image` are never read, so they may hold anything.
+/// `image`, [n, c, s, s], is on the last level's grid; `masks` say which of its pixels are hidden, one mask
+/// for all images or one each. Hidden pixels of `image` are never read, so they may hold anything.
 ///
 /// On a coarser grid a pixel counts as observed only if all the fine pixels it covers are
 /// ([`Mask::coarsen`]); such a pixel is held at the mean of these. Chains begin at each image's mean over its
-/// observed pixels, channel by channel, as a 1x1 image (0, mid grey, if nothing is observed): the paper starts
-/// from the true 1x1 version, which a masked image does not reveal.
+/// observed pixels, channel by channel, as a 1x1 image (0, mid grey, if nothing is observed): the paper
+/// starts from the true 1x1 version, which a masked image does not reveal.
 ///
 /// Returns one [`Run`] per level. The last one's observed pixels are the image's, bit for bit.
 ///
@@ -29,13 +29,42 @@ pub fn recover(
     key: Key,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<Run>> {
+    climb(levels, None, image, masks, key, observer)
+}
+
+/// [`recover`] from a `start` of the caller's choice, [n, c, t, t] with t up to the side of the first level:
+/// the images' true 1x1 versions while learning (section 6.4: there "we assume Y_M is observed"), or
+/// persistent chains.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_from(
+    levels: &[Level<'_>],
+    start: &Tensor,
+    image: &Tensor,
+    masks: &[Mask],
+    key: Key,
+    observer: &mut Observer<'_>,
+) -> Result<Vec<Run>> {
+    climb(levels, Some(start), image, masks, key, observer)
+}
+
+fn climb(
+    levels: &[Level<'_>],
+    start: Option<&Tensor>,
+    image: &Tensor,
+    masks: &[Mask],
+    key: Key,
+    observer: &mut Observer<'_>,
+) -> Result<Vec<Run>> {
     let side = image.dims().last().copied().unwrap_or(0);
     let finest = levels.last().map(|level| level.side);
     if finest != Some(side) {
         return Err(Error::FinestLevel { side, finest });
     }
     check_masks(masks, image)?;
-    let (mut x, filled) = start(image, &observed_at(masks, side, image)?)?;
+    let (mean, filled) = mean_and_filled(image, &observed_at(masks, side, image)?)?;
+    let mut x = start.unwrap_or(&mean).clone();
     check_order(levels, &x)?;
     let mut runs = Vec::with_capacity(levels.len());
     for (i, level) in levels.iter().enumerate() {
@@ -68,7 +97,7 @@ fn check_masks(masks: &[Mask], image: &Tensor) -> Result<()> {
 }
 
 /// The mean of the observed pixels, [n, c, 1, 1], and the image with its hidden pixels at that mean.
-fn start(image: &Tensor, observed: &Tensor) -> Result<(Tensor, Tensor)> {
+fn mean_and_filled(image: &Tensor, observed: &Tensor) -> Result<(Tensor, Tensor)> {
     let observed = observed.broadcast_as(image.shape())?.contiguous()?;
     let known = observed.where_cond(image, &image.zeros_like()?)?;
     let sum = known.sum_keepdim(D::Minus1)?.sum_keepdim(D::Minus2)?; // [n, c, 1, 1]

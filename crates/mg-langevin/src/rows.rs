@@ -31,7 +31,7 @@ impl Real for f64 {
 /// Elements per parallel piece, rounded to whole rows.
 const PIECE: usize = 1 << 14;
 
-/// `x - step_size grad + noise_scale z` with z drawn from `key`, and the Euclidean norm of each row of `grad`.
+/// `x - step_size grad + noise_scale z` with z drawn from `key`, and the Euclidean norms of `grad`'s rows.
 pub(crate) fn descend(
     x: &Tensor,
     grad: &Tensor,

@@ -9,6 +9,6 @@ pub struct StepInfo {
     pub energy: Tensor,
     /// Euclidean norm of every chain's gradient there, `[n]`.
     pub grad_norm: Tensor,
-    /// Probability with which every chain's proposal was accepted, `[n]`; `None` of a kernel that always moves.
+    /// Probability of accepting every chain's proposal, `[n]`; `None` of a kernel that always moves.
     pub acceptance: Option<Tensor>,
 }

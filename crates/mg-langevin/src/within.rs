@@ -4,9 +4,9 @@ use mg_energy::{Energy, Result, ValueAndGrad};
 /// An energy restricted to the box [min, max]^d: infinite as soon as one coordinate lies outside.
 ///
 /// This is the uniform reference distribution "within a bounded range" of section 3.1. The adjusted kernels
-/// reject an infinite energy, so [`Mala`](crate::Mala) and [`Hmc`](crate::Hmc) on a `Within` sample the bounded
-/// law exactly, where a clamp would pile mass onto the borders. Start their chains inside: from far outside few
-/// proposals ever land within.
+/// reject an infinite energy, so [`Mala`](crate::Mala) and [`Hmc`](crate::Hmc) on a `Within` sample the
+/// bounded law exactly, where a clamp would pile mass onto the borders. Start their chains inside: from far
+/// outside few proposals ever land within.
 #[derive(Clone, Copy)]
 pub struct Within<'a> {
     /// The energy inside.

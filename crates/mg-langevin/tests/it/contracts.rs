@@ -249,7 +249,8 @@ proptest! {
     /// The fused loops against tensor operations, over shapes, views and both types.
     #[test]
     fn a_langevin_step_is_equation_6(
-        n in 1usize..6, c in 1usize..4, s in 1usize..9, turned: bool, double: bool, noise_scale in 0.0f64..0.5, seed: u64,
+        (n, c, s) in (1usize..6, 1usize..4, 1usize..9), turned: bool, double: bool,
+        noise_scale in 0.0f64..0.5, seed: u64,
     ) {
         let dtype = if double { DType::F64 } else { DType::F32 };
         let x = noise(&[n, c, s, s], dtype, 1);

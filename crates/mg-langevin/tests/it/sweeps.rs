@@ -2,7 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
-use mg_langevin::{Clamped, Error, Kernel, Langevin, Level, Mala, recover, run, sweep, unobserved};
+use mg_langevin::{
+    Clamped, Error, Kernel, Langevin, Level, Mala, recover, recover_from, run, sweep, unobserved,
+};
 use mg_pyramid::{Mask, down, up};
 use mg_random::Key;
 
@@ -153,6 +155,19 @@ fn recovery_starts_from_the_mean_of_what_is_observed() -> Outcome {
     let everything = mask(|_, _| true);
     let runs = recover(&still, &image, &[everything], Key::new(0), &mut unobserved)?;
     assert!(values(&runs[2].x).iter().all(|&x| x == 0.0), "nothing observed: mid grey");
+    Ok(())
+}
+
+#[test]
+fn recovery_may_start_anywhere() -> Outcome {
+    let image = noise(&[3, 1, 8, 8], DType::F32, 3);
+    let start = noise(&[3, 1, 2, 2], DType::F32, 5);
+    let still = levels().map(|level| Level { n_steps: 0, ..level });
+    let everything = mask(|_, _| true);
+    let runs = recover_from(&still, &start, &image, &[everything], Key::new(4), &mut unobserved)?;
+    assert_eq!(bits(&runs[2].x), bits(&up(&start, 8)?));
+    let error = recover_from(&still[..], &image, &image, &[mask(|_, _| true)], Key::new(4), &mut unobserved);
+    assert!(matches!(error.unwrap_err(), Error::LevelOrder { level: 0, side: 2, before: 8 }));
     Ok(())
 }
 
