@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ struct Store {
 
 enum Pixels {
     Memory(Vec<u8>),
-    Mapped(Packed),
+    Mapped(Box<Packed>),
 }
 
 impl Pixels {
@@ -103,7 +104,7 @@ impl DataSet {
 
     fn mapped(mut packed: Packed) -> Self {
         let (header, labels) = (packed.header.clone(), packed.labels.take());
-        Self::whole(Pixels::Mapped(packed), labels, header, None)
+        Self::whole(Pixels::Mapped(Box::new(packed)), labels, header, None)
     }
 
     fn decode(spec: &Spec, input: &Input, progress: Progress) -> Result<Self> {
@@ -302,6 +303,14 @@ impl DataSet {
         }
         let reason = format!("its content has the hash {found} instead of {expected}");
         Err(Error::Packed { path: self.name().into(), reason })
+    }
+}
+
+impl fmt::Debug for DataSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("DataSet");
+        out.field("name", &self.name()).field("len", &self.len()).field("side", &self.side());
+        out.field("hash", &self.hash).finish_non_exhaustive()
     }
 }
 

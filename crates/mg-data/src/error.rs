@@ -27,6 +27,14 @@ pub enum Error {
     /// A folder without a single image file.
     #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]
     NoImages(PathBuf),
+    /// Parquet files in more than one folder.
+    #[error("{}: parquet files in more than one folder ({folders}); point at one of them", path.display())]
+    Several {
+        /// The folder above.
+        path: PathBuf,
+        /// The folders with parquet files.
+        folders: String,
+    },
     /// Parquet files that hold no row.
     #[error("{0}: no rows")]
     NoRows(String),

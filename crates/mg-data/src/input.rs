@@ -74,13 +74,11 @@ impl Input {
     /// A name for the packed form: changes with every setting, and with the name, size or time of any file.
     pub(crate) fn key(&self, spec: &Spec) -> String {
         let mut hash = Sha256::new();
-        hash.update(format!(
-            "mg-data 1 {} {} {:?} {:?}\n",
-            spec.side,
-            spec.resize,
-            spec.on_bad,
-            self.split()
-        ));
+        let (side, resize, on_bad, split) = (spec.side, spec.resize, spec.on_bad, self.split());
+        hash.update(format!("mg-data 1 {side} {resize} {on_bad:?} {split:?}\n"));
+        if let Some(path) = spec.source.path() {
+            hash.update(path.canonicalize().unwrap_or_default().as_os_str().as_encoded_bytes());
+        }
         let mut add = |path: &Path| {
             let metadata = std::fs::metadata(path).ok();
             let modified = metadata.as_ref().and_then(|m| m.modified().ok());

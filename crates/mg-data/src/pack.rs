@@ -14,9 +14,9 @@ use crate::{Defect, Error, OnBadImage, Result, Skipped, Spec};
 /// Called now and then with the images done and the images there are.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Images decoded side by side before they are written.
+/// Images decoded side by side before they are written, at most.
 const CHUNK: usize = 256;
-/// Encoded bytes held at once.
+/// Bytes, encoded and decoded together, that end a chunk: 64 MiB.
 const CHUNK_BYTES: usize = 1 << 26;
 
 /// Decodes a source into one packed file, whatever its size, in bounded memory, and returns what was left out.
@@ -66,7 +66,7 @@ pub(crate) fn decode_all(
     let (mut kept, mut tried) = (Kept::default(), 0);
     let mut records = input.records();
     loop {
-        let chunk = next_chunk(&mut records)?;
+        let chunk = next_chunk(&mut records, 3 * spec.side * spec.side)?;
         if chunk.is_empty() {
             return kept.finish(spec, input);
         }
@@ -141,11 +141,11 @@ impl Kept {
 }
 
 /// The next records, as many as may be held at once.
-fn next_chunk(records: &mut dyn Iterator<Item = Result<Record>>) -> Result<Vec<Record>> {
+fn next_chunk(records: &mut dyn Iterator<Item = Result<Record>>, decoded: usize) -> Result<Vec<Record>> {
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
         let Some(record) = records.next().transpose()? else { break };
-        bytes += record.size();
+        bytes += record.size() + decoded;
         chunk.push(record);
     }
     Ok(chunk)

@@ -55,24 +55,27 @@ impl Source {
         }
     }
 
+    /// The file or folder, where there is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Portraits => None,
+            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => Some(path),
+        }
+    }
+
     /// A short name for reports and cache files: that of the file or folder.
     pub fn name(&self) -> String {
-        match self {
-            Source::Portraits => "portraits".to_owned(),
-            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => {
-                let full = path.canonicalize().unwrap_or_else(|_| path.clone());
-                full.file_stem()
-                    .map_or_else(|| "images".to_owned(), |name| name.to_string_lossy().into_owned())
-            }
-        }
+        let Some(path) = self.path() else { return "portraits".to_owned() };
+        let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        full.file_stem().map_or_else(|| "images".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Portraits => f.write_str("portraits"),
-            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => path.display().fmt(f),
+        match self.path() {
+            None => f.write_str("portraits"),
+            Some(path) => path.display().fmt(f),
         }
     }
 }
@@ -119,7 +122,8 @@ impl FromStr for Split {
     }
 }
 
-/// The parquet files in a folder and one level below, sorted; a file is itself.
+/// The parquet files in a folder or one level below, sorted; a file is itself. Files in more than one folder are
+/// an error, for they are different tables.
 pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -133,13 +137,24 @@ pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     files.sort();
+    let mut folders: Vec<_> = files.iter().filter_map(|file| file.parent()).collect();
+    folders.sort();
+    folders.dedup();
+    if folders.len() > 1 {
+        let folders =
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+        return Err(Error::Several { path: path.to_owned(), folders });
+    }
     Ok(files)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = |entry: std::io::Result<std::fs::DirEntry>| entry.map(|entry| entry.path());
-    let entries = std::fs::read_dir(folder).and_then(|entries| entries.map(read).collect());
-    entries.map_err(Error::io("read folder", folder))
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+        let visible = entries.iter().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+        Ok(visible.map(|entry| entry.path()).collect())
+    };
+    read().map_err(Error::io("read folder", folder))
 }
 
 fn is_parquet(path: &Path) -> bool {
@@ -169,6 +184,9 @@ mod tests {
         assert_eq!(find("photos").unwrap(), Source::Folder(path("photos")));
         assert!(matches!(find("notes.txt"), Err(Error::Format(_))));
         assert!(matches!(find("absent"), Err(Error::Unknown(_))));
+        std::fs::create_dir(path("hub/other")).unwrap();
+        std::fs::write(path("hub/other/train-0.parquet"), b"PAR1").unwrap();
+        assert!(matches!(find("hub"), Err(Error::Several { .. })));
     }
 
     #[test]

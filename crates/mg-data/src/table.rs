@@ -7,7 +7,7 @@ use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::record::{Content, MAX_LABEL, Record};
@@ -30,37 +30,20 @@ const ROWS: usize = 16;
 const MAX_GROUP: u64 = 1 << 32;
 
 impl Table {
-    /// Reads the file's footer and finds the columns.
+    /// Reads the file's footer, finds the columns and checks that they lie within the file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let file_length = file.metadata().map_err(Error::io("open", path))?.len();
         let reader = guarded(path, None, || SerializedFileReader::new(file))?;
         let metadata = reader.metadata().clone();
-        let schema = metadata.file_metadata().schema_descr_ptr();
-        let columns: Vec<(String, Type)> =
-            schema.columns().iter().map(|c| (c.path().string(), c.physical_type())).collect();
-        let repeated = |i: usize| schema.column(i).max_rep_level() > 0;
-        let find = |names: &[&str], types: &[Type]| {
-            let wanted =
-                |(name, kind): &(String, Type)| names.contains(&name.as_str()) && types.contains(kind);
-            columns.iter().position(wanted).filter(|&i| !repeated(i))
-        };
-        let bytes =
-            find(&["image.bytes", "img.bytes", "image", "img"], &[Type::BYTE_ARRAY]).ok_or_else(|| {
-                let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-                let reason =
-                    format!("no image column: looked for `image` or `img`, found {}", names.join(", "));
-                Error::Parquet { path: path.to_owned(), row: None, reason }
-            })?;
-        let label = find(&["label"], &[Type::INT32, Type::INT64]);
-        let pairs = metadata.file_metadata().key_value_metadata();
-        let hub = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == "huggingface")?.value.clone());
-        let classes = hub.filter(|_| label.is_some()).map(|json| class_names(&json)).unwrap_or_default();
+        let error = |row, reason| Error::Parquet { path: path.to_owned(), row, reason };
+        let (bytes, label) = columns(metadata.file_metadata()).map_err(|reason| error(None, reason))?;
         let mut rows = 0;
         for group in metadata.row_groups() {
             rows += check_group(group, [Some(bytes), label], file_length)
-                .map_err(|reason| Error::Parquet { path: path.to_owned(), row: Some(rows), reason })?;
+                .map_err(|reason| error(Some(rows), reason))?;
         }
+        let classes = label.map(|_| class_names(metadata.file_metadata())).unwrap_or_default();
         Ok(Table { path: path.to_owned(), reader: Arc::new(reader), bytes, label, rows, classes })
     }
 
@@ -223,6 +206,23 @@ fn read<T: DataType>(
     Ok(levels.into_iter().map(|level| if level == max_level { values.next() } else { None }).collect())
 }
 
+/// The numbers of the image column and of the label column.
+fn columns(metadata: &FileMetaData) -> Result<(usize, Option<usize>), String> {
+    let columns = metadata.schema_descr().columns();
+    let find = |names: &[&str], types: &[Type]| {
+        columns.iter().position(|column| {
+            let name = column.path().string();
+            names.contains(&&*name) && types.contains(&column.physical_type()) && column.max_rep_level() == 0
+        })
+    };
+    let bytes =
+        find(&["image.bytes", "img.bytes", "image", "img"], &[Type::BYTE_ARRAY]).ok_or_else(|| {
+            let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
+            format!("no image column: looked for `image` or `img`, found {}", names.join(", "))
+        })?;
+    Ok((bytes, find(&["label"], &[Type::INT32, Type::INT64])))
+}
+
 /// Number of rows of a row group whose columns lie within the file.
 fn check_group(
     group: &RowGroupMetaData,
@@ -254,9 +254,11 @@ fn guarded<T>(path: &Path, row: Option<u64>, run: impl FnOnce() -> Result<T, Par
     Err(Error::Parquet { path: path.to_owned(), row, reason: format!("damaged or not parquet ({reason})") })
 }
 
-/// The names of the hub's `ClassLabel` feature `label`, from its metadata.
-fn class_names(json: &str) -> Vec<String> {
-    let names = serde_json::from_str::<serde_json::Value>(json).unwrap_or_default();
-    let names = names["info"]["features"]["label"]["names"].as_array().cloned().unwrap_or_default();
-    names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+/// The names of the hub's `ClassLabel` feature `label`, where the file has them.
+fn class_names(metadata: &FileMetaData) -> Vec<String> {
+    let pairs = metadata.key_value_metadata().into_iter().flatten();
+    let json = pairs.filter(|pair| pair.key == "huggingface").find_map(|pair| pair.value.as_deref());
+    let hub: serde_json::Value = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let names = hub["info"]["features"]["label"]["names"].as_array().into_iter().flatten();
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }

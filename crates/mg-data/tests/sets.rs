@@ -15,7 +15,7 @@ fn spec(path: &Path, side: usize) -> Spec {
 }
 
 fn message(result: Result<DataSet, Error>) -> String {
-    result.err().expect("an error").to_string()
+    result.expect_err("an error").to_string()
 }
 
 #[test]
@@ -331,7 +331,7 @@ proptest! {
         std::fs::write(&path, bytes).unwrap();
         let spec = Spec { side: 16, ..Spec::new(Source::Parquet(path)) };
         if let Ok(set) = DataSet::open(&spec) {
-            prop_assert!(set.len() >= 1 && set.verify().is_ok());
+            prop_assert!(!set.is_empty() && set.verify().is_ok());
         }
     }
 
