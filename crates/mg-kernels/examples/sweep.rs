@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use mg_kernels::{
-    Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, Route, ScoreNet, ScoreShape, ScoreWeights,
+    Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, Route, ScoreNet, ScoreShape,
+    ScoreWeights,
 };
 use mg_random::Key;
 

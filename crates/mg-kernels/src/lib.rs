@@ -15,6 +15,8 @@ mod shape;
 mod simd;
 mod tensor_conv;
 mod tensor_route;
+#[cfg(test)]
+mod throughput;
 mod tile;
 mod weights;
 

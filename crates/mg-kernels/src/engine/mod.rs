@@ -15,11 +15,12 @@ use rayon::prelude::*;
 use crate::kernels::Computes;
 use crate::simd::Level;
 use crate::{Result, ScoreShape, ScoreWeights};
-use gradients::Lane;
-use pass::Pass;
+pub(crate) use gradients::Lane;
+pub(crate) use pass::Pass;
 pub(crate) use plan::Adjoint;
-use plan::{Plan, Stage, StagedNorm};
-use workspace::{Kept, Scratch};
+pub(crate) use plan::Plan;
+use plan::{Stage, StagedNorm};
+pub(crate) use workspace::{Kept, Scratch};
 
 /// Coefficients of the images, as in [`crate::ScoreNet::score_and_weight_grads`].
 type Coefficient<'a> = &'a (dyn Fn(usize, f64) -> f64 + Sync);
