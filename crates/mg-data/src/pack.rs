@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use crate::input::Input;
 use crate::packed::{ContentHash, HEAD, Header, head};
+use crate::portraits::Portraits;
 use crate::record::Record;
 use crate::spec::CHANNELS;
-use crate::{Defect, Error, OnBadImage, Result, Skipped, Spec};
+use crate::{Defect, Error, OnBadImage, Result, Skipped, Source, Spec};
 
 /// Called now and then with the images done and the images there are.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -35,9 +36,8 @@ pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
 
 pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Progress) -> Result<Skipped> {
     let mut temporary = Temporary::create(path)?;
-    let partial = temporary.path.clone();
     let mut out = BufWriter::with_capacity(1 << 20, &temporary.file);
-    out.write_all(&[0; HEAD]).map_err(Error::io("write", &partial))?;
+    out.write_all(&[0; HEAD]).map_err(Error::io("write", path))?;
     let (header, labels) =
         decode_all(spec, input, progress, |pixels| out.write_all(pixels).map_err(Error::io("write", path)))?;
     let json = serde_json::to_vec(&header).map_err(|e| Error::Setting(e.to_string()))?;
@@ -50,7 +50,7 @@ pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Prog
         out.write_all(&head(pixels, label_bytes.len() as u64, json.len() as u64))?;
         out.flush()
     };
-    end(&mut out).map_err(Error::io("write", &partial))?;
+    end(&mut out).map_err(Error::io("write", path))?;
     drop(out);
     temporary.publish(path)?;
     Ok(header.skipped)
@@ -133,6 +133,7 @@ impl Kept {
             source: spec.source.name(),
             resize: spec.resize.to_string(),
             split: input.split().map(|split| split.to_string()),
+            licence: (spec.source == Source::Portraits).then(|| Portraits::LICENCE.to_owned()),
             sha256: self.hash.finish(labels.as_deref().unwrap_or_default(), spec.side, self.count),
             skipped: self.skipped,
         };
@@ -179,7 +180,7 @@ impl Temporary {
     }
 
     fn publish(&mut self, path: &Path) -> Result<()> {
-        self.file.sync_all().map_err(Error::io("write", &self.path))?;
+        self.file.sync_all().map_err(Error::io("write", path))?;
         std::fs::rename(&self.path, path).map_err(Error::io("rename a file to", path))?;
         self.published = true;
         // The rename itself reaches the disk with the folder; where folders cannot be opened, it does so later.

@@ -42,6 +42,7 @@ pub(crate) struct Header {
     pub(crate) source: String,
     pub(crate) resize: String,
     pub(crate) split: Option<String>,
+    pub(crate) licence: Option<String>,
     pub(crate) sha256: String,
     pub(crate) skipped: Skipped,
 }
