@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::input::{Input, no_split};
 use crate::pack::{Progress, decode_all, pack_input};
 use crate::packed::{ContentHash, Header, Packed, hex};
-use crate::portraits::Portraits;
 use crate::spec::{CHANNELS, MAX_IN_MEMORY};
 use crate::{Error, Result, Skipped, Source, Spec};
 
@@ -27,7 +26,6 @@ struct Store {
     pixels: Pixels,
     labels: Option<Vec<u32>>,
     header: Header,
-    licence: Option<&'static str>,
 }
 
 enum Pixels {
@@ -104,7 +102,7 @@ impl DataSet {
 
     fn mapped(mut packed: Packed) -> Self {
         let (header, labels) = (packed.header.clone(), packed.labels.take());
-        Self::whole(Pixels::Mapped(Box::new(packed)), labels, header, None)
+        Self::whole(Pixels::Mapped(Box::new(packed)), labels, header)
     }
 
     fn decode(spec: &Spec, input: &Input, progress: Progress) -> Result<Self> {
@@ -118,18 +116,12 @@ impl DataSet {
             pixels.extend_from_slice(image);
             Ok(())
         })?;
-        let licence = (spec.source == Source::Portraits).then_some(Portraits::LICENCE);
-        Ok(Self::whole(Pixels::Memory(pixels), labels, header, licence))
+        Ok(Self::whole(Pixels::Memory(pixels), labels, header))
     }
 
-    fn whole(
-        pixels: Pixels,
-        labels: Option<Vec<u32>>,
-        header: Header,
-        licence: Option<&'static str>,
-    ) -> Self {
+    fn whole(pixels: Pixels, labels: Option<Vec<u32>>, header: Header) -> Self {
         let hash = header.sha256.clone();
-        DataSet { store: Arc::new(Store { pixels, labels, header, licence }), chosen: None, hash }
+        DataSet { store: Arc::new(Store { pixels, labels, header }), chosen: None, hash }
     }
 
     /// Number of images.
@@ -169,7 +161,7 @@ impl DataSet {
 
     /// What must be said about the images wherever they go, where it is known.
     pub fn licence(&self) -> Option<&str> {
-        self.store.licence
+        self.store.header.licence.as_deref()
     }
 
     /// The bad images that were left out when the source was decoded.

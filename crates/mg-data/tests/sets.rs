@@ -73,8 +73,13 @@ fn the_embedded_set_is_as_documented() {
     assert!(set.verify().is_ok());
     let text = description.to_string();
     assert!(text.contains("888 of 64 x 64") && text.contains("Apache"), "{text}");
-    let small = DataSet::open(&Spec { side: 16, ..Spec::new(Source::Portraits) }).unwrap();
+    let small_spec = Spec { side: 16, ..Spec::new(Source::Portraits) };
+    let small = DataSet::open(&small_spec).unwrap();
     assert_eq!((small.len(), small.image(0).unwrap().len()), (888, 3 * 16 * 16));
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("portraits.mgpack");
+    pack(&small_spec, &file, &mut |_, _| {}).unwrap();
+    assert_eq!(DataSet::open(&spec(&file, 16)).unwrap().describe(), small.describe(), "with the licence");
 }
 
 #[test]
