@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, MetalStorag
 use crate::weights::expect;
 use crate::{ConvGeometry, Result, cpu_conv, tensor_conv};
 
-/// Convolution: `x` [n, c_in, s, s], `weight` [c_out, c_in, k, k] -> [n, c_out, out, out].
+/// Convolution: `x [n, c_in, s, s]`, `weight [c_out, c_in, k, k]` -> `[n, c_out, out, out]`.
 ///
 /// Differentiable in both arguments through candle's autograd; the gradient of an argument that is not tracked is
 /// never computed.
@@ -25,7 +25,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Te
 }
 
 /// The adjoint of [`conv2d`] in its input, `<conv2d(x, w), dy> = <x, conv2d_input_adjoint(dy, w)>`:
-/// `dy` [n, c_out, out, out], `weight` [c_out, c_in, k, k] -> [n, c_in, side, side].
+/// `dy [n, c_out, out, out]`, `weight [c_out, c_in, k, k]` -> `[n, c_in, side, side]`.
 ///
 /// Differentiable in both arguments.
 ///
@@ -52,7 +52,7 @@ pub fn conv2d_input_adjoint(
 }
 
 /// The adjoint of [`conv2d`] in its weight, `<conv2d(x, w), dy> = <w, conv2d_weight_adjoint(x, dy)>`:
-/// `x` [n, c_in, s, s], `dy` [n, c_out, out, out] -> [c_out, c_in, k, k].
+/// `x [n, c_in, s, s]`, `dy [n, c_out, out, out]` -> `[c_out, c_in, k, k]`.
 ///
 /// Differentiable in both arguments.
 ///

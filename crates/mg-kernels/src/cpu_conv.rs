@@ -78,7 +78,7 @@ pub(crate) fn input_adjoint<E: Computes>(
             || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK))),
             |(from, to), (dy, dx)| {
                 grad.load(dy, from);
-                adjoint.to_images(kernels, (from, to), (&image, &map), geometry.stride, dx);
+                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx);
             },
         );
     })?;

@@ -11,6 +11,7 @@ pub(crate) type TileFn<E> = unsafe fn(&Tile<'_, E>);
 /// A weight gradient's tile; see [`tile::weight_gradient`].
 pub(crate) type WeightTileFn<E> = unsafe fn(&WeightTile<'_, E>);
 type GatedBy<'a, E> = Option<(&'a [E], E)>;
+type PullFn<E> = unsafe fn(&Head<'_, E>, usize, E, GatedBy<'_, E>, &mut [E], &Map);
 
 /// One size of tile: rows, and the functions for one and two vectors of channels.
 pub(crate) struct Rows<E: 'static> {
@@ -32,7 +33,7 @@ pub(crate) struct Kernels<E: 'static> {
     combine: unsafe fn(&Combine<'_, E>, &mut [E], &Map),
     sums: unsafe fn(&Sums<'_, E>, &mut [f64], &mut [f64]),
     dot: unsafe fn(&Head<'_, E>, usize, &[E]) -> f64,
-    pull: unsafe fn(&Head<'_, E>, usize, E, GatedBy<'_, E>, &mut [E], &Map),
+    pull: PullFn<E>,
     add_scaled: unsafe fn(&Map, usize, E, &[E], &mut [E]),
 }
 

@@ -1,4 +1,90 @@
-//! Convolutions, their adjoints and score networks.
+//! Fast convolutions, their adjoints and fused score networks for [candle](candle_core).
+//!
+//! Sampling from an energy-based model asks one thing of a network, thousands of times: its score `f(x)` *and* the
+//! score's gradient with respect to the **image**, while the weights stand still. Frameworks are built for the other
+//! gradient. This crate does the first without ever touching the second:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use mg_kernels::{
+//!     Activation, ConvGeometry, LayerShape, LayerWeights, Norm, ScoreNet, ScoreShape, ScoreWeights,
+//! };
+//!
+//! // One 3x3 convolution from 3 to 8 channels with stride 2, leaky ReLU, and a fully connected head.
+//! let conv = ConvGeometry { c_in: 3, c_out: 8, kernel: 3, stride: 2, pad_before: 1, pad_after: 1 };
+//! let activation = Activation::LeakyRelu { slope: 0.2 };
+//! let layers = vec![LayerShape { conv, norm: Norm::None, activation }];
+//! let shape = ScoreShape { channels: 3, side: 16, layers };
+//!
+//! let device = Device::Cpu;
+//! let weights = ScoreWeights {
+//!     layers: vec![LayerWeights {
+//!         weight: Tensor::full(0.1f32, (8, 3, 3, 3), &device)?,
+//!         bias: Tensor::zeros(8, DType::F32, &device)?,
+//!         affine: None,
+//!         statistics: None,
+//!     }],
+//!     head: Tensor::full(0.01f32, 8 * 8 * 8, &device)?,
+//!     head_bias: Tensor::zeros(1, DType::F32, &device)?,
+//! };
+//!
+//! let net = ScoreNet::new(&shape, &weights)?; // packs the weights, once
+//! let mut x = Tensor::zeros((10, 3, 16, 16), DType::F32, &device)?;
+//! for _ in 0..30 {
+//!     let (_, gradient) = net.score_and_grad(&x)?; // f [10], df/dx [10, 3, 16, 16]
+//!     x = (x + gradient * 0.1)?.clamp(-1.0, 1.0)?;
+//! }
+//! assert!(net.score(&x)?.to_vec1::<f32>()?.iter().all(|f| *f > 0.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How the data flows on the CPU
+//!
+//! Images come and go as candle keeps them, `[n, c, y, x]`. Inside, maps are `[n, y, x, c]` with a halo of zeros, so
+//! that a convolution reads channels in a row and knows no borders. A task takes a *block* of images through the
+//! whole network and back before the next; all of it stays in one core's cache.
+//!
+//! ```text
+//!   x [n,c,y,x]                                                              head
+//!       |                                                                     |
+//!       v          conv+bias+act         conv+bias+act                        v
+//!    +------+      +-----------+         +-----------+                   +---------+
+//!    | a[0] |----->|   a[1]    |-------->|   a[2]    |--------- ... ---->|  f [n]  |
+//!    +------+      +-----------+         +-----------+                   +---------+
+//!       :                : signs               : signs                        |
+//!       :                v                     v                              | c_i * head
+//!    +------+ adjoint +-----------+  adjoint  +-----------+                   |
+//!    |  dx  |<--------|   dz[0]   |<----------|   dz[1]   |<-------- ... <----+
+//!    +------+         +-----------+  * act'   +-----------+  * act'
+//!       |                : (a[0], dz[0])       : (a[1], dz[1])
+//!       v                v                     v
+//!   dx [n,c,y,x]     weight gradients, when asked for, in 8 fixed lanes
+//! ```
+//!
+//! - **One tile does all convolutions.** A tile holds sums for up to 14 pixels by 2 vectors of output channels in
+//!   registers (6 by 2 with AVX2), reads each pixel through its own address, and finishes with bias and activation, or
+//!   with the activation's derivative, before it stores. Pixels of a tile may lie on any row of any image, so 2x2 maps
+//!   are as efficient as large ones.
+//! - **Adjoints are convolutions.** With stride `s`, each of the `s * s` phases of the input's gradient is a stride-1
+//!   convolution of the output's gradient with its share of the kernel: nothing is multiplied by inserted zeros. For
+//!   the images themselves, with few channels, all phases are channels of one convolution.
+//! - **Norms.** Constant statistics are folded into the weights. Group norms are per image. Batch statistics couple the
+//!   images: then the network runs layer by layer over all blocks, and only what the backward pass needs is kept.
+//! - **The same bits on any number of threads.** Blocks and lanes depend on the batch and the network alone, and all
+//!   sums over them run in order; an image's score does not depend on its place in the batch. Work runs in the current
+//!   rayon pool.
+//! - **Instruction sets** (AVX-512, AVX2 with FMA, portable) are chosen when a network is built.
+//!
+//! On CUDA and Metal, or in 16-bit floats, the same functions run by candle's tensor operations with back propagation
+//! written out ([`Route::Tensor`]); there too, adjoints are forward convolutions, since candle's transposed one is
+//! slow everywhere.
+//!
+//! # Modules
+//!
+//! The contract: [`ConvGeometry`]; [`ScoreShape`] with [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`] with
+//! [`LayerWeights`]; [`ScoreNet`]. Single operations, differentiable by candle's autograd: [`conv2d`],
+//! [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`]. Everything below them is private: the tensor route, the engine
+//! (plan, pass over a block, the two drivers), packed convolutions, the kernels, and the vector units.
 
 mod aligned;
 mod conv;
@@ -7,6 +93,8 @@ mod engine;
 mod error;
 mod geometry;
 mod kernels;
+#[cfg(test)]
+mod levels;
 mod map;
 mod packed;
 mod pointwise;

@@ -115,7 +115,7 @@ impl ScoreNet {
         on!(self, _net => Route::Fused, Route::Tensor)
     }
 
-    /// Scores `f` [n] of images `x` [n, channels, side, side].
+    /// Scores `f [n]` of images `x [n, channels, side, side]`.
     ///
     /// # Errors
     /// Another shape or element type of `x`.
@@ -124,7 +124,7 @@ impl ScoreNet {
         on!(self, net => vector(with_elements(x, |x| net.score(x, n))?, x), net.score(x))
     }
 
-    /// Scores `f` [n] and `df_i/dx_i` [n, channels, side, side]; with [`Norm::Batch`], where scores depend on the
+    /// Scores `f [n]` and `df_i/dx_i [n, channels, side, side]`; with [`Norm::Batch`], where scores depend on the
     /// whole batch, the gradient of the sum of all scores. No weight gradient is computed.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl ScoreNet {
         }, net.score_and_grad(x))
     }
 
-    /// Scores `f` [n] and the gradient of `sum_i c_i f(x_i)` with respect to all weights, where
+    /// Scores `f [n]` and the gradient of `sum_i c_i f(x_i)` with respect to all weights, where
     /// `c_i = coefficient(i, f_i)` counts as a constant. With [`Norm::Batch`] it flows through the statistics.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl ScoreNet {
         }, net.score_and_weight_grads(x, coefficient))
     }
 
-    /// Maps [n, c, h, w] after the activation of `layer` (0 is the first).
+    /// Maps `[n, c, h, w]` after the activation of `layer` (0 is the first).
     ///
     /// # Errors
     /// As [`score`](Self::score); [`Error::NoSuchLayer`].

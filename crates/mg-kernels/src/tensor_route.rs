@@ -196,8 +196,7 @@ fn normalise(
     let Some((gamma, beta)) = &weights.affine else {
         return Ok((z.clone(), None));
     };
-    let factor =
-        |variance: &Tensor, eps: f64| Ok::<_, candle_core::Error>((variance + eps)?.sqrt()?.recip()?);
+    let factor = |variance: &Tensor, eps: f64| (variance + eps)?.sqrt()?.recip();
     let (normalised, factor) = match (shape.norm, &weights.statistics) {
         (Norm::Group { groups, eps }, _) => {
             let z3 = grouped(z, groups)?;

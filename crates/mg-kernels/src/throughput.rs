@@ -41,8 +41,9 @@ fn peak() -> Option<f64> {
         return None;
     }
     // SAFETY: the processor has AVX-512, just checked.
-    let seconds =
-        least(|| drop(std::hint::black_box(unsafe { multiply_adds_512(std::hint::black_box(ROUNDS)) })));
+    let seconds = least(|| {
+        std::hint::black_box(unsafe { multiply_adds_512(std::hint::black_box(ROUNDS)) });
+    });
     Some(ROUNDS as f64 * 16.0 * 16.0 * 2.0 / seconds / 1e9)
 }
 
@@ -87,7 +88,7 @@ fn throughput() -> Result<()> {
                 as f64
                 / 1e9;
             let forward = least(|| pass.convolve(l));
-            let backward = least(|| if l > 0 { pass.through_conv(l) } else { pass.to_images(&mut dx) });
+            let backward = least(|| if l > 0 { pass.through_conv(l) } else { pass.reach_images(&mut dx) });
             let gradient = least(|| pass.add_weight_grads(l, &mut lane));
             println!(
                 "{side:>2} layer {l}, {n} images: forward {:6.1}, input adjoint {:6.1}, weight adjoint {:6.1} GFLOP/s",

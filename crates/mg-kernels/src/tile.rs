@@ -131,10 +131,10 @@ pub(crate) unsafe fn weight_gradient<S: Simd, const MR: usize, const NV: usize>(
             for (v, w) in w.iter_mut().enumerate() {
                 *w = S::load(g.add(v * S::LANES));
             }
-            for i in 0..MR {
+            for (i, row) in sums.iter_mut().enumerate() {
                 let x = S::splat(*x.add(i));
                 for v in 0..NV {
-                    sums[i][v] = S::mul_add(x, w[v], sums[i][v]);
+                    row[v] = S::mul_add(x, w[v], row[v]);
                 }
             }
         }

@@ -40,7 +40,7 @@ impl<E: Computes> Engine<E> {
         for l in (1..self.plan.layers.len()).rev() {
             sums = batch.descend(l, &sums);
         }
-        let dx = batch.to_images(&sums);
+        let dx = batch.reach_images(&sums);
         batch.finish();
         (f, dx)
     }
@@ -215,13 +215,13 @@ impl<'a, E: Computes> Batch<'a, E> {
         total(next)
     }
 
-    fn to_images(&mut self, sums: &ChannelSums) -> Vec<E> {
+    fn reach_images(&mut self, sums: &ChannelSums) -> Vec<E> {
         let (pixels, count) = (self.engine.plan.pixels, self.count(0));
         let mut dx = vec![E::ZERO; self.blocks.n * pixels];
         let parts = self.blocks.cut(&mut dx, pixels);
         self.over_blocks(parts, |pass, moments, dx, _| {
             pass.through_norm(0, moments[0].as_ref().map(|m| (m, sums, count)), None);
-            pass.to_images(dx);
+            pass.reach_images(dx);
         });
         dx
     }

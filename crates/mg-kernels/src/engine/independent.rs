@@ -32,7 +32,7 @@ impl<E: Computes> Engine<E> {
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = E::of(score));
                 pass.pull(|_| E::of(1.0));
                 pass.descend(None);
-                pass.to_images(dx);
+                pass.reach_images(dx);
             });
         });
         (f, dx)

@@ -293,12 +293,12 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// Takes the gradient back through the first convolution, to the images `[n, c, y, x]`.
-    pub(crate) fn to_images(&mut self, dx: &mut [E]) {
+    pub(crate) fn reach_images(&mut self, dx: &mut [E]) {
         let layer = &self.plan.layers[0];
         let map = layer.adjoint.map(self.plan.kernels, &self.plan.maps[0]);
         let mut to = std::mem::take(&mut self.scratch.image_grad);
         let grad = Self::grad(self.plan, self.kept, self.scratch, 0);
-        layer.adjoint.to_images(
+        layer.adjoint.reach_images(
             self.plan.kernels,
             (grad, &mut to),
             (&self.plan.maps[0], &map),

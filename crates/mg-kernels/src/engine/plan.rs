@@ -187,7 +187,7 @@ impl<E: Computes> Adjoint<E> {
     }
 
     /// From the gradient of the first convolution's output to images `[n, c, y, x]`, by way of `map`.
-    pub(crate) fn to_images(
+    pub(crate) fn reach_images(
         &self,
         kernels: &Kernels<E>,
         (grad, cells): (&[E], &mut [E]),
