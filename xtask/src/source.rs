@@ -42,11 +42,6 @@ pub(crate) fn calls_macro(code: &str, name: &str) -> bool {
     has_word(code, &format!("{name}!"))
 }
 
-/// Whether the file is compiled into tests, examples, benchmarks or a build script only.
-pub(crate) fn is_beside_the_library(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "tests" | "examples" | "benches" | "build.rs" | "tests.rs"))
-}
-
 fn split(text: &str, state: &mut State) -> Line {
     let chars: Vec<char> = text.chars().collect();
     let mut line = Line::default();

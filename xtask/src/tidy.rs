@@ -7,6 +7,7 @@ mod arrows;
 mod changelog;
 mod file_access;
 mod file_size;
+mod library;
 mod links;
 mod metadata;
 mod printing;

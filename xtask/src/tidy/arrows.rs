@@ -5,8 +5,7 @@ use toml::{Table, Value};
 use crate::finding::Finding;
 use crate::repo::Repo;
 
-/// A crate and the crates of ours that it may use, in dev-dependencies too. Each row uses only rows above it,
-/// so the graph has no cycle.
+/// A crate and the crates of ours that it may use. Each row uses only rows above it, so the graph has no cycle.
 const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("mg-random", &[]),
@@ -48,6 +47,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What the tests of every crate may use too: they draw numbers.
+const TESTS: &str = "mg-random";
+
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     let manifests = repo.texts().filter(|(path, _)| path.ends_with("/Cargo.toml"));
     manifests.flat_map(|(path, text)| check_manifest(path, text)).collect()
@@ -66,23 +68,27 @@ fn check_manifest(path: &str, text: &str) -> Vec<Finding> {
             format!("{name} has no row in xtask/src/tidy/arrows.rs; add one that says what it may use");
         return vec![Finding::new(path, 0, message)];
     };
-    let used = dependencies(&table).into_iter().filter(|used| used.starts_with("mg-") || used == "xtask");
-    let forbidden = used.filter(|used| !allowed.contains(&used.as_str()));
+    let is_allowed =
+        |for_tests: bool, used: &str| allowed.contains(&used) || (for_tests && used == TESTS && used != name);
+    let ours = |(_, used): &(bool, String)| used.starts_with("mg-") || used == "xtask";
+    let used = dependencies(&table).into_iter().filter(ours);
+    let forbidden = used.filter(|(for_tests, used)| !is_allowed(*for_tests, used));
     let message = |used: &str| match allowed {
         [] => format!("{name} must not use {used}: it uses no crate of ours; move the code, not the arrow"),
         _ => format!("{name} must not use {used}, only {}; move the code, not the arrow", allowed.join(", ")),
     };
-    forbidden.map(|used| Finding::new(path, line_of(text, &used), message(&used))).collect()
+    forbidden.map(|(_, used)| Finding::new(path, line_of(text, &used), message(&used))).collect()
 }
 
-/// The packages under every kind of dependency, for every target.
-fn dependencies(table: &Table) -> Vec<String> {
+/// The packages under every kind of dependency, for every target, and whether they are for tests only.
+fn dependencies(table: &Table) -> Vec<(bool, String)> {
     let mut names = Vec::new();
     for (key, value) in table {
         let Value::Table(inner) = value else { continue };
         if key.ends_with("dependencies") {
             let package = |(name, value): (&String, &Value)| {
-                value.get("package").and_then(Value::as_str).unwrap_or(name).to_string()
+                let package = value.get("package").and_then(Value::as_str).unwrap_or(name);
+                (key == "dev-dependencies", package.to_string())
             };
             names.extend(inner.iter().map(package));
         } else if key == "target" {
@@ -133,6 +139,14 @@ mod tests {
             of("[package]\nname = \"mg-pyramid\"\n[dependencies]\nmg-random = \"1\"\nserde = \"1\"\n"),
             []
         );
+    }
+
+    #[test]
+    fn tests_draw_numbers() {
+        let of = |header: &str| {
+            of(&format!("[package]\nname = \"mg-kernels\"\n[{header}]\nmg-random = \"1\"\n")).len()
+        };
+        assert_eq!((of("dev-dependencies"), of("dependencies")), (0, 1));
     }
 
     #[test]

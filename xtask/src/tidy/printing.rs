@@ -1,28 +1,21 @@
 //! Libraries return; front ends print.
 
+use super::library;
 use crate::finding::Finding;
 use crate::repo::Repo;
 use crate::source;
 
-/// Beginnings of paths whose business it is to print.
-const FRONT_ENDS: &[&str] = &["crates/mg-cli/", "xtask/", "tests/"];
-
 const MACROS: &[&str] = &["println", "eprintln", "print", "eprint"];
 
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
-    let libraries = repo.rust().filter(|(path, _)| {
-        !FRONT_ENDS.iter().any(|f| path.starts_with(f)) && !source::is_beside_the_library(path)
-    });
-    libraries.flat_map(|(path, text)| check_file(path, text)).collect()
-}
-
-fn check_file(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (i, line) in source::lines(text).iter().enumerate().filter(|(_, line)| !line.test) {
-        if let Some(name) = MACROS.iter().find(|name| source::calls_macro(&line.code, name)) {
-            let message =
-                format!("{name}! in a library; return the value, or use tracing and let mg-cli print");
-            findings.push(Finding::new(path, i + 1, message));
+    for file in library::files(repo) {
+        for (line, code) in file.code() {
+            if let Some(name) = MACROS.iter().find(|name| source::calls_macro(code, name)) {
+                let message =
+                    format!("{name}! in a library; return the value, or use tracing and let mg-cli print");
+                findings.push(Finding::new(file.path, line, message));
+            }
         }
     }
     findings
@@ -40,12 +33,9 @@ mod tests {
     }
 
     #[test]
-    fn front_ends_examples_and_tests_print() {
-        let print = "fn f() { println!(); }";
+    fn front_ends_and_tests_print() {
         let repo = Repo::of(&[
-            ("crates/mg-cli/src/main.rs", print),
-            ("crates/mg-eval/examples/a.rs", print),
-            ("crates/mg-eval/tests/a.rs", print),
+            ("crates/mg-cli/src/main.rs", "fn f() { println!(); }"),
             (
                 "crates/mg-eval/src/a.rs",
                 "//! println!()\n#[cfg(test)]\nmod tests {\n fn f() { println!(); }\n}",
