@@ -89,7 +89,8 @@ fn has_reason(lines: &[Line], at: usize) -> bool {
             return true;
         }
         let code = line.code.trim();
-        let part_of_it = code.starts_with("#[") || !code.ends_with([';', '{', '}', ',']);
+        let closure = code.ends_with('{') && code.contains('|');
+        let part_of_it = code.starts_with("#[") || closure || !code.ends_with([';', '{', '}', ',']);
         if !part_of_it || (code.is_empty() && line.comment.is_empty()) {
             return false;
         }
@@ -118,6 +119,8 @@ mod tests {
         let text = "// SAFETY: checked above.\nlet a =\n    unsafe { f() };\nlet b = unsafe { g() };";
         assert_eq!(of(KERNELS, text), [4]);
         assert_eq!(of(KERNELS, "// SAFETY: far away.\n\nunsafe { f() }"), [3]);
+        assert_eq!(of(KERNELS, "// SAFETY: a.\nlet a = time(|| {\n    unsafe { f() }\n});"), NOWHERE);
+        assert_eq!(of(KERNELS, "// SAFETY: a.\nif a {\n    unsafe { f() }\n}"), [3]);
     }
 
     #[test]
