@@ -1,3 +1,5 @@
+//! A run on disk between two iterations.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

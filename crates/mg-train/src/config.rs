@@ -1,4 +1,7 @@
-#![allow(missing_docs, reason = "the comments of presets/default.toml say what every key means; see EXPLANATIONS")]
+#![allow(
+    missing_docs,
+    reason = "the comments of presets/default.toml say what every key means; see EXPLANATIONS"
+)]
 
 use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Reference};
 use mg_pyramid::Grids;

@@ -14,19 +14,24 @@ pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
     let data = &config.data;
     let mut spec = Spec::new(Source::find(&data.source)?);
     spec.side = config.sides().last().copied().unwrap_or(64);
-    spec.resize = match (data.resize, data.crop) {
-        (ResizeMode::Squash, _) => Resize::Squash,
-        (ResizeMode::Crop, 0) => Resize::CropSquare,
-        (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
-    };
+    spec.resize = resize(config);
     spec.on_bad = match data.on_bad_image {
         BadImage::Skip => OnBadImage::Skip,
         BadImage::Refuse => OnBadImage::Refuse,
     };
     spec.split = match data.split.as_str() {
-        "all" => None,
+        "auto" => None,
         split => Some(split.parse::<Split>()?),
     };
     spec.cache = cache;
     Ok(DataSet::open(&spec)?)
+}
+
+/// How images become squares.
+pub fn resize(config: &Config) -> Resize {
+    match (config.data.resize, config.data.crop) {
+        (ResizeMode::Squash, _) => Resize::Squash,
+        (ResizeMode::Crop, 0) => Resize::CropSquare,
+        (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
+    }
 }

@@ -1,3 +1,5 @@
+//! Notices when learning has diverged.
+
 use crate::config::GuardConfig;
 use crate::report::{GridReport, Report};
 
@@ -102,7 +104,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_not_finite_has_diverged_at_once() {
-        let spoils: [Spoil; 3] = [|g| g.gap = f64::NAN, |g| g.score = f64::INFINITY, |g| g.energy[1] = f64::NAN];
+        let spoils: [Spoil; 3] =
+            [|g| g.gap = f64::NAN, |g| g.score = f64::INFINITY, |g| g.energy[1] = f64::NAN];
         for spoil in spoils {
             let mut report = calm();
             spoil(&mut report.grids[0]);

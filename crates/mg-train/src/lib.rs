@@ -45,7 +45,7 @@ mod tensor_file;
 mod training;
 
 pub use classes::Class;
-pub use data::open_data;
+pub use data::{open_data, resize};
 pub use error::{Error, Result};
 pub use grid_model::{GridModel, Scores};
 pub use learner::{Contrastive, Learned};

@@ -31,6 +31,11 @@ pub enum Event {
         /// Iterations done.
         iteration: u64,
     },
+    /// The guard has its doubts, so the state was not saved: the older checkpoint stays the newest.
+    NotSaved {
+        /// Iterations done.
+        iteration: u64,
+    },
     /// A sheet of images synthesized from p(0) was written.
     Sheet {
         /// Where.

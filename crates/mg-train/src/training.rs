@@ -194,10 +194,13 @@ impl Training {
 
     /// Saves unless the guard has its doubts: then the older checkpoint stays the newest.
     fn save_if_good(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        if self.guard.bad == 0 {
-            self.save()?;
-            observer.happened(&Event::Saved { iteration: self.iteration });
+        let iteration = self.iteration;
+        if self.guard.bad > 0 {
+            observer.happened(&Event::NotSaved { iteration });
+            return Ok(());
         }
+        self.save()?;
+        observer.happened(&Event::Saved { iteration });
         Ok(())
     }
 

@@ -76,7 +76,7 @@ fn merge(into: &mut Table, known: &Table, layer: Table, prefix: &str, place: &st
     for (key, value) in layer {
         let path = format!("{prefix}{key}");
         let Some(known) = known.get(&key) else {
-            return Err(unknown(path, place));
+            return Err(unknown(first_leaf(path, &value), place));
         };
         match (known, value) {
             (Value::Table(known), Value::Table(layer)) => {
@@ -94,6 +94,14 @@ fn merge(into: &mut Table, known: &Table, layer: Table, prefix: &str, place: &st
         }
     }
     Ok(())
+}
+
+/// `path` down to the first value that is no section, so that a mistyped section still finds its keys.
+fn first_leaf(path: String, value: &Value) -> String {
+    match value.as_table().and_then(|table| table.iter().next()) {
+        Some((key, inner)) => first_leaf(format!("{path}.{key}"), inner),
+        None => path,
+    }
 }
 
 fn unknown(path: String, place: &str) -> Error {

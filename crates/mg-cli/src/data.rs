@@ -1,0 +1,85 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split, pack};
+
+use crate::progress;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List the sets that have names
+    List,
+    /// Look at a set: images, classes, mean, hash, what was left out
+    Info(Input),
+    /// Decode a set once into one packed file, of any size, for `--data FILE`
+    Pack {
+        #[command(flatten)]
+        input: Input,
+        /// The packed file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// A set and how to read it.
+#[derive(clap::Args)]
+pub(crate) struct Input {
+    /// A name, a folder, a parquet file, a folder in hub layout, or a packed file
+    #[arg(value_name = "NAME|PATH")]
+    source: String,
+    /// Pixels on a side
+    #[arg(long, default_value_t = 64)]
+    side: usize,
+    /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<u32>,
+    /// Split of a hub-layout folder: train, test or validation
+    #[arg(long)]
+    split: Option<String>,
+    /// Fail at the first bad image instead of leaving it out
+    #[arg(long)]
+    refuse: bool,
+}
+
+pub(crate) fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::List => {
+            println!(
+                "portraits  embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)"
+            );
+            println!("PATH       a folder of png, jpeg and webp images; sub-folders are classes");
+            println!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
+            println!("FILE       a file made by `mg data pack`");
+        }
+        Command::Info(input) => print!("{}", DataSet::open(&input.spec()?)?.describe()),
+        Command::Pack { input, out } => {
+            let bar = progress::bar(0, "images");
+            let skipped = pack(&input.spec()?, out, &mut |done, of| {
+                bar.set_length(of);
+                bar.set_position(done);
+            })?;
+            bar.finish_and_clear();
+            for (name, defect) in &skipped.named {
+                tracing::warn!("left out {name}: {defect}");
+            }
+            println!("{}", out.display());
+        }
+    }
+    Ok(())
+}
+
+impl Input {
+    fn spec(&self) -> Result<Spec> {
+        let mut spec = Spec::new(Source::find(&self.source)?);
+        spec.side = self.side;
+        spec.resize = match self.crop {
+            None => Resize::Squash,
+            Some(0) => Resize::CropSquare,
+            Some(pixels) => Resize::Crop(pixels),
+        };
+        spec.split = self.split.as_deref().map(str::parse::<Split>).transpose()?;
+        spec.on_bad = if self.refuse { OnBadImage::Refuse } else { OnBadImage::Skip };
+        Ok(spec)
+    }
+}

@@ -1,0 +1,91 @@
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use candle_core::utils::{cuda_is_available, metal_is_available};
+use clap::{Args, ValueEnum};
+
+/// Where to compute.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DeviceArgs {
+    /// Where to compute; `auto` takes the best there is
+    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    device: Kind,
+    /// Threads on the CPU; all cores unless given
+    #[arg(long, value_name = "T")]
+    threads: Option<usize>,
+    /// Precision of scores and gradients
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Auto,
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Precision {
+    F32,
+}
+
+impl DeviceArgs {
+    /// Opens the device and sets the number of threads.
+    pub(crate) fn open(&self) -> Result<Device> {
+        if let Some(threads) = self.threads {
+            if threads == 0 {
+                bail!("--threads is 0; it must be at least 1");
+            }
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build_global().context("cannot start the threads")?;
+        }
+        match self.device {
+            Kind::Cpu => Ok(Device::Cpu),
+            Kind::Cuda => cuda(),
+            Kind::Metal => metal(),
+            Kind::Auto => Ok(best()),
+        }
+    }
+}
+
+/// CUDA if this program has it and the machine does, then Metal, then the CPU. A missing driver is no error here.
+fn best() -> Device {
+    let gpu = match (cuda_is_available(), metal_is_available()) {
+        (true, _) => cuda(),
+        (_, true) => metal(),
+        _ => return Device::Cpu,
+    };
+    gpu.unwrap_or_else(|error| {
+        tracing::warn!("no GPU, so the CPU: {error:#}");
+        Device::Cpu
+    })
+}
+
+fn cuda() -> Result<Device> {
+    if !cuda_is_available() {
+        bail!(
+            "this mg was built without CUDA; build it with --features cuda (or cudnn), or use --device cpu"
+        );
+    }
+    Device::new_cuda(0)
+        .context("no CUDA device answers; check the driver with nvidia-smi, or use --device cpu")
+}
+
+fn metal() -> Result<Device> {
+    if !metal_is_available() {
+        bail!(
+            "this mg was built without Metal; build it with --features metal on a Mac, or use --device cpu"
+        );
+    }
+    Device::new_metal(0).context("no Metal device answers; use --device cpu")
+}
+
+/// The device in words.
+pub(crate) fn describe(device: &Device) -> String {
+    match device {
+        Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
+        Device::Cuda(_) => "CUDA".into(),
+        Device::Metal(_) => "Metal".into(),
+    }
+}

@@ -1,0 +1,18 @@
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::Tensor;
+
+/// Writes [n, c, s, s] as numbered PNG files with this prefix into a folder, which is made if need be.
+pub(crate) fn write_all(images: &Tensor, folder: &Path, prefix: &str) -> Result<()> {
+    make_folder(folder)?;
+    for (i, image) in mg_eval::to_rgb_images(images)?.iter().enumerate() {
+        mg_eval::save_png(image, folder.join(format!("{prefix}{i:05}.png")))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create folder {}", folder.display()))
+}

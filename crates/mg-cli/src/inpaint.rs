@@ -1,0 +1,137 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device, Tensor};
+use mg_data::{DataSet, OnBadImage, Source, Spec};
+use mg_eval::{Sheet, recovery_error};
+use mg_pyramid::Mask;
+use mg_random::Key;
+use mg_train::Model;
+
+use crate::device::DeviceArgs;
+use crate::sample::How;
+use crate::{images, progress};
+
+/// Fill in hidden pixels (section 6.4). Writes recovered images, sheet.png with original, masked and recovered side by
+/// side, and prints the errors on hidden pixels.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run directory or model.safetensors
+    run: PathBuf,
+    /// An image, or a set: a name, a folder, a parquet file, a packed file
+    #[arg(long, value_name = "IMAGE|SET")]
+    input: String,
+    /// Hidden pixels: square (half the side, in the middle), doodle (25 %), pepper (60 %), or a PNG of the finest
+    /// grid's size, white where hidden
+    #[arg(long, value_name = "square|doodle|pepper|FILE", default_value = "square")]
+    mask: String,
+    /// Images of a set
+    #[arg(short, default_value_t = 16)]
+    n: usize,
+    /// Folder for the images
+    #[arg(long, value_name = "DIR", default_value = "inpainted")]
+    out: PathBuf,
+    /// Seed of masks and chains
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the errors as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(args.n > 0, "-n is 0; ask for at least one image");
+    let device = args.device.open()?;
+    let model = Model::load(&args.run, &device)?;
+    let side = model.config().sides().last().copied().context("the model has no grid")?;
+    let originals = originals(args, &model, side, &device)?;
+    let n = originals.dim(0)?;
+    let masks = masks(args, side, n)?;
+    let bar = progress::bar(n as u64, "images");
+    let key = Key::new(args.seed).named("inpaint");
+    let how = args.how.synthesis();
+    let recovered =
+        model.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+
+    images::write_all(&recovered, &args.out, "")?;
+    let sheet = args.out.join("sheet.png");
+    let masked = Mask::apply_each(&masks, &originals, 0.0)?;
+    Sheet::beside(&[&originals, &masked, &recovered])?.save(&sheet)?;
+    let observed = Mask::observed_tensor(&masks, &device, DType::F32)?;
+    report(args, &recovered, &originals, &observed, &sheet)
+}
+
+fn report(
+    args: &Args,
+    recovered: &Tensor,
+    originals: &Tensor,
+    observed: &Tensor,
+    sheet: &Path,
+) -> Result<()> {
+    let hidden = 1.0 - observed.mean_all()?.to_scalar::<f32>()?;
+    if hidden <= 0.0 {
+        tracing::info!("nothing is hidden, so there is no error to measure");
+        println!("{}", sheet.display());
+        return Ok(());
+    }
+    let error = recovery_error(recovered, originals, observed)?;
+    if args.json {
+        let json = serde_json::json!({
+            "images": error.n_images, "hidden": hidden, "mae": error.mae, "psnr": error.psnr,
+            "pooled_psnr": error.pooled_psnr, "sheet": sheet.display().to_string(),
+        });
+        println!("{json}");
+        return Ok(());
+    }
+    println!("images       {}", error.n_images);
+    println!("hidden       {:.1} %", 100.0 * hidden);
+    println!("MAE          {:.4}   on hidden pixels, in [0, 1]", error.mae);
+    println!("PSNR         {:.2} dB, mean over images", error.psnr);
+    println!("pooled PSNR  {:.2} dB", error.pooled_psnr);
+    println!("sheet        {}", sheet.display());
+    Ok(())
+}
+
+/// The images to recover, [n, c, s, s].
+fn originals(args: &Args, model: &Model, side: usize, device: &Device) -> Result<Tensor> {
+    let path = Path::new(&args.input);
+    if path.is_file() && is_image(path) {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let resize = mg_train::resize(model.config());
+        let pixels = mg_data::decode(&bytes, side, resize)
+            .with_context(|| format!("cannot use {}", path.display()))?;
+        let values: Vec<f32> = pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
+        let image = Tensor::from_vec(values, (1, side, side, 3), &Device::Cpu)?.permute((0, 3, 1, 2))?;
+        return Ok(image.contiguous()?.to_device(device)?);
+    }
+    let mut spec = Spec::new(Source::find(&args.input)?);
+    spec.side = side;
+    spec.resize = mg_train::resize(model.config());
+    spec.on_bad = OnBadImage::Skip;
+    let set = DataSet::open(&spec)?;
+    let order = Key::new(args.seed).named("images").permutation(set.len());
+    let chosen: Vec<u64> = order.iter().take(args.n).collect();
+    Ok(set.batch(&chosen, &[], device)?)
+}
+
+fn is_image(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    ["png", "jpg", "jpeg", "webp"].contains(&ending.as_str())
+}
+
+/// One mask an image.
+fn masks(args: &Args, side: usize, n: usize) -> Result<Vec<Mask>> {
+    let key = |i: usize| Key::new(args.seed).named("mask").fold(i as u64);
+    let masks = match args.mask.as_str() {
+        "square" => vec![Mask::square(side, side / 2, side / 4, side / 4)?; n],
+        "doodle" => (0..n).map(|i| Mask::doodle(side, 0.25, key(i))).collect::<Result<_, _>>()?,
+        "pepper" => (0..n).map(|i| Mask::pepper(side, 0.6, key(i))).collect::<Result<_, _>>()?,
+        file => vec![Mask::from_png(file, side)?; n],
+    };
+    Ok(masks)
+}

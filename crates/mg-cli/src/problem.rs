@@ -1,0 +1,83 @@
+//! How errors are told: what went wrong, where, and what to do next.
+
+use std::process::ExitCode;
+
+use mg_train::Error as Train;
+
+/// Prints the error with its causes and, where the message does not say it, what to do.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS; // the reader of our output has seen enough
+    }
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Errors that only pass on another one repeat its words.
+        if !message.ends_with(&cause) {
+            message = if message.is_empty() { cause } else { format!("{message}: {cause}") };
+        }
+    }
+    eprintln!("error: {message}");
+    eprintln!("help: {}", help(error));
+    ExitCode::FAILURE
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.into_iter().any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// What to do, from the kind of the error.
+fn help(error: &anyhow::Error) -> String {
+    let advice = error.chain().find_map(|cause| {
+        if let Some(Advice(text)) = cause.downcast_ref::<Advice>() {
+            return Some(text.clone());
+        }
+        cause.downcast_ref::<Train>().and_then(for_training)
+    });
+    advice.unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
+}
+
+fn for_training(error: &Train) -> Option<String> {
+    Some(match error {
+        Train::UnknownKey { .. } | Train::ConfigValue { .. } | Train::ConfigSyntax { .. } => {
+            "`mg config explain` lists every key with its meaning".into()
+        }
+        Train::Value { key, .. } => {
+            format!("`mg config explain {key}` says what it means; set it with --set {key}=VALUE")
+        }
+        Train::UnknownPreset { .. } => {
+            "presets are layered with commas, for example --preset full,single-grid".into()
+        }
+        Train::Pyramid(_) => "model.grids goes up from 1, for example --set model.grids=[1,4,16,64]".into(),
+        Train::Data(_) => {
+            "`mg data list` names the sets there are; `mg data info NAME|PATH` looks at one".into()
+        }
+        Train::Format { what: "model", .. } => {
+            "give a run directory, or a model.safetensors that `mg train` wrote".into()
+        }
+        Train::Format { what: "checkpoint", .. } => {
+            "delete the damaged file to go on from an older one, or start a new run".into()
+        }
+        Train::Run { path, .. } => format!("`mg runs show {}` tells what is there", path.display()),
+        Train::Class(_) => {
+            "`mg data info` lists the classes of a set, `mg runs show` those of a model".into()
+        }
+        Train::Diverged { .. } => {
+            "a smaller chains.step_size or learn.rate is calmer; see `mg config explain guard`".into()
+        }
+        Train::Io { .. } => "the message names the file and the reason".into(),
+        _ => return None,
+    })
+}
+
+/// Advice that goes with an error: add it with `.context(Advice(..))`.
+#[derive(Debug)]
+pub(crate) struct Advice(pub(crate) String);
+
+impl std::fmt::Display for Advice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Advice {}

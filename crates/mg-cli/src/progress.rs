@@ -1,0 +1,51 @@
+//! What a person sees of a long run: bars on a terminal, lines elsewhere; always on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// All bars, so that log lines can step aside for them.
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// True when bars make sense.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A bar of `len` things with a message; invisible when standard error is no terminal.
+pub(crate) fn bar(len: u64, unit: &str) -> ProgressBar {
+    if !is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{bar:28}} {{pos}}/{{len}} {unit} {{msg}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = BARS.add(ProgressBar::new(len));
+    bar.set_style(style.progress_chars("━╸─"));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// Writes log lines above the bars.
+#[derive(Clone, Copy)]
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for LogWriter {
+    type Writer = LogWriter;
+
+    fn make_writer(&'a self) -> LogWriter {
+        *self
+    }
+}

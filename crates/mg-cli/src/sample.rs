@@ -1,0 +1,95 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+use mg_eval::Sheet;
+use mg_random::Key;
+use mg_train::{Model, Synthesis};
+
+use crate::device::DeviceArgs;
+use crate::{images, progress};
+
+/// Draw images from p(0) and the energies alone. Writes 00000.png, ... and sheet.png.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run directory or model.safetensors
+    run: PathBuf,
+    /// Number of images
+    #[arg(short, default_value_t = 100)]
+    n: usize,
+    /// Folder for the images
+    #[arg(long, value_name = "DIR", default_value = "samples")]
+    out: PathBuf,
+    /// Seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also write the coarser grids, each into a folder of its own, and show them on the sheet
+    #[arg(long)]
+    grids: bool,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// How images are synthesized, for all commands that do.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct How {
+    /// Class of a conditional model
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// Noise of the sampler; as configured (chains.noise_free_synthesis) unless given
+    #[arg(long, value_name = "on|off")]
+    noise: Option<OnOff>,
+    /// Steps per grid; as learned unless given
+    #[arg(long, value_name = "N")]
+    chain_steps: Option<usize>,
+    /// Normalise with statistics of observed images, not of the batch (nets with batch statistics)
+    #[arg(long)]
+    frozen: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum OnOff {
+    On,
+    Off,
+}
+
+impl How {
+    pub(crate) fn synthesis(&self) -> Synthesis {
+        Synthesis {
+            class: self.class.clone(),
+            noise: self.noise.map(|noise| noise == OnOff::On),
+            steps: self.chain_steps,
+            frozen: self.frozen,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
+    let device = args.device.open()?;
+    let model = Model::load(&args.run, &device)?;
+    let bar = progress::bar(args.n as u64, "images");
+    let how = args.how.synthesis();
+    let key = Key::new(args.seed);
+    let grids = model.sample(args.n, &how, key, &device, &mut mg_langevin::unobserved, &mut |done| {
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let Some(finest) = grids.last() else {
+        anyhow::bail!("the model has no grid");
+    };
+    images::write_all(finest, &args.out, "")?;
+    let sheet = args.out.join("sheet.png");
+    match args.grids {
+        true => {
+            for (side, grid) in model.config().sides().iter().zip(&grids) {
+                images::write_all(grid, &args.out.join(format!("grid{side}")), "")?;
+            }
+            Sheet::beside(&grids.iter().collect::<Vec<_>>())?.save(&sheet)?;
+        }
+        false => Sheet::of(finest)?.save(&sheet)?,
+    }
+    println!("{}", sheet.display());
+    Ok(())
+}

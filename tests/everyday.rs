@@ -1,0 +1,119 @@
+//! What works: learning, resuming, drawing, filling in, looking around.
+
+use crate::support::{files, ok, output, read, state, workplace};
+
+#[test]
+fn a_run_leaves_all_it_promises_and_can_be_sampled_from() {
+    let dir = workplace();
+    let dir = dir.path();
+    let run = ok(dir, "train tiny.toml");
+    assert_eq!(run.trim(), "runs/portraits-001");
+    let run = dir.join(run.trim());
+    for file in ["config.toml", "metrics.jsonl", "model.safetensors", "checkpoints/00000012.safetensors"] {
+        assert!(!read(run.join(file)).is_empty(), "{file}");
+    }
+    assert_eq!(files(&run.join("sheets")).len(), 2);
+    assert_eq!(String::from_utf8(read(run.join("metrics.jsonl"))).unwrap().lines().count(), 12);
+
+    // The model file alone suffices.
+    std::fs::rename(run.join("model.safetensors"), dir.join("alone.safetensors")).unwrap();
+    ok(dir, "sample alone.safetensors -n 5 --seed 2 --out a --grids");
+    ok(dir, "sample alone.safetensors -n 3 --seed 2 --out b --threads 1");
+    assert_eq!(files(&dir.join("a")).len(), 5 + 1 + 2);
+    for i in 0..3 {
+        let name = format!("{i:05}.png");
+        assert_eq!(read(dir.join("a").join(&name)), read(dir.join("b").join(&name)));
+    }
+    ok(dir, "sample alone.safetensors -n 3 --seed 3 --out c");
+    assert_ne!(read(dir.join("b/00000.png")), read(dir.join("c/00000.png")));
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_to_the_byte_on_any_number_of_threads() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run whole --threads 2");
+    ok(dir, "train tiny.toml --run parts --threads 1 --steps 5");
+    ok(dir, "train --resume --run parts --threads 2 --steps 12");
+    assert!(state(&dir.join("whole")) == state(&dir.join("parts")));
+    // Nothing to do is no error, and changes nothing.
+    ok(dir, "train --resume --run parts");
+    assert!(state(&dir.join("whole")) == state(&dir.join("parts")));
+}
+
+#[test]
+fn minutes_bound_a_run_that_can_then_go_on() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --minutes 0");
+    ok(dir, "train --resume");
+    ok(dir, "train tiny.toml --run whole");
+    assert!(state(&dir.join("whole")) == state(&dir.join("runs/portraits-001")));
+}
+
+#[test]
+fn hidden_pixels_are_filled_in_and_the_rest_stays() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --set chains.hidden_square=8");
+    for mask in ["square", "doodle", "pepper"] {
+        let table = ok(dir, &format!("inpaint run --input portraits -n 4 --mask {mask} --out {mask}"));
+        assert!(table.contains("PSNR") && table.contains("MAE"), "{table}");
+        assert_eq!(files(&dir.join(mask)).len(), 5);
+    }
+    let json = ok(dir, "inpaint run --input square/00001.png --mask pepper --out one --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!((json["hidden"].as_f64().unwrap() - 0.6).abs() < 0.01);
+    // A mask that hides nothing returns the image.
+    let black = image::GrayImage::new(16, 16);
+    black.save(dir.join("nothing.png")).unwrap();
+    ok(dir, "inpaint run --input square/00001.png --mask nothing.png --out same");
+    let pixels = |path: &str| image::open(dir.join(path)).unwrap().to_rgb8();
+    assert_eq!(pixels("square/00001.png"), pixels("same/00000.png"));
+}
+
+#[test]
+fn a_folder_of_photographs_nobody_has_seen_works_with_its_classes() {
+    let dir = workplace();
+    let dir = dir.path();
+    for (class, tint) in [("day", 200u8), ("night", 30)] {
+        let folder = dir.join("photos").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for i in 0..12u32 {
+            let pixel = |x: u32, y: u32| image::Rgb([tint, (x * 3 + i) as u8, (y * 2) as u8]);
+            let photo = image::RgbImage::from_fn(50 + i, 40, pixel);
+            photo.save(folder.join(format!("{i}.{}", ["png", "jpg", "webp"][i as usize % 3]))).unwrap();
+        }
+    }
+    std::fs::write(dir.join("photos/day/broken.jpg"), b"no image").unwrap();
+    let info = ok(dir, "data info photos --side 16");
+    assert!(
+        info.contains("24 of 16 x 16") && info.contains("day: 12") && info.contains("broken.jpg"),
+        "{info}"
+    );
+    ok(dir, "train tiny.toml --data photos --run run --set data.class=each");
+    ok(dir, "sample run -n 4 --class night --out night");
+    ok(dir, "data pack photos --side 16 --crop 0 --out photos.mgpack");
+    ok(dir, "train tiny.toml --data photos.mgpack --run packed");
+    let seen = String::from_utf8_lossy(&output(dir, "train tiny.toml --data photos --run again").stderr)
+        .into_owned();
+    assert!(seen.contains("left out") && seen.contains("broken.jpg"), "{seen}");
+}
+
+#[test]
+fn looking_around_prints_data_on_standard_output_only() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run runs/one");
+    assert!(ok(dir, "data list").contains("portraits"));
+    assert!(ok(dir, "data info portraits").contains("Apache"));
+    assert!(ok(dir, "runs list").contains("runs/one"));
+    assert!(ok(dir, "runs show runs/one").contains("12 of 12"));
+    assert!(ok(dir, "config explain learn.rate").contains("Learning rate"));
+    assert!(ok(dir, "config presets").contains("release-a"));
+    let shown = ok(dir, "config show tiny.toml --set seed=9");
+    assert!(shown.contains("seed = 9") && shown.contains("iterations = 12"), "{shown}");
+    // What `config show` prints is a configuration.
+    std::fs::write(dir.join("shown.toml"), shown).unwrap();
+    ok(dir, "config show shown.toml");
+}

@@ -1,0 +1,39 @@
+//! A run that is killed at any moment goes on as if nothing had happened.
+
+use std::time::Duration;
+
+use mg_random::Key;
+
+use crate::support::{mg, ok, state, workplace};
+
+/// Kills of one run; between them it lives for a random part of what a whole run takes.
+const KILLS: u64 = 50;
+
+#[test]
+fn fifty_kills_leave_the_same_bits() {
+    let dir = workplace();
+    let dir = dir.path();
+    let sets = "--set output.checkpoint_every=1 --set output.keep_checkpoints=2 --set chains.start=[\"coarser\",\"persistent\"]";
+    let sets = format!("{sets} --steps 60 --threads 2");
+    let start = std::time::Instant::now();
+    ok(dir, &format!("train tiny.toml --run whole {sets}"));
+    let whole = start.elapsed();
+    let mut moments = Key::new(50).stream();
+    let mut resume = "tiny.toml";
+    let mut killed = 0;
+    for _ in 0..KILLS {
+        let mut child = mg(dir, &format!("train {resume} --run killed {sets}"));
+        let mut child =
+            child.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f32(0.35 * moments.uniform()) + Duration::from_millis(1));
+        killed += u64::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap(); // SIGKILL on Unix
+        child.wait().unwrap();
+        if dir.join("killed/config.toml").exists() {
+            resume = "--resume";
+        }
+    }
+    assert!(killed >= 10, "only {killed} of {KILLS} runs were alive when killed");
+    ok(dir, &format!("train --resume --run killed {sets}"));
+    assert!(state(&dir.join("whole")) == state(&dir.join("killed")));
+}
