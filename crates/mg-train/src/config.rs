@@ -12,6 +12,7 @@ use crate::{Error, Result};
 mod explain;
 mod layers;
 mod presets;
+mod validate;
 
 pub use explain::{EXPLANATIONS, explain};
 pub use layers::{Source, resolve};
@@ -317,21 +318,6 @@ pub struct OutputConfig {
 }
 
 impl Config {
-    /// Checks what the types cannot: ranges, and that nets and lists fit the grids.
-    ///
-    /// # Errors
-    /// Names the key, its value and what it may be.
-    pub fn validate(&self) -> Result<()> {
-        let grids = self.grids()?;
-        let levels = grids.sides().len() - 1;
-        for number in 0..levels {
-            self.net_spec(number)?.shape()?;
-        }
-        self.check_lists(levels)?;
-        self.check_ranges()?;
-        self.check_methods()
-    }
-
     /// The ladder of grids.
     pub fn grids(&self) -> Result<Grids> {
         Ok(Grids::new(&self.model.grids)?)
@@ -390,132 +376,5 @@ impl Config {
             ReferenceMode::Uniform => Reference::Uniform,
             ReferenceMode::Gaussian => Reference::Gaussian { sigma: self.model.sigma },
         }
-    }
-
-    fn check_lists(&self, levels: usize) -> Result<()> {
-        let check = |key: &str, named: usize, listed: bool| match listed && named != levels {
-            true => Err(Error::value(
-                key,
-                format!("{named} values"),
-                format!("one value, or one for each of the {levels} grids above 1x1"),
-            )),
-            false => Ok(()),
-        };
-        let ChainsConfig { start, steps, step_size, noise_scale, .. } = &self.chains;
-        check("chains.start", start.values().len(), matches!(start, PerGrid::Each(_)))?;
-        check("chains.steps", steps.values().len(), matches!(steps, PerGrid::Each(_)))?;
-        check("chains.step_size", step_size.values().len(), matches!(step_size, PerGrid::Each(_)))?;
-        check("chains.noise_scale", noise_scale.values().len(), matches!(noise_scale, PerGrid::Each(_)))?;
-        check("learn.rate", self.learn.rate.values().len(), matches!(self.learn.rate, PerGrid::Each(_)))
-    }
-
-    fn check_ranges(&self) -> Result<()> {
-        let number = |key: &str, value: f64, ok: bool, may: &str| match ok && value.is_finite() {
-            true => Ok(()),
-            false => Err(Error::value(key, value.to_string(), may.to_string())),
-        };
-        let (model, learn, guard, output) = (&self.model, &self.learn, &self.guard, &self.output);
-        number(
-            "model.width",
-            model.width,
-            model.width > 0.0 && model.width <= 16.0,
-            "above 0 and at most 16",
-        )?;
-        number("model.slope", model.slope, (0.0..1.0).contains(&model.slope), "in [0, 1)")?;
-        number("model.sigma", model.sigma, model.sigma > 0.0, "above 0")?;
-        number("model.groups", model.groups as f64, model.groups > 0, "at least 1")?;
-        for &value in self.chains.step_size.values() {
-            number("chains.step_size", value, value > 0.0, "above 0")?;
-        }
-        for &value in self.chains.noise_scale.values() {
-            number("chains.noise_scale", value, value >= 0.0, "at least 0")?;
-        }
-        for &value in learn.rate.values() {
-            number("learn.rate", value, value >= 0.0, "at least 0")?;
-        }
-        number("chains.leapfrog", self.chains.leapfrog as f64, self.chains.leapfrog > 0, "at least 1")?;
-        number("learn.batch", learn.batch as f64, learn.batch > 0, "at least 1")?;
-        number("learn.momentum", learn.momentum, (0.0..1.0).contains(&learn.momentum), "in [0, 1)")?;
-        number("learn.beta1", learn.beta1, (0.0..1.0).contains(&learn.beta1), "in [0, 1)")?;
-        number("learn.beta2", learn.beta2, (0.0..1.0).contains(&learn.beta2), "in [0, 1)")?;
-        number("learn.eps", learn.eps, learn.eps > 0.0, "above 0")?;
-        number("learn.ema", learn.ema, (0.0..1.0).contains(&learn.ema), "in [0, 1); 0 switches it off")?;
-        number("learn.decay_to", learn.decay_to, learn.decay_to > 0.0 && learn.decay_to <= 1.0, "in (0, 1]")?;
-        number("learn.decay_every", learn.decay_every, learn.decay_every > 0.0, "above 0")?;
-        number(
-            "learn.decay_passes",
-            learn.decay_passes,
-            learn.decay_passes >= learn.decay_every,
-            "at least learn.decay_every",
-        )?;
-        number(
-            "learn.energy_regularization",
-            learn.energy_regularization,
-            learn.energy_regularization >= 0.0,
-            "at least 0",
-        )?;
-        number("data.noise", self.data.noise, self.data.noise >= 0.0, "at least 0")?;
-        number("guard.max_gap", guard.max_gap, guard.max_gap > 0.0, "above 0")?;
-        number(
-            "guard.max_deviation_ratio",
-            guard.max_deviation_ratio,
-            guard.max_deviation_ratio > 1.0,
-            "above 1",
-        )?;
-        number("guard.max_saturation", guard.max_saturation, guard.max_saturation > 0.0, "above 0")?;
-        number("guard.patience", f64::from(guard.patience), guard.patience > 0, "at least 1")?;
-        number(
-            "guard.rate_factor",
-            guard.rate_factor,
-            guard.rate_factor > 0.0 && guard.rate_factor < 1.0,
-            "in (0, 1)",
-        )?;
-        number(
-            "output.checkpoint_every",
-            output.checkpoint_every as f64,
-            output.checkpoint_every > 0,
-            "at least 1",
-        )?;
-        number(
-            "output.keep_checkpoints",
-            output.keep_checkpoints as f64,
-            output.keep_checkpoints > 0,
-            "at least 1",
-        )?;
-        number("output.sheet_every", output.sheet_every as f64, output.sheet_every > 0, "at least 1")?;
-        number(
-            "output.sheet_images",
-            output.sheet_images as f64,
-            (1..=400).contains(&output.sheet_images),
-            "in 1..=400",
-        )
-    }
-
-    fn check_methods(&self) -> Result<()> {
-        let finest = self.sides().last().copied().unwrap_or(0);
-        let hidden = self.chains.hidden_square;
-        if hidden > finest {
-            return Err(Error::value(
-                "chains.hidden_square",
-                hidden.to_string(),
-                format!("at most the finest grid's side, {finest}"),
-            ));
-        }
-        let coupled = matches!(self.model.norm, NormMode::Batch);
-        if coupled && self.learn.batch < 2 {
-            return Err(Error::value(
-                "learn.batch",
-                self.learn.batch.to_string(),
-                "at least 2 with model.norm = \"batch\"".into(),
-            ));
-        }
-        if coupled && self.chains.sampler != SamplerKind::Langevin {
-            return Err(Error::value(
-                "chains.sampler",
-                format!("{:?}", self.chains.sampler).to_lowercase(),
-                "\"langevin\" with model.norm = \"batch\": batch statistics couple the chains, so none can be accepted alone".into(),
-            ));
-        }
-        Ok(())
     }
 }
