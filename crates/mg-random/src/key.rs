@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use crate::normal::box_muller;
-use crate::philox::{Use, block};
+use crate::philox::{LANES, Use, block, blocks};
 use crate::{Permutation, Stream};
 
 /// A name for randomness: derive children with [`fold`](Key::fold) and [`named`](Key::named), then draw.
@@ -44,24 +44,31 @@ impl Key {
 
     /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
     pub fn fill_uniform(self, out: &mut [f32]) {
-        self.fill(out, |words| words.map(unit));
+        self.fill(out, |words| words.map(|word| word.map(unit)));
     }
 
     /// Fills `out` with standard normal numbers, in parallel; element `i` depends on the key and `i` only.
     pub fn fill_normal(self, out: &mut [f32]) {
         self.fill(out, |[a, b, c, d]| {
-            let (x, y) = box_muller(a, b);
-            let (z, w) = box_muller(c, d);
-            [x, y, z, w]
+            let mut out = [[0.0; LANES]; 4];
+            for lane in 0..LANES {
+                (out[0][lane], out[1][lane]) = box_muller(a[lane], b[lane]);
+                (out[2][lane], out[3][lane]) = box_muller(c[lane], d[lane]);
+            }
+            out
         });
     }
 
-    fn fill(self, out: &mut [f32], draw: impl Fn([u32; 4]) -> [f32; 4] + Sync) {
+    /// Element 4 b + w is drawn from word w of block b.
+    fn fill(self, out: &mut [f32], draw: impl Fn([[u32; LANES]; 4]) -> [[f32; LANES]; 4] + Sync) {
         out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
-            let first = (piece * PIECE / 4) as u64;
-            for (i, four) in out.chunks_mut(4).enumerate() {
-                let values = draw(block(self.0, first + i as u64, Use::Fill));
-                four.copy_from_slice(&values[..four.len()]);
+            let mut index = (piece * PIECE / 4) as u64;
+            for some in out.chunks_mut(4 * LANES) {
+                let values = draw(blocks(self.0, index, Use::Fill));
+                for (lane, four) in some.chunks_mut(4).enumerate() {
+                    four.iter_mut().zip(&values).for_each(|(out, word)| *out = word[lane]);
+                }
+                index += LANES as u64;
             }
         });
     }

@@ -36,12 +36,13 @@ fn sin_cos_turn(word: u32) -> (f32, f32) {
     let t2 = t * t;
     let sin = t * (1.0 + t2 * (-1.0 / 6.0 + t2 * (1.0 / 120.0 + t2 * (-1.0 / 5040.0 + t2 / 362_880.0))));
     let cos = 1.0 + t2 * (-1.0 / 2.0 + t2 * (1.0 / 24.0 + t2 * (-1.0 / 720.0 + t2 / 40_320.0)));
-    match word >> 30 {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+    // Quadrants 0 to 3 give (sin, cos), (cos, -sin), (-sin, -cos), (-cos, sin): a swap and two signs, no branch.
+    let quadrant = word >> 30;
+    let swap = quadrant & 1 == 1;
+    let (a, b) = if swap { (cos, sin) } else { (sin, cos) };
+    let sign_a = (quadrant & 2) << 30;
+    let sign_b = ((quadrant ^ quadrant >> 1) & 1) << 31;
+    (f32::from_bits(a.to_bits() ^ sign_a), f32::from_bits(b.to_bits() ^ sign_b))
 }
 
 #[cfg(test)]
@@ -56,6 +57,13 @@ mod tests {
             let error = (f64::from(ln(x)) - expected).abs();
             assert!(error <= 3e-7 * expected.abs().max(0.1), "ln {x}: error {error}");
         }
+    }
+
+    #[test]
+    fn angles_go_once_around_in_quarter_turns() {
+        // The angle within a quadrant is 0 at these words, whose lower 30 bits are 0.
+        let at = |quadrant: u32| sin_cos_turn(quadrant << 30);
+        assert_eq!([0, 1, 2, 3].map(at), [(0.0, 1.0), (1.0, -0.0), (-0.0, -1.0), (-1.0, 0.0)]);
     }
 
     #[test]

@@ -3,15 +3,30 @@
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
+/// Counters that go through the rounds side by side, for compilers to vectorise.
+pub(crate) const LANES: usize = 8;
+
 /// Four uniform words for one counter under one key.
 #[inline(always)]
 pub(crate) fn philox(key: u64, counter: [u32; 4]) -> [u32; 4] {
+    philox_lanes(key, counter.map(|word| [word])).map(|[word]| word)
+}
+
+/// [`philox`] for N counters: `counters[i][lane]` is word i of a lane's counter.
+#[inline(always)]
+pub(crate) fn philox_lanes<const N: usize>(key: u64, counters: [[u32; N]; 4]) -> [[u32; N]; 4] {
     let mut k = [key as u32, (key >> 32) as u32];
-    let mut c = counter;
+    let mut c = counters;
     for _ in 0..10 {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(c[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(c[2]);
-        c = [(b >> 32) as u32 ^ c[1] ^ k[0], b as u32, (a >> 32) as u32 ^ c[3] ^ k[1], a as u32];
+        let before = c;
+        for lane in 0..N {
+            let a = u64::from(MULTIPLIERS[0]) * u64::from(before[0][lane]);
+            let b = u64::from(MULTIPLIERS[1]) * u64::from(before[2][lane]);
+            c[0][lane] = (b >> 32) as u32 ^ before[1][lane] ^ k[0];
+            c[1][lane] = b as u32;
+            c[2][lane] = (a >> 32) as u32 ^ before[3][lane] ^ k[1];
+            c[3][lane] = a as u32;
+        }
         k[0] = k[0].wrapping_add(WEYL[0]);
         k[1] = k[1].wrapping_add(WEYL[1]);
     }
@@ -34,9 +49,27 @@ pub(crate) fn block(key: u64, index: u64, purpose: Use) -> [u32; 4] {
     philox(key, [index as u32, (index >> 32) as u32, purpose as u32, 0])
 }
 
+/// The blocks `index`, `index + 1`, ... of one use, word by word.
+#[inline(always)]
+pub(crate) fn blocks(key: u64, index: u64, purpose: Use) -> [[u32; LANES]; 4] {
+    let number = |lane: usize| index + lane as u64;
+    let low = std::array::from_fn(|lane| number(lane) as u32);
+    let high = std::array::from_fn(|lane| (number(lane) >> 32) as u32);
+    philox_lanes(key, [low, high, [purpose as u32; LANES], [0; LANES]])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_side_by_side_are_the_blocks_one_by_one() {
+        let first = u64::from(u32::MAX) - 3; // the carry into the upper half happens within
+        let words = blocks(77, first, Use::Fill);
+        for lane in 0..LANES {
+            assert_eq!(words.map(|w| w[lane]), block(77, first + lane as u64, Use::Fill));
+        }
+    }
 
     /// Known answers of the authors' reference distribution (kat_vectors, philox4x32 10).
     #[test]
