@@ -48,12 +48,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("MG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(progress::LogWriter)
-        .with_target(false)
-        .init();
+    start_log();
     let done = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
@@ -71,7 +66,8 @@ fn main() -> ExitCode {
 /// Log lines on standard error: bare on a terminal, with times and without colours in a file.
 fn start_log() {
     let filter = EnvFilter::try_from_env("MG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter).with_target(false);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter).with_target(false);
     match progress::is_terminal() {
         true => log.without_time().init(),
         false => log.with_ansi(false).init(),
