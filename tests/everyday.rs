@@ -109,6 +109,11 @@ fn looking_around_prints_data_on_standard_output_only() {
     assert!(ok(dir, "data info portraits").contains("Apache"));
     assert!(ok(dir, "runs list").contains("runs/one"));
     assert!(ok(dir, "runs show runs/one").contains("12 of 12"));
+    let plots = ok(dir, "runs plot runs/one --out plots");
+    assert!(
+        plots.contains("gap.svg")
+            && String::from_utf8(read(dir.join("plots/gap.svg"))).unwrap().contains("16x16")
+    );
     assert!(ok(dir, "config explain learn.rate").contains("Learning rate"));
     assert!(ok(dir, "config presets").contains("release-a"));
     let shown = ok(dir, "config show tiny.toml --set seed=9");

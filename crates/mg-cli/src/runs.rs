@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use mg_train::Report;
+use mg_eval::Curves;
 use mg_train::config::{Config, Source, resolve};
+use mg_train::{GridReport, Report};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -13,6 +15,14 @@ pub(crate) enum Command {
         /// The folder
         #[arg(default_value = "runs")]
         folder: PathBuf,
+    },
+    /// Draw the curves of a run as SVG: the gap and the pixel deviation of every grid
+    Plot {
+        /// The run directory
+        run: PathBuf,
+        /// Folder for gap.svg and deviation.svg; the run directory unless given
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Look at a run: what it learns, how far it is, its last metrics
     Show {
@@ -25,6 +35,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List { folder } => list(folder),
         Command::Show { run } => show(run),
+        Command::Plot { run, out } => plot(run, out.as_deref().unwrap_or(run)),
     }
 }
 
@@ -32,28 +43,36 @@ pub(crate) fn run(command: &Command) -> Result<()> {
 struct OnDisk {
     path: PathBuf,
     config: Config,
-    last: Option<Report>,
+    reports: Vec<Report>,
     rollbacks: usize,
-    seconds: Option<f64>,
+    /// Minutes at the end of iterations, by their number.
+    minutes: BTreeMap<u64, f64>,
 }
 
 impl OnDisk {
     fn read(path: &Path) -> Result<Self> {
         let config = resolve(&[Source::file(&path.join("config.toml"))?])?;
         let metrics = fs::read_to_string(path.join("metrics.jsonl")).unwrap_or_default();
-        let reports = metrics.lines().filter_map(|line| serde_json::from_str::<Report>(line).ok());
+        let reports = metrics.lines().filter_map(|line| serde_json::from_str::<Report>(line).ok()).collect();
         let times = fs::read_to_string(path.join("times.jsonl")).unwrap_or_default();
-        let seconds = times
-            .lines()
-            .rev()
-            .find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["seconds"].as_f64());
+        let times = times.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let minutes =
+            times.filter_map(|line| Some((line["iteration"].as_u64()?, line["seconds"].as_f64()? / 60.0)));
         let rollbacks = metrics.matches("\"rolled back\"").count();
-        Ok(OnDisk { path: path.to_path_buf(), config, last: reports.last(), rollbacks, seconds })
+        Ok(OnDisk { path: path.to_path_buf(), config, reports, rollbacks, minutes: minutes.collect() })
+    }
+
+    fn last(&self) -> Option<&Report> {
+        self.reports.last()
+    }
+
+    fn total_minutes(&self) -> Option<f64> {
+        self.minutes.values().next_back().copied()
     }
 
     fn line(&self) -> String {
-        let done = self.last.as_ref().map_or(0, |report| report.iteration);
-        let minutes = self.seconds.map_or("-".into(), |s| format!("{:.1} min", s / 60.0));
+        let done = self.last().map_or(0, |report| report.iteration);
+        let minutes = self.total_minutes().map_or("-".into(), |minutes| format!("{minutes:.1} min"));
         let grids: Vec<String> = self.config.model.grids.iter().map(ToString::to_string).collect();
         format!(
             "{:<28} {:>7}/{:<7} {:>10}  {:<14} {}",
@@ -91,15 +110,15 @@ fn show(path: &Path) -> Result<()> {
     println!("run        {}", path.display());
     println!("data       {} ({} {})", config.data.source, config.data.split, config.data.class);
     println!("grids      {:?}", config.model.grids);
-    let done = run.last.as_ref().map_or(0, |report| report.iteration);
+    let done = run.last().map_or(0, |report| report.iteration);
     println!("iteration  {done} of {}", config.learn.iterations);
-    if let Some(seconds) = run.seconds {
-        println!("time       {:.1} min", seconds / 60.0);
+    if let Some(minutes) = run.total_minutes() {
+        println!("time       {minutes:.1} min");
     }
     if run.rollbacks > 0 {
         println!("rollbacks  {}", run.rollbacks);
     }
-    for grid in run.last.iter().flat_map(|report| &report.grids) {
+    for grid in run.last().iter().flat_map(|report| &report.grids) {
         println!(
             "grid {0:<5} gap {1:+.4}  score {2:.4}  difference {3:.1} of 255  deviation {4:.3} (data {5:.3})",
             grid.side, grid.gap, grid.score, grid.difference, grid.deviation, grid.data_deviation
@@ -108,6 +127,38 @@ fn show(path: &Path) -> Result<()> {
     let model = path.join("model.safetensors");
     if model.is_file() {
         println!("model      {}", model.display());
+    }
+    Ok(())
+}
+
+/// Curves over minutes; over iterations where no times were kept.
+fn plot(path: &Path, out: &Path) -> Result<()> {
+    let run = OnDisk::read(path)?;
+    anyhow::ensure!(
+        !run.reports.is_empty(),
+        "{} has no iteration yet, so no curve; train it first",
+        path.display()
+    );
+    crate::images::make_folder(out)?;
+    let timed = run.reports.iter().all(|report| run.minutes.contains_key(&report.iteration));
+    let x_label = if timed { "minutes" } else { "iteration" };
+    let x = |report: &Report| if timed { run.minutes[&report.iteration] } else { report.iteration as f64 };
+    let curve = |side: usize, y: fn(&GridReport) -> f64| -> Vec<(f64, f64)> {
+        let of = |report: &Report| Some((x(report), y(report.grids.iter().find(|grid| grid.side == side)?)));
+        run.reports.iter().filter_map(of).collect()
+    };
+    let mut gap = Curves::new("mean f(synthesized) - mean f(observed)", x_label, "gap");
+    let mut deviation = Curves::new("deviation of pixels", x_label, "chains, and data");
+    for &side in run.config.sides() {
+        gap = gap.line(&format!("{side}x{side}"), curve(side, |grid| grid.gap));
+        deviation = deviation
+            .line(&format!("{side}x{side} chains"), curve(side, |grid| grid.deviation))
+            .line(&format!("{side}x{side} data"), curve(side, |grid| grid.data_deviation));
+    }
+    for (name, curves) in [("gap.svg", gap), ("deviation.svg", deviation)] {
+        let file = out.join(name);
+        curves.save(&file)?;
+        println!("{}", file.display());
     }
     Ok(())
 }

@@ -114,6 +114,7 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
         &["chains.start=persistent", "model.grids=[1, 16]"],
         &["chains.start=data", "chains.steps=1", "model.grids=[1, 16]", "data.class=each"],
         &["chains.hidden_square=8", "model.norm=group", "model.activation=silu"],
+        &["model.grids=[1, 4, 6, 9]", "model.reference=gaussian", "chains.steps=[1, 2, 3]"],
         &["chains.sampler=mala", "chains.step_size=0.001", "model.initial=pooled"],
     ]
     .into_iter()
