@@ -23,6 +23,15 @@ impl<E: Element> Aligned<E> {
     }
 }
 
+impl<E: Element> Aligned<E> {
+    /// Makes room for at least `len` elements; what was there is lost when there was less.
+    pub(crate) fn grow(&mut self, len: usize) {
+        if self.len < len {
+            *self = Self::zeroed(len);
+        }
+    }
+}
+
 impl<E> Default for Aligned<E> {
     fn default() -> Self {
         Self { lines: vec![], len: 0, element: std::marker::PhantomData }

@@ -10,6 +10,8 @@ use crate::map::Map;
 use crate::packed::{Packed, adjoint_halo};
 use crate::simd::Level;
 use crate::tile::Finish;
+use crate::weight_gradient::WeightGradient;
+use crate::winograd::Room;
 use crate::{ConvGeometry, Result};
 
 /// Images that a task takes at once.
@@ -75,10 +77,10 @@ pub(crate) fn input_adjoint<E: Computes>(
     with_elements(dy, |dy| {
         let parts = chunks(dy, &mut dx, geometry.c_out * out * out, each);
         parts.for_each_init(
-            || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK))),
-            |(from, to), (dy, dx)| {
+            || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK)), Room::empty()),
+            |(from, to, room), (dy, dx)| {
                 grad.load(dy, from);
-                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx);
+                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx, room);
             },
         );
     })?;
@@ -95,11 +97,7 @@ pub(crate) fn weight_adjoint<E: Computes>(
     let kernels: &Kernels<E> = E::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
     let grad = Map::new::<E>(out, geometry.c_out, (0, 0), kernels.lanes);
-    let weight = vec![E::ZERO; geometry.weight_dims().iter().product()];
-    let zeros = vec![E::ZERO; geometry.c_out];
-    let packed = Packed::forward(kernels, geometry, &weight, &zeros, (&input, &grad), BLOCK);
-    let at = |n: usize| grad.pixels().map(move |(y, x)| grad.at(n, y, x) as u32);
-    let grad_at: Vec<u32> = (0..BLOCK).flat_map(at).collect();
+    let gradient = WeightGradient::new(kernels.lanes, geometry, (&input, &grad), BLOCK);
     let (x_each, dy_each) = (geometry.c_in * side * side, geometry.c_out * out * out);
     let share = n.div_ceil(LANES).max(1);
     let lanes: Vec<Aligned<E>> = with_elements(x, |x: &[E]| {
@@ -109,28 +107,22 @@ pub(crate) fn weight_adjoint<E: Computes>(
                 .map(|(x, dy)| {
                     let (mut from, mut to) =
                         (Aligned::zeroed(input.len(BLOCK)), Aligned::zeroed(grad.len(BLOCK)));
-                    let mut sum = Aligned::zeroed(packed.packed_len());
+                    let mut sum = Aligned::zeroed(gradient.len());
                     for (x, dy) in x.chunks(BLOCK * x_each).zip(dy.chunks(BLOCK * dy_each)) {
                         input.load(x, &mut from);
                         grad.load(dy, &mut to);
-                        packed.add_weight_gradient(
-                            kernels,
-                            x.len() / x_each,
-                            &from,
-                            (&to, &grad_at),
-                            &mut sum,
-                        );
+                        gradient.add(kernels, x.len() / x_each, &from, &to, &mut sum);
                     }
                     sum
                 })
                 .collect()
         })
     })??;
-    let mut total = Aligned::zeroed(packed.packed_len());
+    let mut total = Aligned::zeroed(gradient.len());
     for lane in &lanes {
         total.iter_mut().zip(lane.iter()).for_each(|(to, v): (&mut E, &E)| *to += *v);
     }
-    let dw = packed.unpack(kernels.lanes, geometry, &total);
+    let dw = gradient.unpack(&total);
     Ok(Tensor::from_vec(dw, &geometry.weight_dims()[..], x.device())?)
 }
 

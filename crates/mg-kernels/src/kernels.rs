@@ -5,6 +5,7 @@ use crate::map::Map;
 use crate::pointwise::{self, Apply, Combine, Head, Sums};
 use crate::simd::{Element, Level, Portable, Simd};
 use crate::tile::{self, Tile, WeightTile};
+use crate::winograd::{self, Back, Transform};
 
 /// A convolution tile; see [`tile::convolve`] for what its pointers must satisfy.
 pub(crate) type TileFn<E> = unsafe fn(&Tile<'_, E>);
@@ -35,6 +36,8 @@ pub(crate) struct Kernels<E: 'static> {
     dot: unsafe fn(&Head<'_, E>, usize, &[E]) -> f64,
     pull: PullFn<E>,
     add_scaled: unsafe fn(&Map, usize, E, &[E], &mut [E]),
+    transform_input: unsafe fn(&Transform<'_>, &[E], &mut [E]),
+    transform_output: unsafe fn(&Back<'_, E>, &[E], &mut [E]),
 }
 
 impl<E: Element> Kernels<E> {
@@ -79,6 +82,12 @@ impl<E: Element> Kernels<E> {
     }
     pub(crate) fn add_scaled(&self, map: &Map, n: usize, coefficient: E, a: &[E], into: &mut [E]) {
         unsafe { (self.add_scaled)(map, n, coefficient, a, into) }
+    }
+    pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[E], to: &mut [E]) {
+        unsafe { (self.transform_input)(pass, from, to) }
+    }
+    pub(crate) fn transform_output(&self, pass: &Back<'_, E>, from: &[E], to: &mut [E]) {
+        unsafe { (self.transform_output)(pass, from, to) }
     }
 }
 
@@ -137,6 +146,14 @@ macro_rules! kernels {
             unsafe fn add_scaled<S: Simd>(map: &Map, n: usize, c: S::Elem, a: &[S::Elem], into: &mut [S::Elem]) {
                 unsafe { pointwise::add_scaled::<S>(map, n, c, a, into) }
             }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transform_input<S: Simd>(pass: &Transform<'_>, from: &[S::Elem], to: &mut [S::Elem]) {
+                unsafe { winograd::transform_input::<S>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transform_output<S: Simd>(pass: &Back<'_, S::Elem>, from: &[S::Elem], to: &mut [S::Elem]) {
+                unsafe { winograd::transform_output::<S>(pass, from, to) }
+            }
 
             /// This instruction set's kernels for one element type.
             pub(super) struct Of<E>(std::marker::PhantomData<E>);
@@ -161,6 +178,8 @@ macro_rules! kernels {
                             dot: dot::<$simd<$elem>>,
                             pull: pull::<$simd<$elem>>,
                             add_scaled: add_scaled::<$simd<$elem>>,
+                            transform_input: transform_input::<$simd<$elem>>,
+                            transform_output: transform_output::<$simd<$elem>>,
                         };
                     }
                 };

@@ -86,8 +86,11 @@
 //! [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`]. Everything below them is private: the tensor route, the engine
 //! (plan, pass over a block, the two drivers), packed convolutions, the kernels, and the vector units.
 
+#[cfg(test)]
+mod agreement;
 mod aligned;
 mod conv;
+mod convolution;
 mod cpu_conv;
 mod engine;
 mod error;
@@ -106,7 +109,9 @@ mod tensor_route;
 #[cfg(test)]
 mod throughput;
 mod tile;
+mod weight_gradient;
 mod weights;
+mod winograd;
 
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
 pub use error::{Error, Result};

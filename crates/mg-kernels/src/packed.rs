@@ -4,11 +4,11 @@ use crate::aligned::Aligned;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::simd::Element;
-use crate::tile::{Finish, MOST_ROWS, Segment, Tile, WeightTile};
+use crate::tile::{Finish, MOST_ROWS, Segment, Tile};
 use crate::{ConvGeometry, Result};
 
 /// Vectors of output channels in a tile.
-const TILE_VECTORS: usize = 2;
+pub(crate) const TILE_VECTORS: usize = 2;
 
 /// A convolution between two [`Map`]s with its weights in the order the tiles read them: a forward convolution, or
 /// one phase of an input adjoint (every adjoint is a set of stride-1 convolutions of the gradient).
@@ -49,7 +49,7 @@ impl<E: Element> Packed<E> {
         block: usize,
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
-        let taps: Vec<_> = (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))).collect();
+        let taps: Vec<_> = taps(kernel).collect();
         let segments =
             taps.iter().map(|(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in });
         let entry = |d: usize, o: usize| {
@@ -219,76 +219,6 @@ impl<E: Element> Packed<E> {
             }
         }
     }
-
-    /// Adds the weight gradient of `images` maps to `into`, which is laid out as the weights: `grad` is the gradient
-    /// of the output, found at `grad_at`. Only for a forward convolution.
-    pub(crate) fn add_weight_gradient(
-        &self,
-        kernels: &Kernels<E>,
-        images: usize,
-        input: &[E],
-        (grad, grad_at): (&[E], &[u32]),
-        into: &mut [E],
-    ) {
-        let pixels = images * self.places.per_image;
-        let (input_at, grad_at) = (&self.places.input[..pixels], &grad_at[..pixels]);
-        let last = |places: &[u32]| places.iter().max().map_or(0, |place| *place as usize);
-        let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0) + MOST_ROWS;
-        assert!(last(input_at) + reach <= input.len(), "a weight gradient would read past its input");
-        assert!(
-            last(grad_at) + self.vectors * kernels.lanes <= grad.len(),
-            "a weight gradient would read past dy"
-        );
-        assert_eq!(into.len(), self.weights.len());
-        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
-            let vectors = TILE_VECTORS.min(self.vectors - from);
-            let width = vectors * kernels.lanes;
-            let start = block * self.depth * TILE_VECTORS * kernels.lanes;
-            // SAFETY: the weights, which `into` is as long as, hold `depth` rows of `width` from `start`.
-            let mut to = unsafe { into.as_mut_ptr().add(start) };
-            for segment in &self.segments {
-                let size = kernels.weight_tile(segment.len);
-                for first in (0..segment.len).step_by(size.rows) {
-                    let rows = size.rows.min(segment.len - first);
-                    let tile = WeightTile {
-                        input: input[segment.offset + first..].as_ptr(),
-                        input_at,
-                        grad: grad[from * kernels.lanes..].as_ptr(),
-                        grad_at,
-                        into: to,
-                        rows,
-                    };
-                    // SAFETY: the kernels fit the processor; the assertions above bound the reads (a tile reads at
-                    // most `MOST_ROWS` values from its first); `to` has at least `rows` rows left.
-                    unsafe {
-                        (size.weight_gradient[vectors - 1])(&tile);
-                        to = to.add(rows * width);
-                    }
-                }
-            }
-        }
-    }
-
-    /// From the layout of the weights of a forward convolution to `[c_out, c_in, k, k]`.
-    pub(crate) fn unpack(&self, lanes: usize, geometry: &ConvGeometry, packed: &[E]) -> Vec<E> {
-        let ConvGeometry { c_in, c_out, kernel, .. } = *geometry;
-        let mut weight = vec![E::ZERO; c_out * self.depth];
-        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
-            let width = TILE_VECTORS.min(self.vectors - from) * lanes;
-            let start = block * self.depth * TILE_VECTORS * lanes;
-            for (d, row) in packed[start..start + self.depth * width].chunks_exact(width).enumerate() {
-                let (tap, i) = (d / c_in, d % c_in);
-                let channels = (from * lanes..c_out).zip(row);
-                channels.for_each(|(o, v)| weight[(o * c_in + i) * kernel * kernel + tap] = *v);
-            }
-        }
-        weight
-    }
-
-    /// Elements of the weights' layout.
-    pub(crate) fn packed_len(&self) -> usize {
-        self.weights.len()
-    }
 }
 
 impl Places {
@@ -337,14 +267,19 @@ fn phase_taps(geometry: &ConvGeometry, ry: usize, rx: usize) -> Vec<Tap> {
     meet(ry).flat_map(|(ky, y)| meet(rx).map(move |(kx, x)| Tap { ky, kx, y, x })).collect()
 }
 
+/// Rows and columns of a kernel, in order.
+pub(crate) fn taps(kernel: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..kernel).flat_map(move |ky| (0..kernel).map(move |kx| (ky, kx)))
+}
+
 /// Where pixel (0, 0) of a phase begins to read: the halo holds every offset before the map, but when all offsets lie
 /// after it there is a distance to go.
-fn adjoint_start(geometry: &ConvGeometry, grad: &Map) -> usize {
+pub(crate) fn adjoint_start(geometry: &ConvGeometry, grad: &Map) -> usize {
     geometry.adjoint_reach().0.max(0) as usize * (grad.row() + grad.pitch)
 }
 
 /// Joins segments that follow each other.
-fn merge(segments: Vec<Segment>) -> Vec<Segment> {
+pub(crate) fn merge(segments: Vec<Segment>) -> Vec<Segment> {
     let mut merged: Vec<Segment> = vec![];
     for segment in segments {
         match merged.last_mut() {
@@ -364,4 +299,46 @@ pub(crate) fn adjoint_halo(geometry: &ConvGeometry, side: usize) -> Result<(usiz
     let last = side.div_ceil(geometry.stride) as isize - 1 + high;
     let after = last - (geometry.out_side(side)? as isize - 1);
     Ok(((-low).max(0) as usize, after.max(0) as usize))
+}
+
+/// A plain product of matrices by the convolutions' tiles: row `i` of the result, of as many vectors as `weights` has,
+/// is `input[from + i * step..][segment] * weights`. `input` and `output` come with their `(from, step)`.
+pub(crate) fn run_rows<E: Element>(
+    kernels: &Kernels<E>,
+    rows: usize,
+    segment: Segment,
+    (input, (input_from, input_step)): (&[E], (usize, usize)),
+    (output, (output_from, output_step)): (&mut [E], (usize, usize)),
+    weights: &[E],
+    bias: &[E],
+) {
+    let width = weights.len() / segment.len;
+    let vectors = width / kernels.lanes;
+    let last = rows.max(1) - 1;
+    assert!(
+        input_from + last * input_step + segment.offset + segment.len <= input.len(),
+        "a product reads too far"
+    );
+    assert!(output_from + last * output_step + width <= output.len(), "a product writes too far");
+    assert!((1..=TILE_VECTORS).contains(&vectors) && width <= bias.len());
+    let (input, output) = (input.as_ptr(), output.as_mut_ptr());
+    let mut done = 0;
+    while done < rows {
+        let size = kernels.tile(rows - done);
+        let count = size.rows.min(rows - done);
+        let row = |i: usize| done + i.min(count - 1);
+        let tile = Tile {
+            input: std::array::from_fn(|i| input.wrapping_add(input_from + row(i) * input_step)),
+            output: std::array::from_fn(|i| output.wrapping_add(output_from + row(i) * output_step)),
+            gate: [std::ptr::null(); MOST_ROWS],
+            rows: count,
+            segments: &[segment],
+            weights: weights.as_ptr(),
+            bias: bias.as_ptr(),
+            finish: Finish::Plain,
+        };
+        // SAFETY: the kernels fit the processor; the assertions above bound every address of every row.
+        unsafe { (size.convolve[vectors - 1])(&tile) };
+        done += count;
+    }
 }

@@ -71,7 +71,7 @@ fn single_operations_on_the_gpu_equal_those_on_the_cpu() {
         return;
     };
     let there = |t: &Tensor| t.to_device(&device).unwrap();
-    let g = common::layer(3, 8, 5, 2, common::norms()[0], activations()[0]).conv;
+    let g = common::layer(3, 8, 5, 2, norms()[0], activations()[0]).conv;
     let (x, w) =
         (normal(Key::new(1), &[4, 3, 11, 11], DType::F32), normal(Key::new(2), &g.weight_dims(), DType::F32));
     let y = conv2d(&x, &w, &g).unwrap();

@@ -3,7 +3,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{activations, distance, flat, named, normal, norms, small, weights, with_named};
+use common::{activations, distance, flat, named, normal, norms, small, weights, wide, with_named};
 use mg_kernels::{Activation, Error, Norm, Route, ScoreNet, ScoreShape, ScoreWeights, conv2d};
 use mg_random::Key;
 
@@ -14,9 +14,10 @@ const N: usize = 5;
 fn each(mut claim: impl FnMut(&ScoreShape, &ScoreWeights, &Tensor)) {
     for norm in norms() {
         for activation in activations() {
-            let shape = small(norm, activation);
-            println!("{norm:?}, {activation:?}");
-            claim(&shape, &weights(&shape, Key::new(1), DType::F64), &images(&shape, N, DType::F64));
+            for shape in [small(norm, activation), wide(norm, activation)] {
+                println!("{shape:?}");
+                claim(&shape, &weights(&shape, Key::new(1), DType::F64), &images(&shape, N, DType::F64));
+            }
         }
     }
 }
@@ -156,8 +157,9 @@ fn f32_is_close_to_f64() {
 
 #[test]
 fn one_and_two_threads_give_the_same_bits() {
-    for norm in norms() {
-        let shape = small(norm, LEAKY);
+    for shape in
+        norms().map(|norm| small(norm, LEAKY)).into_iter().chain(norms().map(|norm| wide(norm, LEAKY)))
+    {
         let (weights, x) = (weights(&shape, Key::new(1), DType::F32), images(&shape, 37, DType::F32));
         let net = ScoreNet::new(&shape, &weights).unwrap();
         let run = |threads: usize| {
@@ -171,7 +173,7 @@ fn one_and_two_threads_give_the_same_bits() {
             })
         };
         let one = run(1);
-        assert!((0..3).all(|_| run(2) == one), "{norm:?}");
+        assert!((0..3).all(|_| run(2) == one), "{shape:?}");
     }
 }
 

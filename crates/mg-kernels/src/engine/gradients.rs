@@ -31,7 +31,7 @@ impl<E: Computes> Lane<E> {
     pub(crate) fn zero(plan: &Plan<E>) -> Self {
         let zeros = |layer: &LayerPlan<E>| vec![0.0; layer.conv.c_out];
         let layers = plan.layers.iter().map(|layer| LaneLayer {
-            weight: Aligned::zeroed(layer.forward.packed_len()),
+            weight: Aligned::zeroed(layer.weight_gradient.len()),
             bias: zeros(layer),
             gamma: zeros(layer),
             beta: zeros(layer),
@@ -79,7 +79,7 @@ impl<E: Computes> Lane<E> {
 
 impl<E: Computes> LaneLayer<E> {
     fn tensors(&self, layer: &LayerPlan<E>, plan: &Plan<E>) -> Result<LayerWeights> {
-        let mut weight = layer.forward.unpack(plan.kernels.lanes, &layer.conv, &self.weight);
+        let mut weight = layer.weight_gradient.unpack(&self.weight);
         let (mut bias, mut affine) = (self.bias.clone(), None);
         if let Some(folded) = &layer.folded {
             let depth = weight.len() / bias.len();

@@ -7,6 +7,7 @@ use crate::kernels::Computes;
 use crate::map::Map;
 use crate::pointwise::{Affine, Apply, Combine, Head, Sums, Walk};
 use crate::tile::Finish;
+use crate::winograd::Room;
 
 /// One block of images on its way through the network.
 pub(crate) struct Pass<'a, E: Computes> {
@@ -70,8 +71,10 @@ impl<'a, E: Computes> Pass<'a, E> {
             Stage::Staged { .. } => Finish::Plain,
         };
         let mut output = std::mem::take(&mut self.kept.layers[l].values);
+        let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let input = Self::input(self.plan, self.kept, self.scratch, l);
-        layer.forward.run(self.plan.kernels, self.images, input, &mut output, finish, None);
+        layer.forward.run(self.plan.kernels, self.images, (input, &mut output), finish, None, &mut room);
+        self.scratch.room = room;
         self.kept.layers[l].values = output;
         if let Stage::Staged { norm: StagedNorm::Group { groups, eps }, gamma, .. } = &layer.stage {
             let moments = (0..self.images).map(|n| self.group_moments(l, n, *groups, *eps, gamma));
@@ -279,16 +282,16 @@ impl<'a, E: Computes> Pass<'a, E> {
 
     /// Takes the gradient back through layer `l`'s convolution, to the layer before.
     pub(crate) fn through_conv(&mut self, l: usize) {
-        let Adjoint::Phases(phases) = &self.plan.layers[l].adjoint else { return };
+        let Adjoint::Pixels(adjoint) = &self.plan.layers[l].adjoint else { return };
         let mut to = std::mem::take(&mut self.kept.layers[l - 1].grads);
+        let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let grad = Self::grad(self.plan, self.kept, self.scratch, l);
         let gate = match self.plan.layers[l - 1].stage {
             Stage::Direct { slope } => Some((&*self.kept.layers[l - 1].values, slope)),
             Stage::Staged { .. } => None,
         };
-        for phase in phases {
-            phase.run(self.plan.kernels, self.images, grad, &mut to, Finish::Plain, gate);
-        }
+        adjoint.run(self.plan.kernels, self.images, (grad, &mut to), Finish::Plain, gate, &mut room);
+        self.scratch.room = room;
         self.kept.layers[l - 1].grads = to;
     }
 
@@ -297,14 +300,18 @@ impl<'a, E: Computes> Pass<'a, E> {
         let layer = &self.plan.layers[0];
         let map = layer.adjoint.map(self.plan.kernels, &self.plan.maps[0]);
         let mut to = std::mem::take(&mut self.scratch.image_grad);
+        let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let grad = Self::grad(self.plan, self.kept, self.scratch, 0);
+        let maps = (&self.plan.maps[0], &map);
         layer.adjoint.reach_images(
             self.plan.kernels,
             (grad, &mut to),
-            (&self.plan.maps[0], &map),
+            maps,
             layer.conv.stride,
             dx,
+            &mut room,
         );
+        self.scratch.room = room;
         self.scratch.image_grad = to;
     }
 
@@ -314,13 +321,7 @@ impl<'a, E: Computes> Pass<'a, E> {
         let grad = Self::grad(self.plan, self.kept, self.scratch, l);
         let input = Self::input(self.plan, self.kept, self.scratch, l);
         let into = &mut lane.layers[l];
-        layer.forward.add_weight_gradient(
-            self.plan.kernels,
-            self.images,
-            input,
-            (grad, &layer.grad_at),
-            &mut into.weight,
-        );
+        layer.weight_gradient.add(self.plan.kernels, self.images, input, grad, &mut into.weight);
         let zeros: &[E] = &self.scratch.coefficients[3];
         let pass = Sums { walk: self.all(), a: (grad, layer.grad, zeros), b: (grad, layer.grad, zeros) };
         let mut ignored = vec![0.0; layer.conv.c_out];

@@ -1,12 +1,15 @@
 use candle_core::{Device, Tensor};
 
 use crate::aligned::Aligned;
+use crate::convolution::Convolution;
 use crate::kernels::{Computes, Kernels};
 use crate::map::Map;
 use crate::packed::{Packed, adjoint_halo};
 use crate::pointwise::Curve;
 use crate::simd::Level;
 use crate::tile::Finish;
+use crate::weight_gradient::WeightGradient;
+use crate::winograd::{Room, Winograd};
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
 
 /// Everything about a network that does not change between calls.
@@ -31,20 +34,19 @@ pub(crate) struct Plan<E: Computes> {
 pub(crate) struct LayerPlan<E: Computes> {
     pub(crate) conv: ConvGeometry,
     pub(crate) stage: Stage<E>,
-    pub(crate) forward: Packed<E>,
+    pub(crate) forward: Convolution<E>,
     pub(crate) adjoint: Adjoint<E>,
     /// Layout of the convolution's output and of its activation's gradient.
     pub(crate) raw: Map,
     /// Layout of the gradient of the convolution's output, with the adjoint's halo.
     pub(crate) grad: Map,
-    /// Where `forward`'s pixels lie in `grad`.
-    pub(crate) grad_at: Vec<u32>,
+    pub(crate) weight_gradient: WeightGradient,
     pub(crate) folded: Option<Folded>,
 }
 
 /// The way from a layer's gradient to the one before it.
 pub(crate) enum Adjoint<E> {
-    Phases(Vec<Packed<E>>),
+    Pixels(Convolution<E>),
     /// For the first layer: all phases at once, into this map of `stride x stride` cells.
     Cells(Packed<E>, Map),
 }
@@ -84,11 +86,13 @@ impl<E: Computes> Plan<E> {
         observing: bool,
     ) -> Result<Self> {
         let kernels = E::kernels(level);
-        let (sides, block) = (shape.sides()?, block(shape)?);
+        let (sides, block) = (shape.sides()?, block::<E>(shape, kernels.lanes)?);
         let mut maps = Vec::with_capacity(sides.len());
         for (i, side) in sides.iter().enumerate() {
-            let halo =
-                shape.layers.get(i).map_or((0, 0), |layer| (layer.conv.pad_before, layer.conv.pad_after));
+            let halo = shape.layers.get(i).map_or((0, 0), |layer| {
+                let overhang = Convolution::<E>::forward_overhang(&layer.conv, sides[i + 1], kernels.lanes);
+                (layer.conv.pad_before, layer.conv.pad_after + overhang)
+            });
             maps.push(match i.checked_sub(1) {
                 Some(before) => Map::new::<E>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes),
                 None => Map::dense(*side, shape.channels, halo),
@@ -138,20 +142,21 @@ impl<E: Computes> LayerPlan<E> {
         }
         let side = around.output.side;
         let raw = Map::new::<E>(side, conv.c_out, (0, 0), kernels.lanes);
-        let grad = Map::new::<E>(side, conv.c_out, adjoint_halo(&conv, around.input.side)?, kernels.lanes);
+        let (before, after) = adjoint_halo(&conv, around.input.side)?;
+        let overhang = Convolution::<E>::adjoint_overhang(&conv, around.input.side, kernels.lanes);
+        let grad = Map::new::<E>(side, conv.c_out, (before, after + overhang), kernels.lanes);
         let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
         let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
-        let forward = Packed::forward(kernels, &conv, &weight, &bias, (&around.input, &output), block);
+        let forward = Convolution::forward(kernels, &conv, &weight, &bias, (&around.input, &output), block);
         let adjoint = match around.target {
             Some(target) => {
                 let gate = around.gated.then_some(&around.input);
-                Adjoint::Phases(Packed::adjoint(kernels, &conv, &weight, (&grad, &target), gate, block))
+                Adjoint::Pixels(Convolution::adjoint(kernels, &conv, &weight, (&grad, &target), gate, block))
             }
             None => Adjoint::for_images(kernels, &conv, &weight, &grad, around.input.side, block),
         };
-        let at = |n: usize| grad.pixels().map(move |(y, x)| grad.at(n, y, x) as u32);
-        let grad_at = (0..block).flat_map(at).collect();
-        Ok(Self { conv, stage, forward, adjoint, raw, grad, grad_at, folded })
+        let weight_gradient = WeightGradient::new(kernels.lanes, &conv, (&around.input, &grad), block);
+        Ok(Self { conv, stage, forward, adjoint, raw, grad, weight_gradient, folded })
     }
 }
 
@@ -175,14 +180,14 @@ impl<E: Computes> Adjoint<E> {
             return Self::Cells(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block), map);
         }
         let map = Map::new::<E>(side, conv.c_in, (0, 0), lanes);
-        Self::Phases(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block))
+        Self::Pixels(Convolution::Direct(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block)))
     }
 
     /// The map between the gradient and the images' order: of pixels, or of cells of `stride x stride` pixels.
     pub(crate) fn map(&self, kernels: &Kernels<E>, image: &Map) -> Map {
         match self {
             Self::Cells(_, map) => *map,
-            Self::Phases(_) => Map::new::<E>(image.side, image.channels, (0, 0), kernels.lanes),
+            Self::Pixels(_) => Map::new::<E>(image.side, image.channels, (0, 0), kernels.lanes),
         }
     }
 
@@ -194,14 +199,13 @@ impl<E: Computes> Adjoint<E> {
         (image, map): (&Map, &Map),
         stride: usize,
         dx: &mut [E],
+        room: &mut Room<E>,
     ) {
         let (side, channels) = (image.side, image.channels);
         let images = dx.len() / (channels * side * side);
         match self {
-            Self::Phases(phases) => {
-                for phase in phases {
-                    phase.run(kernels, images, grad, cells, Finish::Plain, None);
-                }
+            Self::Pixels(adjoint) => {
+                adjoint.run(kernels, images, (grad, cells), Finish::Plain, None, room);
                 map.store(cells, dx);
             }
             Self::Cells(packed, _) => {
@@ -278,16 +282,19 @@ fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(tensor.to_dtype(candle_core::DType::F64)?.flatten_all()?.to_vec1::<f64>()?)
 }
 
-/// Images per task: enough pixels in the costliest layer to use each weight a few hundred times while it is in the
-/// cache.
-fn block(shape: &ScoreShape) -> Result<usize> {
+/// Images per task: enough work in the costliest layer to use each weight many times while it is in the cache.
+fn block<E: Computes>(shape: &ScoreShape, lanes: usize) -> Result<usize> {
     const PIXELS: usize = 256;
+    const TILES: usize = 56;
     let sides = shape.sides()?;
     let cost = |(i, layer): (usize, &LayerShape)| {
         let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
         let pixels = sides[i + 1] * sides[i + 1];
-        (c_in * c_out * kernel * kernel * pixels, pixels)
+        let winograd = Winograd::<E>::pays(&layer.conv, sides[i + 1], (c_in, c_out), lanes);
+        let images =
+            if winograd { TILES.div_ceil(Winograd::<E>::tiles(sides[i + 1])) } else { PIXELS / pixels };
+        (c_in * c_out * kernel * kernel * pixels, images)
     };
-    let pixels = shape.layers.iter().enumerate().map(cost).max().map_or(PIXELS, |(_, pixels)| pixels);
-    Ok((PIXELS / pixels).clamp(1, 32))
+    let images = shape.layers.iter().enumerate().map(cost).max().map_or(1, |(_, images)| images);
+    Ok(images.clamp(1, 32))
 }

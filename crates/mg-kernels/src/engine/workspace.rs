@@ -1,6 +1,7 @@
 use super::{Plan, Stage};
 use crate::aligned::Aligned;
 use crate::kernels::Computes;
+use crate::winograd::Room;
 
 /// Mean and spread per channel that a norm applies.
 pub(crate) struct Moments<E> {
@@ -35,6 +36,7 @@ pub(crate) struct Scratch<E> {
     pub(crate) image_grad: Aligned<E>,
     /// `by_grad`, `by_z`, `constant` of [`crate::pointwise::Combine`], and zeros.
     pub(crate) coefficients: [Aligned<E>; 4],
+    pub(crate) room: Room<E>,
 }
 
 /// Empty for a direct stage.
@@ -80,6 +82,7 @@ impl<E: Computes> Scratch<E> {
             layers: (0..plan.layers.len()).map(layer).collect(),
             image_grad: Aligned::zeroed(image_grad),
             coefficients: std::array::from_fn(|_| Aligned::zeroed(width)),
+            room: Room::empty(),
         }
     }
 }

@@ -92,6 +92,14 @@ pub(crate) fn small(norm: Norm, activation: Activation) -> ScoreShape {
     ScoreShape { channels: 3, side: 12, layers }
 }
 
+/// A network wide enough for Winograd's convolutions, on maps that its tiles do not divide.
+pub(crate) fn wide(norm: Norm, activation: Activation) -> ScoreShape {
+    let mut last = layer(40, 34, 3, 1, norm, activation);
+    (last.conv.pad_before, last.conv.pad_after) = (0, 3);
+    let layers = vec![layer(3, 32, 3, 2, norm, activation), layer(32, 40, 3, 1, norm, activation), last];
+    ScoreShape { channels: 3, side: 13, layers }
+}
+
 pub(crate) fn weights(shape: &ScoreShape, key: Key, dtype: DType) -> ScoreWeights {
     let sides = shape.sides().unwrap();
     let near = |key: Key, c: usize, centre: f64| {

@@ -1,0 +1,90 @@
+use crate::ConvGeometry;
+use crate::kernels::Kernels;
+use crate::map::Map;
+use crate::packed::{Gate, Packed};
+use crate::simd::Element;
+use crate::tile::Finish;
+use crate::winograd::{Room, Winograd};
+
+/// A forward convolution or an input adjoint between two maps, in its fastest form.
+pub(crate) enum Convolution<E> {
+    /// Tiles of pixels; an adjoint has one part per phase of the stride.
+    Direct(Vec<Packed<E>>),
+    Winograd(Box<Winograd<E>>),
+}
+
+impl<E: Element> Convolution<E> {
+    /// Zeros that the fastest form of a forward convolution wants after the input's own padding, given the side of
+    /// the output.
+    pub(crate) fn forward_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
+        let channels = (geometry.c_in, geometry.c_out);
+        if Winograd::<E>::pays(geometry, side, channels, lanes) { Winograd::<E>::overhang(side) } else { 0 }
+    }
+
+    /// The same for the adjoint's gradient, given the side of the input.
+    pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
+        let channels = (geometry.c_out, geometry.c_in);
+        if Winograd::<E>::pays(geometry, side, channels, lanes) { Winograd::<E>::overhang(side) } else { 0 }
+    }
+
+    pub(crate) fn forward(
+        kernels: &Kernels<E>,
+        geometry: &ConvGeometry,
+        weight: &[E],
+        bias: &[E],
+        maps: (&Map, &Map),
+        block: usize,
+    ) -> Self {
+        if Winograd::<E>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels.lanes) {
+            return Self::Winograd(Box::new(Winograd::forward(
+                kernels.lanes,
+                geometry,
+                weight,
+                bias,
+                maps,
+                block,
+            )));
+        }
+        Self::Direct(vec![Packed::forward(kernels, geometry, weight, bias, maps, block)])
+    }
+
+    /// The adjoint from `maps.0` to `maps.1`; `gate` is the layout of the activations that will gate the result.
+    pub(crate) fn adjoint(
+        kernels: &Kernels<E>,
+        geometry: &ConvGeometry,
+        weight: &[E],
+        maps: (&Map, &Map),
+        gate: Option<&Map>,
+        block: usize,
+    ) -> Self {
+        if Winograd::<E>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels.lanes) {
+            return Self::Winograd(Box::new(Winograd::adjoint(
+                kernels.lanes,
+                geometry,
+                weight,
+                maps,
+                gate,
+                block,
+            )));
+        }
+        Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))
+    }
+
+    /// Convolves `images` maps of `input` into `output`.
+    pub(crate) fn run(
+        &self,
+        kernels: &Kernels<E>,
+        images: usize,
+        (input, output): (&[E], &mut [E]),
+        finish: Finish<E>,
+        gate: Option<Gate<'_, E>>,
+        room: &mut Room<E>,
+    ) {
+        match self {
+            Self::Direct(parts) => {
+                parts.iter().for_each(|part| part.run(kernels, images, input, output, finish, gate));
+            }
+            Self::Winograd(winograd) => winograd.run(kernels, images, (input, output), finish, gate, room),
+        }
+    }
+}
