@@ -87,12 +87,7 @@ fn run_step(root: &Path, step: Step) -> Result<()> {
             let args = ["doc", "--workspace", "--no-deps", "--locked"];
             spawn::run(root, "cargo", &args, &[("RUSTDOCFLAGS", "-D warnings")]).map(drop)
         }
-        Step::Test => {
-            // The end-to-end tests start `mg`. Building all targets at once makes it with the features that the
-            // tests have, so that no dependency is compiled twice.
-            cargo(&["build", "--workspace", "--all-targets", "--locked"])?;
-            cargo(&["test", "--workspace", "--locked"])
-        }
+        Step::Test => cargo(&["test", "--workspace", "--locked"]),
         Step::Package => package(root),
         Step::Smoke => smoke::run(root),
     }

@@ -18,7 +18,7 @@ const RUNS: &[Smoke] = &[
     Smoke { args: "data list", makes: &[] },
     Smoke { args: "config show", makes: &[] },
     Smoke {
-        args: "train --steps 2 --run {dir}/run --threads 2 --set batch=8",
+        args: "train --steps 2 --run {dir}/run --threads 2 --set learn.batch=8",
         makes: &["run/config.toml", "run/metrics.jsonl", "run/model.safetensors"],
     },
     Smoke { args: "train --steps 3 --run {dir}/run --threads 2 --resume", makes: &["run/model.safetensors"] },
@@ -30,15 +30,8 @@ const RUNS: &[Smoke] = &[
     },
 ];
 
-/// Whether `mg` is far enough to be tried.
-const ENABLED: bool = false;
-
 /// Builds `mg` once, in the profile that the README names, and tries it.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    if !ENABLED {
-        println!("switched off in xtask/src/smoke.rs until mg can do all of it");
-        return Ok(());
-    }
     let target = spawn::target_dir(root)?;
     let dir = target.join("smoke");
     if dir.exists() {

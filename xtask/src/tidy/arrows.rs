@@ -32,19 +32,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mg-train",
         ],
     ),
-    (
-        "mg-tests",
-        &[
-            "mg-data",
-            "mg-energy",
-            "mg-eval",
-            "mg-kernels",
-            "mg-langevin",
-            "mg-pyramid",
-            "mg-random",
-            "mg-train",
-        ],
-    ),
 ];
 
 /// What the tests of every crate may use too: they draw numbers.
