@@ -107,7 +107,7 @@ fn peak_mib() -> u64 {
 fn main() -> Result<()> {
     let options = options();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-    let (mut steps, mut update) = (vec![], 0.0);
+    let (mut steps, mut update, mut pack) = (vec![], 0.0, 0.0);
     let mut measure = || -> Result<()> {
         for spec in SPECS {
             let (shape, key) = (shape(spec, &options.norm), Key::new(spec.0 as u64));
@@ -116,6 +116,7 @@ fn main() -> Result<()> {
                 Some(route) => ScoreNet::with_route(&shape, &weights, route),
                 None => ScoreNet::new(&shape, &weights),
             };
+            pack += seconds(3, || build().map(drop))?;
             let (net, x) = (build()?, images(key, options.batch, spec.0)?);
             net.score_and_grad(&x)?;
             net.score_and_grad(&x)?;
@@ -136,7 +137,7 @@ fn main() -> Result<()> {
     }
     let step: Vec<_> = SPECS.iter().zip(&steps).map(|((side, _), s)| format!("\"{side}\": {s:.4}")).collect();
     println!(
-        "{{\"ours\": \"mg-kernels {}\", \"precision\": \"f32\", \"norm\": \"{}\", \"batch\": {}, \"threads\": {}, \"step_s\": {{{}}}, \"sweep_s\": {:.2}, \"update_s\": {:.3}, \"peak_mib\": {}}}",
+        "{{\"ours\": \"mg-kernels {}\", \"precision\": \"f32\", \"norm\": \"{}\", \"batch\": {}, \"threads\": {}, \"step_s\": {{{}}}, \"sweep_s\": {:.2}, \"update_s\": {:.3}, \"pack_s\": {:.3}, \"peak_mib\": {}}}",
         env!("CARGO_PKG_VERSION"),
         options.norm,
         options.batch,
@@ -144,6 +145,7 @@ fn main() -> Result<()> {
         step.join(", "),
         30.0 * steps.iter().sum::<f64>(),
         update,
+        pack,
         peak_mib()
     );
     Ok(())

@@ -12,7 +12,7 @@ use crate::simd::Level;
 use crate::tile::Finish;
 use crate::weight_gradient::WeightGradient;
 use crate::winograd::Room;
-use crate::{ConvGeometry, Result};
+use crate::{ConvGeometry, Error, Result};
 
 /// Images that a task takes at once.
 const BLOCK: usize = 4;
@@ -38,6 +38,7 @@ pub(crate) fn conv2d<E: Computes>(x: &Tensor, weight: &Tensor, geometry: &ConvGe
     let kernels = E::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
     let output = Map::new::<E>(out, geometry.c_out, (0, 0), kernels.lanes);
+    check(geometry, [&input, &output])?;
     let zeros = vec![E::ZERO; geometry.c_out];
     let packed = with_elements(weight, |weight| {
         Packed::forward(kernels, geometry, weight, &zeros, (&input, &output), BLOCK)
@@ -69,6 +70,7 @@ pub(crate) fn input_adjoint<E: Computes>(
     let kernels = E::kernels(Level::best());
     let grad = Map::dense(out, geometry.c_out, adjoint_halo(geometry, side)?);
     let image = Map::dense(side, geometry.c_in, (0, 0));
+    check(geometry, [&grad, &image])?;
     let adjoint =
         with_elements(weight, |weight| Adjoint::for_images(kernels, geometry, weight, &grad, side, BLOCK))?;
     let map = adjoint.map(kernels, &image);
@@ -97,6 +99,7 @@ pub(crate) fn weight_adjoint<E: Computes>(
     let kernels: &Kernels<E> = E::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
     let grad = Map::new::<E>(out, geometry.c_out, (0, 0), kernels.lanes);
+    check(geometry, [&input, &grad])?;
     let gradient = WeightGradient::new(kernels.lanes, geometry, (&input, &grad), BLOCK);
     let (x_each, dy_each) = (geometry.c_in * side * side, geometry.c_out * out * out);
     let share = n.div_ceil(LANES).max(1);
@@ -124,6 +127,11 @@ pub(crate) fn weight_adjoint<E: Computes>(
     }
     let dw = gradient.unpack(&total);
     Ok(Tensor::from_vec(dw, &geometry.weight_dims()[..], x.device())?)
+}
+
+fn check(geometry: &ConvGeometry, maps: [&Map; 2]) -> Result<()> {
+    let fits = maps.iter().try_for_each(|map| map.check_addresses(BLOCK));
+    fits.map_err(|reason| Error::TooLarge { geometry: *geometry, reason })
 }
 
 /// Blocks of images with their results, side by side.

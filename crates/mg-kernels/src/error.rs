@@ -55,6 +55,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A convolution's maps are too large to be addressed.
+    #[error("{geometry:?}: {reason}")]
+    TooLarge {
+        /// The convolution.
+        geometry: crate::ConvGeometry,
+        /// What is too large and what to do.
+        reason: String,
+    },
+
     /// A layer was asked for that the network does not have.
     #[error("layer {layer} was asked for, but the network has {count} layers (0 is the first)")]
     NoSuchLayer {

@@ -48,6 +48,19 @@ impl Map {
         n * self.image() + SLACK
     }
 
+    /// Checks that the addresses of `n` maps fit the 32 bits that tables of places have, else says what to do.
+    pub(crate) fn check_addresses(&self, n: usize) -> Result<(), String> {
+        let elements = self.padded.checked_mul(self.padded).and_then(|area| area.checked_mul(self.pitch * n));
+        match elements {
+            Some(elements) if elements < u32::MAX as usize - SLACK => Ok(()),
+            _ => Err(format!(
+                "maps of {} channels on {side}x{side} are too large for the fused engine: use `Route::Tensor`",
+                self.channels,
+                side = self.side
+            )),
+        }
+    }
+
     /// Where pixel (y, x) of map `n` begins.
     pub(crate) fn at(&self, n: usize, y: usize, x: usize) -> usize {
         n * self.image() + (y + self.before) * self.row() + (x + self.before) * self.pitch

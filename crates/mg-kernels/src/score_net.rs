@@ -91,6 +91,8 @@ impl ScoreNet {
         level: Level,
     ) -> Result<Self> {
         weights.check(shape)?;
+        // Variables change in place; this network must not.
+        let weights = &weights.copied()?;
         let dtype = weights.head.dtype();
         let net = match (route, dtype) {
             // A head alone is one product: no work for the engine.

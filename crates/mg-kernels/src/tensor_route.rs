@@ -26,11 +26,10 @@ struct Trace {
 
 impl TensorNet {
     pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights) -> Result<Self> {
-        let weights = detached(weights);
         let layers = shape.layers.iter().zip(&weights.layers);
         let adjoints = layers.map(|(layer, w)| tensor_conv::adjoint_kernel(&w.weight, &layer.conv));
         let adjoints = adjoints.collect::<Result<_>>()?;
-        Ok(Self { shape: shape.clone(), sides: shape.sides()?, weights, adjoints })
+        Ok(Self { shape: shape.clone(), sides: shape.sides()?, weights: weights.clone(), adjoints })
     }
 
     pub(crate) fn score(&self, x: &Tensor) -> Result<Tensor> {
@@ -161,18 +160,6 @@ impl TensorNet {
             self.sides[layer],
         )
     }
-}
-
-fn detached(weights: &ScoreWeights) -> ScoreWeights {
-    let pair = |p: &Option<(Tensor, Tensor)>| p.as_ref().map(|(a, b)| (a.detach(), b.detach()));
-    let layers = weights.layers.iter().map(|w| LayerWeights {
-        weight: w.weight.detach(),
-        bias: w.bias.detach(),
-        affine: pair(&w.affine),
-        statistics: pair(&w.statistics),
-    });
-    let layers = layers.collect();
-    ScoreWeights { layers, head: weights.head.detach(), head_bias: weights.head_bias.detach() }
 }
 
 /// [c] -> [1, c, 1, 1].

@@ -32,6 +32,23 @@ impl ScoreWeights {
         (self.head.dtype(), self.head.device().clone())
     }
 
+    /// The same numbers in tensors of their own, outside candle's graph.
+    pub(crate) fn copied(&self) -> Result<Self> {
+        let pair = |p: &Option<(Tensor, Tensor)>| {
+            p.as_ref().map(|(a, b)| Ok::<_, Error>((a.detach().copy()?, b.detach().copy()?))).transpose()
+        };
+        let layer = |w: &LayerWeights| {
+            Ok(LayerWeights {
+                weight: w.weight.detach().copy()?,
+                bias: w.bias.detach().copy()?,
+                affine: pair(&w.affine)?,
+                statistics: pair(&w.statistics)?,
+            })
+        };
+        let layers = self.layers.iter().map(layer).collect::<Result<_>>()?;
+        Ok(Self { layers, head: self.head.detach().copy()?, head_bias: self.head_bias.detach().copy()? })
+    }
+
     /// Checks every tensor against the architecture.
     pub(crate) fn check(&self, shape: &ScoreShape) -> Result<()> {
         let side = shape.sides()?.last().copied().unwrap_or(shape.side);

@@ -206,12 +206,36 @@ fn frozen_statistics_of_a_batch_score_as_the_batch_norm_does() {
 }
 
 #[test]
+fn later_changes_of_a_variable_do_not_reach_a_packed_network() {
+    let shape = small(Norm::Fixed { eps: 1e-5 }, LEAKY);
+    let (mut weights, x) = (weights(&shape, Key::new(1), DType::F64), images(&shape, N, DType::F64));
+    let variable = Var::from_tensor(&weights.layers[0].weight).unwrap();
+    weights.layers[0].weight = variable.as_tensor().clone();
+    for route in [Route::Fused, Route::Tensor] {
+        let net = ScoreNet::with_route(&shape, &weights, route).unwrap();
+        let results = || (flat(&net.score(&x).unwrap()), flat(&net.statistics(&x).unwrap()[1].0));
+        let before = results();
+        variable.set(&(variable.as_tensor() * 2.0).unwrap()).unwrap();
+        assert_eq!(results(), before);
+    }
+}
+
+#[test]
+fn a_network_is_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
+    shared::<ScoreNet>();
+}
+
+#[test]
 fn a_network_may_mix_norms_and_have_no_layer_at_all() {
     let mut shape = small(Norm::None, LEAKY);
     shape.layers[1].norm = Norm::Batch { eps: 1e-5 };
     shape.layers[2].norm = Norm::Group { groups: 3, eps: 1e-5 };
     shape.layers[2].activation = Activation::Silu;
-    for shape in [shape, ScoreShape { channels: 3, side: 12, layers: vec![] }] {
+    // Many channels in the images, so that the first layer takes Winograd's route too.
+    let first = common::layer(20, 33, 3, 1, Norm::None, LEAKY);
+    let wide = ScoreShape { channels: 20, side: 6, layers: vec![first] };
+    for shape in [shape, ScoreShape { channels: 3, side: 12, layers: vec![] }, wide] {
         let (weights, x) = (weights(&shape, Key::new(1), DType::F64), images(&shape, N, DType::F64));
         let tensor = ScoreNet::with_route(&shape, &weights, Route::Tensor).unwrap();
         let net = ScoreNet::new(&shape, &weights).unwrap();

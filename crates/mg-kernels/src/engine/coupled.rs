@@ -4,8 +4,7 @@
 use rayon::prelude::*;
 
 use super::gradients::{LANES, Lane};
-use super::pass::ChannelSums;
-use super::workspace::Moments;
+use super::norm::{ChannelSums, Moments};
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
 use crate::kernels::Computes;
 
@@ -285,9 +284,6 @@ impl<'a, E: Computes> Batch<'a, E> {
 fn total(parts: Vec<Option<ChannelSums>>) -> ChannelSums {
     let mut parts = parts.into_iter().flatten();
     let mut total = parts.next().unwrap_or_default();
-    for part in parts {
-        total.sum.iter_mut().zip(&part.sum).for_each(|(to, v)| *to += v);
-        total.product.iter_mut().zip(&part.product).for_each(|(to, v)| *to += v);
-    }
+    parts.for_each(|part| total.add(&part));
     total
 }

@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 
-use super::pass::ChannelSums;
+use super::norm::ChannelSums;
 use super::plan::LayerPlan;
 use super::{Plan, Stage, StagedNorm};
 use crate::aligned::Aligned;

@@ -9,7 +9,7 @@ use crate::kernels::Computes;
 
 impl<E: Computes> Engine<E> {
     pub(super) fn independent_score(&self, x: &[E], n: usize) -> Vec<E> {
-        let (blocks, mut f) = (self.blocks(n), vec![E::ZERO; n]);
+        let (blocks, mut f) = (self.even_blocks(n), vec![E::ZERO; n]);
         let parts = blocks.cut(&mut f, 1);
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, f)| {
             let images = blocks.images(block);
@@ -23,7 +23,7 @@ impl<E: Computes> Engine<E> {
 
     pub(super) fn independent_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
         let pixels = self.plan.pixels;
-        let (blocks, mut f, mut dx) = (self.blocks(n), vec![E::ZERO; n], vec![E::ZERO; n * pixels]);
+        let (blocks, mut f, mut dx) = (self.even_blocks(n), vec![E::ZERO; n], vec![E::ZERO; n * pixels]);
         let parts: Vec<_> = blocks.cut(&mut f, 1).into_iter().zip(blocks.cut(&mut dx, pixels)).collect();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, (f, dx))| {
             let images = blocks.images(block);

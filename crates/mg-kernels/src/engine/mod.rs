@@ -1,8 +1,11 @@
 //! The fused engine: a whole network forward and backward on the CPU, block of images by block of images.
 
+mod backward;
 mod coupled;
+mod fold;
 mod gradients;
 mod independent;
+mod norm;
 mod pass;
 mod plan;
 mod workspace;
@@ -72,8 +75,16 @@ impl<E: Computes> Engine<E> {
         Ok((f, Lane::total(lanes, &self.plan)?))
     }
 
+    /// The fixed partition of a batch into blocks: a function of the batch and the network alone, never of the number
+    /// of threads, so that sums over blocks always have the same bits.
     fn blocks(&self, n: usize) -> Blocks {
         Blocks { n, count: n.div_ceil(self.plan.block).next_multiple_of(8).min(n) }
+    }
+
+    /// A partition that keeps all threads busy, for results that are no sums over blocks: an image's bits do not
+    /// depend on its block.
+    fn even_blocks(&self, n: usize) -> Blocks {
+        Blocks { n, count: n.div_ceil(self.plan.block).next_multiple_of(rayon::current_num_threads()).min(n) }
     }
 
     fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<E>) -> R) -> R {
@@ -112,8 +123,7 @@ impl<E: Computes> fmt::Debug for Engine<E> {
     }
 }
 
-/// The fixed partition of a batch into blocks: a function of the batch and the network alone, never of the number
-/// of threads, so that sums over blocks always have the same bits.
+/// A partition of a batch.
 #[derive(Clone, Copy)]
 struct Blocks {
     n: usize,

@@ -1,5 +1,6 @@
 use candle_core::{Device, Tensor};
 
+use super::fold::Folded;
 use crate::aligned::Aligned;
 use crate::convolution::Convolution;
 use crate::kernels::{Computes, Kernels};
@@ -10,7 +11,9 @@ use crate::simd::Level;
 use crate::tile::Finish;
 use crate::weight_gradient::WeightGradient;
 use crate::winograd::{Room, Winograd};
-use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
+use crate::{
+    Activation, ConvGeometry, Error, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights,
+};
 
 /// Everything about a network that does not change between calls.
 pub(crate) struct Plan<E: Computes> {
@@ -67,16 +70,6 @@ pub(crate) enum StagedNorm {
     Group { groups: usize, eps: f64 },
 }
 
-/// A norm with constant statistics, folded into its convolution: weights times `scale`, `scale = gamma * rstd`.
-pub(crate) struct Folded {
-    pub(crate) scale: Vec<f64>,
-    pub(crate) rstd: Vec<f64>,
-    pub(crate) mean: Vec<f64>,
-    /// The weights and biases before folding.
-    pub(crate) weight: Vec<f64>,
-    pub(crate) bias: Vec<f64>,
-}
-
 impl<E: Computes> Plan<E> {
     /// Lays out a network; `observing` keeps every convolution's output.
     pub(crate) fn new(
@@ -95,6 +88,9 @@ impl<E: Computes> Plan<E> {
             });
             maps.push(match i.checked_sub(1) {
                 Some(before) => Map::new::<E>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes),
+                None if shape.channels >= kernels.lanes => {
+                    Map::new::<E>(*side, shape.channels, halo, kernels.lanes)
+                }
                 None => Map::dense(*side, shape.channels, halo),
             });
         }
@@ -103,7 +99,11 @@ impl<E: Computes> Plan<E> {
             let gated = layers.last().is_some_and(|before| matches!(before.stage, Stage::Direct { .. }));
             let output = layers.last().map(|before| if gated { before.grad } else { before.raw });
             let around = Around { input: maps[i], output: maps[i + 1], target: output, gated };
-            layers.push(LayerPlan::new(kernels, layer, weights, around, block, observing)?);
+            let planned = LayerPlan::new(kernels, layer, weights, around, block, observing)?;
+            for map in [maps[i], maps[i + 1], planned.grad] {
+                map.check_addresses(block).map_err(|reason| Error::Layer { layer: i, reason })?;
+            }
+            layers.push(planned);
         }
         let last = maps[maps.len() - 1];
         let mut head = Aligned::zeroed(last.len(1));
@@ -248,38 +248,8 @@ impl<E: Computes> Stage<E> {
     }
 }
 
-impl Folded {
-    fn new(layer: &LayerShape, weights: &LayerWeights) -> Result<Option<Self>> {
-        let (Norm::Fixed { eps }, Some((gamma, _)), Some((mean, variance))) =
-            (layer.norm, &weights.affine, &weights.statistics)
-        else {
-            return Ok(None);
-        };
-        let rstd: Vec<f64> = doubles(variance)?.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-        let scale = doubles(gamma)?.iter().zip(&rstd).map(|(g, r)| g * r).collect();
-        let (weight, bias) = (doubles(&weights.weight)?, doubles(&weights.bias)?);
-        Ok(Some(Self { scale, rstd, mean: doubles(mean)?, weight, bias }))
-    }
-
-    fn fold<E: Computes>(&self, weights: &LayerWeights, weight: &mut [E], bias: &mut [E]) -> Result<()> {
-        let beta = weights.affine.as_ref().map_or(Ok(vec![0.0; bias.len()]), |(_, beta)| doubles(beta))?;
-        let depth = weight.len() / bias.len();
-        for (o, scale) in self.scale.iter().enumerate() {
-            let row = o * depth..(o + 1) * depth;
-            let folded = weight[row.clone()].iter_mut().zip(&self.weight[row]);
-            folded.for_each(|(to, w)| *to = E::of(w * scale));
-            bias[o] = E::of((self.bias[o] - self.mean[o]) * scale + beta[o]);
-        }
-        Ok(())
-    }
-}
-
 pub(crate) fn numbers<E: Computes>(tensor: &Tensor) -> Result<Vec<E>> {
     Ok(tensor.flatten_all()?.to_vec1::<E>()?)
-}
-
-fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
-    Ok(tensor.to_dtype(candle_core::DType::F64)?.flatten_all()?.to_vec1::<f64>()?)
 }
 
 /// Images per task: enough work in the costliest layer to use each weight many times while it is in the cache.

@@ -1,16 +1,8 @@
+use super::norm::{Coefficients, Moments};
 use super::{Plan, Stage};
 use crate::aligned::Aligned;
 use crate::kernels::Computes;
 use crate::winograd::Room;
-
-/// Mean and spread per channel that a norm applies.
-pub(crate) struct Moments<E> {
-    pub(crate) mean: Aligned<E>,
-    /// `gamma / sqrt(variance + eps)`.
-    pub(crate) scale: Aligned<E>,
-    /// `1 / sqrt(variance + eps)`.
-    pub(crate) rstd: Vec<f64>,
-}
 
 /// What a block's backward pass needs of its forward pass. Images that depend on each other keep this for all blocks
 /// of a batch; otherwise there is one per thread.
@@ -34,8 +26,9 @@ pub(crate) struct Scratch<E> {
     pub(crate) layers: Vec<ScratchLayer<E>>,
     /// The gradient of the images before it is put in their order.
     pub(crate) image_grad: Aligned<E>,
-    /// `by_grad`, `by_z`, `constant` of [`crate::pointwise::Combine`], and zeros.
-    pub(crate) coefficients: [Aligned<E>; 4],
+    pub(crate) coefficients: Coefficients<E>,
+    /// The mean of values that need none, per channel.
+    pub(crate) zeros: Aligned<E>,
     pub(crate) room: Room<E>,
 }
 
@@ -81,7 +74,8 @@ impl<E: Computes> Scratch<E> {
             image: Aligned::zeroed(plan.maps[0].len(plan.block)),
             layers: (0..plan.layers.len()).map(layer).collect(),
             image_grad: Aligned::zeroed(image_grad),
-            coefficients: std::array::from_fn(|_| Aligned::zeroed(width)),
+            coefficients: Coefficients::zeroed(width),
+            zeros: Aligned::zeroed(width),
             room: Room::empty(),
         }
     }

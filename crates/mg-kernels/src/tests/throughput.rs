@@ -1,4 +1,5 @@
-//! Speed of the inner loops against the processor's peak, one thread. Run on an idle machine:
+//! Speed of the inner loops against the processor's peak, one thread, counting a direct convolution's operations
+//! (Winograd's passes the peak). Run on an idle machine:
 //! `cargo test --release -p mg-kernels --lib throughput -- --ignored --nocapture`.
 #![allow(unsafe_code, reason = "times a register-only loop of the vector unit")]
 
@@ -81,7 +82,16 @@ fn throughput() -> Result<()> {
         let (mut kept, mut scratch, mut lane) = (Kept::new(&plan), Scratch::new(&plan), Lane::zero(&plan));
         let n = plan.block;
         let mut dx = vec![0f32; n * plan.pixels];
+        let x = vec![0.5f32; n * plan.pixels];
         let mut pass = Pass::new(&plan, &mut kept, &mut scratch, n);
+        let (load, score, pull) = (
+            least(|| pass.load(&x)),
+            least(|| {
+                std::hint::black_box(pass.scores().sum::<f64>());
+            }),
+            least(|| pass.pull(|_| 1.0)),
+        );
+        println!("{side:>2} load {:.1}, score {:.1}, pull {:.1} us", load * 1e6, score * 1e6, pull * 1e6);
         for (l, layer) in plan.layers.iter().enumerate() {
             let g = layer.conv;
             let work = (n * layer.raw.side * layer.raw.side * g.c_in * g.c_out * g.kernel * g.kernel * 2)

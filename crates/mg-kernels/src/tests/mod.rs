@@ -1,0 +1,5 @@
+//! Tests of what is private, and a measurement.
+
+mod agreement;
+mod levels;
+mod throughput;

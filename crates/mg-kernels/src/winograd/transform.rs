@@ -1,0 +1,188 @@
+#![allow(unsafe_code, reason = "vector units on checked addresses")]
+
+use super::{A, B, CHUNK, FREQUENCIES, IN, OUT};
+use crate::map::Map;
+use crate::simd::{Element, Simd};
+use crate::tile::Finish;
+
+/// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
+pub(crate) struct Transform<'a> {
+    pub(super) tiles: &'a [TilePlace],
+    pub(super) map: &'a Map,
+    pub(super) channels: usize,
+    pub(super) pitch: usize,
+}
+
+/// `A^T m A` of every tile, finished: from `[tile][frequency][CHUNK vectors]` to `vectors` vectors of channels
+/// beginning with `from` of `map`.
+pub(crate) struct Back<'a, E> {
+    pub(super) tiles: &'a [TilePlace],
+    pub(super) map: &'a Map,
+    pub(super) from: usize,
+    pub(super) vectors: usize,
+    pub(super) bias: &'a [E],
+    pub(super) finish: Finish<E>,
+    pub(super) gate: Option<&'a [E]>,
+    pub(super) gate_map: Option<&'a Map>,
+}
+
+/// Where a tile of outputs is read and written.
+#[derive(Clone, Copy)]
+pub(crate) struct TilePlace {
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) gate: usize,
+    /// Rows and columns inside the map.
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+#[inline(always)]
+unsafe fn forward_line<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let constant = |c: f64| S::splat(S::Elem::of(c));
+        let (even_a, even_b) =
+            (S::mul_add(d[2], constant(-B * B), d[4]), S::mul_add(d[2], constant(-A * A), d[4]));
+        let odd_a = S::mul(S::mul_add(d[1], constant(-B * B), d[3]), constant(A));
+        let odd_b = S::mul(S::mul_add(d[1], constant(-A * A), d[3]), constant(B));
+        let ends = |x: S::Vector, y: S::Vector, z: S::Vector| {
+            S::mul_add(x, constant(A * A * B * B), S::mul_add(y, constant(-A * A - B * B), z))
+        };
+        [
+            ends(d[0], d[2], d[4]),
+            S::add(even_a, odd_a),
+            S::sub(even_a, odd_a),
+            S::add(even_b, odd_b),
+            S::sub(even_b, odd_b),
+            ends(d[1], d[3], d[5]),
+        ]
+    }
+}
+
+#[inline(always)]
+unsafe fn back_line<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let constant = |c: f64| S::splat(S::Elem::of(c));
+        let (sum_a, gap_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        let (sum_b, gap_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+        let mix =
+            |a: S::Vector, p: f64, b: S::Vector, q: f64| S::mul_add(a, constant(p), S::mul(b, constant(q)));
+        [
+            S::add(m[0], S::add(sum_a, sum_b)),
+            mix(gap_a, A, gap_b, B),
+            mix(sum_a, A * A, sum_b, B * B),
+            S::add(mix(gap_a, A * A * A, gap_b, B * B * B), m[5]),
+        ]
+    }
+}
+
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn transform_input<S: Simd>(pass: &Transform<'_>, from: &[S::Elem], to: &mut [S::Elem]) {
+    let (row, pixel) = (pass.map.row(), pass.map.pitch);
+    let width = pass.channels.next_multiple_of(S::LANES);
+    let reach = (IN - 1) * (row + pixel) + width;
+    assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
+    assert!(pass.tiles.len() * FREQUENCIES * pass.pitch <= to.len() && width <= pass.pitch && width <= pixel);
+    for (t, tile) in pass.tiles.iter().enumerate() {
+        for c in (0..width).step_by(S::LANES) {
+            // SAFETY: all tiles lie inside their maps, checked above.
+            unsafe {
+                let from = from.as_ptr().add(tile.input + c);
+                let to = to.as_mut_ptr().add(t * FREQUENCIES * pass.pitch + c);
+                let zero = S::splat(S::Elem::ZERO);
+                let mut half = [[zero; IN]; IN]; // [column][frequency]
+                for (x, column) in half.iter_mut().enumerate() {
+                    let mut d = [zero; IN];
+                    for (y, d) in d.iter_mut().enumerate() {
+                        *d = S::load(from.add(y * row + x * pixel));
+                    }
+                    *column = forward_line::<S>(d);
+                }
+                for y in 0..IN {
+                    let mut d = [zero; IN];
+                    for (d, column) in d.iter_mut().zip(&half) {
+                        *d = column[y];
+                    }
+                    for (x, value) in forward_line::<S>(d).into_iter().enumerate() {
+                        S::store(to.add((y * IN + x) * pass.pitch), value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn transform_output<S: Simd>(
+    pass: &Back<'_, S::Elem>,
+    from: &[S::Elem],
+    to: &mut [S::Elem],
+) {
+    let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * S::LANES);
+    let end = pass.from + pass.vectors * S::LANES;
+    let inside = |at: usize, tile: &TilePlace, map: &Map, len: usize| {
+        at + (tile.rows - 1) * map.row() + (tile.columns - 1) * map.pitch + end <= len
+    };
+    assert!(
+        pass.tiles.iter().all(|tile| inside(tile.output, tile, pass.map, to.len())),
+        "a tile would leave its map"
+    );
+    assert!(
+        pass.tiles.len() * FREQUENCIES * width <= from.len() && pass.bias.len() >= pass.vectors * S::LANES
+    );
+    let gate = pass.gate.zip(pass.gate_map);
+    if let Some((values, map)) = gate {
+        assert!(
+            pass.tiles.iter().all(|tile| inside(tile.gate, tile, map, values.len())),
+            "a gate is too short"
+        );
+    }
+    for (t, tile) in pass.tiles.iter().enumerate() {
+        for v in 0..pass.vectors {
+            let c = v * S::LANES;
+            // SAFETY: all tiles lie inside their maps and buffers, checked above.
+            unsafe {
+                let from = from.as_ptr().add(t * FREQUENCIES * width + c);
+                let to = to.as_mut_ptr().add(tile.output + pass.from + c);
+                let bias = S::load(pass.bias.as_ptr().add(c));
+                let zero = S::splat(S::Elem::ZERO);
+                let mut half = [[zero; OUT]; IN]; // [column frequency][row]
+                for (x, column) in half.iter_mut().enumerate() {
+                    let mut m = [zero; IN];
+                    for (y, m) in m.iter_mut().enumerate() {
+                        *m = S::load(from.add((y * IN + x) * width));
+                    }
+                    *column = back_line::<S>(m);
+                }
+                for y in 0..tile.rows {
+                    let mut m = [zero; IN];
+                    for (m, column) in m.iter_mut().zip(&half) {
+                        *m = column[y];
+                    }
+                    let line = back_line::<S>(m);
+                    for (x, value) in line.into_iter().enumerate().take(tile.columns) {
+                        let value = S::add(value, bias);
+                        let value = match (pass.finish, gate) {
+                            (Finish::Leaky(slope), _) => {
+                                S::if_positive(value, value, S::mul(value, S::splat(slope)))
+                            }
+                            (Finish::Gate(slope), Some((values, map))) => {
+                                let at = tile.gate + y * map.row() + x * map.pitch + pass.from + c;
+                                let gate = S::load(values.as_ptr().add(at));
+                                S::if_positive(gate, value, S::mul(value, S::splat(slope)))
+                            }
+                            _ => value,
+                        };
+                        S::store(to.add(y * row + x * pixel), value);
+                    }
+                }
+            }
+        }
+    }
+}
