@@ -68,12 +68,12 @@ mod tests {
 
     #[test]
     fn angles_lie_on_the_unit_circle_and_cover_it() {
-        let mut quadrants = [0; 4];
+        let mut quadrants = [0i32; 4];
         for i in 0..100_000u32 {
             let (s, c) = sin_cos_turn(i.wrapping_mul(0x9E37_79B9));
             assert!((s * s + c * c - 1.0).abs() < 5e-7);
             quadrants[usize::from(s < 0.0) + 2 * usize::from(c < 0.0)] += 1;
         }
-        assert!(quadrants.iter().all(|&n| (n as i32 - 25_000).abs() < 1000), "{quadrants:?}");
+        assert!(quadrants.iter().all(|&n| (n - 25_000).abs() < 1000), "{quadrants:?}");
     }
 }
