@@ -214,8 +214,8 @@ impl Watcher {
 fn last_seconds(path: &Path, iteration: u64) -> f64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let upto = lines.filter(|line| line["iteration"].as_u64().is_some_and(|i| i <= iteration));
-    upto.filter_map(|line| line["seconds"].as_f64()).last().unwrap_or(0.0)
+    let mut upto = lines.rev().filter(|line| line["iteration"].as_u64().is_some_and(|i| i <= iteration));
+    upto.find_map(|line| line["seconds"].as_f64()).unwrap_or(0.0)
 }
 
 impl Observer for Watcher {

@@ -77,7 +77,7 @@ impl Classifier {
         Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?)
     }
 
-    /// The most probable category of every image, [n] of u32; K is the background.
+    /// The most probable category of every image, `[n]` of u32; K is the background.
     pub fn predict(&self, scores: &Tensor) -> Result<Tensor> {
         Ok(self.log_posterior(scores)?.argmax(D::Minus1)?)
     }

@@ -15,7 +15,7 @@ pub struct ConvNet {
 /// Scores of a batch and the gradient of their weighted sum with respect to every parameter.
 #[derive(Debug)]
 pub struct Scored {
-    /// f(x_i), [n].
+    /// f(x_i), `[n]`.
     pub score: Tensor,
     /// d/dtheta of sum_i c_i f(x_i), in the form of the parameters.
     pub grads: Params,
@@ -55,17 +55,17 @@ impl ConvNet {
         &self.spec
     }
 
-    /// f(x): [n, c, s, s] -> [n].
+    /// f(x): [n, c, s, s] -> `[n]`.
     pub fn score(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.net.score(x)?)
     }
 
-    /// f(x) [n] and df/dx [n, c, s, s]; no parameter gradient is computed.
+    /// f(x) `[n]` and df/dx [n, c, s, s]; no parameter gradient is computed.
     pub fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok(self.net.score_and_grad(x)?)
     }
 
-    /// f(x) [n] and the parameter gradient of sum_i c_i f(x_i), where c_i = `coefficient(i, f(x_i))` counts as a
+    /// f(x) `[n]` and the parameter gradient of sum_i c_i f(x_i), where c_i = `coefficient(i, f(x_i))` counts as a
     /// constant. With c = -1/n this is half of equation (7).
     pub fn score_and_param_grads(
         &self,

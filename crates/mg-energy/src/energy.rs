@@ -7,7 +7,7 @@ use crate::Result;
 /// `x` holds independent chains along its first dimension, [n, ...]; the energy of a chain depends on that chain
 /// alone unless the model says otherwise (a net with batch statistics does).
 pub trait Energy {
-    /// U of every chain, shape [n].
+    /// U of every chain, shape `[n]`.
     fn energy(&self, x: &Tensor) -> Result<Tensor>;
 
     /// U of every chain and its gradient with respect to `x`, without any parameter gradient.
@@ -17,7 +17,7 @@ pub trait Energy {
 /// What [`Energy::value_and_grad`] returns.
 #[derive(Clone, Debug)]
 pub struct ValueAndGrad {
-    /// U of every chain, shape [n].
+    /// U of every chain, shape `[n]`.
     pub energy: Tensor,
     /// dU/dx, the shape of `x`, detached.
     pub grad: Tensor,

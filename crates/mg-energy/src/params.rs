@@ -6,12 +6,12 @@ use mg_random::Key;
 
 use crate::{Error, NetSpec, Result};
 
-/// Mean and biased variance of every layer's maps before normalisation, bottom-up: [c] each.
+/// Mean and biased variance of every layer's maps before normalisation, bottom-up: `[c]` each.
 pub type Statistics = Vec<(Tensor, Tensor)>;
 
-/// The parameters of one net, in order, by name: `conv1.weight` [c_out, c_in, k, k], `conv1.bias` [c_out],
-/// `norm1.weight` and `norm1.bias` [c_out] where the net normalises, ..., `head.weight` [1, c h w], `head.bias`
-/// [1]. Gradients and optimiser moments have the same form.
+/// The parameters of one net, in order, by name: `conv1.weight` [c_out, c_in, k, k], `conv1.bias` `[c_out]`,
+/// `norm1.weight` and `norm1.bias` `[c_out]` where the net normalises, ..., `head.weight` [1, c h w], `head.bias`
+/// `[1]`. Gradients and optimiser moments have the same form.
 #[derive(Clone, Debug)]
 pub struct Params {
     entries: Vec<(String, Tensor)>,

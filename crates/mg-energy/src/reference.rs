@@ -15,7 +15,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// -log p0 of every image up to a constant, [n].
+    /// -log p0 of every image up to a constant, `[n]`.
     pub fn energy(self, x: &Tensor) -> Result<Tensor> {
         let squares = x.sqr()?.flatten_from(1)?.sum(D::Minus1)?;
         Ok(match self {

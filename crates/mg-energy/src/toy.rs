@@ -52,7 +52,7 @@ impl Energy for DoubleWell {
 /// coordinates of a chain; its covariance is the inverse of `precision`.
 #[derive(Clone, Debug)]
 pub struct CorrelatedNormal {
-    /// Mean, [d].
+    /// Mean, `[d]`.
     pub mean: Tensor,
     /// Inverse of the covariance, symmetric, [d, d].
     pub precision: Tensor,

@@ -94,8 +94,11 @@ fn run(path: &Path, config: &Config, left: Option<u64>) -> (Outcome, StopAfter) 
     (training.run(&mut observer).unwrap(), observer)
 }
 
-/// Everything that a run leaves, but for sheets of iterations.
-fn artefacts(path: &Path) -> (Vec<u8>, Vec<u8>, Vec<(String, Vec<u8>)>) {
+/// The metrics, the model and every tensor of the last checkpoint.
+type Artefacts = (Vec<u8>, Vec<u8>, Vec<(String, Vec<u8>)>);
+
+/// What a finished run leaves, but for its sheets.
+fn artefacts(path: &Path) -> Artefacts {
     let config = RunDir::open(path).unwrap().config().unwrap();
     let newest = RunDir::open(path).unwrap().checkpoint_path(config.learn.iterations);
     let checkpoint = Checkpoint::load(&newest, CPU).unwrap();
