@@ -1,6 +1,6 @@
 //! What works: learning, resuming, drawing, filling in, looking around.
 
-use crate::support::{files, ok, output, read, state, workplace};
+use crate::support::{files, mg, ok, output, read, state, workplace};
 
 #[test]
 fn a_run_leaves_all_it_promises_and_can_be_sampled_from() {
@@ -49,6 +49,34 @@ fn minutes_bound_a_run_that_can_then_go_on() {
     ok(dir, "train --resume");
     ok(dir, "train tiny.toml --run whole");
     assert!(state(&dir.join("whole")) == state(&dir.join("runs/portraits-001")));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_run_with_a_checkpoint() {
+    let dir = workplace();
+    let dir = dir.path();
+    let mut child = mg(dir, "train tiny.toml --run run --steps 100000 --set output.checkpoint_every=100000");
+    let mut child =
+        child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let lines =
+        || std::fs::read_to_string(dir.join("run/metrics.jsonl")).map_or(0, |text| text.lines().count());
+    while lines() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+    let done = lines();
+    assert!(dir.join(format!("run/checkpoints/{done:08}.safetensors")).exists());
+    // It goes on from there to the same bits.
+    ok(dir, &format!("train --resume --run run --steps {}", done + 2));
+    ok(
+        dir,
+        &format!("train tiny.toml --run whole --steps {} --set output.checkpoint_every=100000", done + 2),
+    );
+    assert!(read(dir.join("run/metrics.jsonl")) == read(dir.join("whole/metrics.jsonl")));
 }
 
 #[test]

@@ -52,7 +52,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             println!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
             println!("FILE       a file made by `mg data pack`");
         }
-        Command::Info(input) => print!("{}", DataSet::open(&input.spec()?)?.describe()),
+        Command::Info(input) => {
+            let set = DataSet::open(&input.spec()?)?;
+            set.verify()?;
+            print!("{}", set.describe());
+        }
         Command::Pack { input, out } => {
             let bar = progress::bar(0, "images");
             let skipped = pack(&input.spec()?, out, &mut |done, of| {

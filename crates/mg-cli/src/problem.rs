@@ -49,6 +49,10 @@ fn for_training(error: &Train) -> Option<String> {
             "presets are layered with commas, for example --preset full,single-grid".into()
         }
         Train::Pyramid(_) => "model.grids goes up from 1, for example --set model.grids=[1,4,16,64]".into(),
+        Train::Data(mg_data::Error::TooLarge { .. }) => {
+            "name a folder for a packed copy with --cache DIR, or pack the set once with `mg data pack`"
+                .into()
+        }
         Train::Data(_) => {
             "`mg data list` names the sets there are; `mg data info NAME|PATH` looks at one".into()
         }
