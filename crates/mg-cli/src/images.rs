@@ -4,11 +4,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use candle_core::Tensor;
 
-/// Writes [n, c, s, s] as numbered PNG files with this prefix into a folder, which is made if need be.
-pub(crate) fn write_all(images: &Tensor, folder: &Path, prefix: &str) -> Result<()> {
+/// Writes [n, c, s, s] as numbered PNG files into a folder, which is made if need be.
+pub(crate) fn write_all(images: &Tensor, folder: &Path) -> Result<()> {
     make_folder(folder)?;
     for (i, image) in mg_eval::to_rgb_images(images)?.iter().enumerate() {
-        mg_eval::save_png(image, folder.join(format!("{prefix}{i:05}.png")))?;
+        mg_eval::save_png(image, folder.join(format!("{i:05}.png")))?;
     }
     Ok(())
 }

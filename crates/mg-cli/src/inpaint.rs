@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         model.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
 
-    images::write_all(&recovered, &args.out, "")?;
+    images::write_all(&recovered, &args.out)?;
     let sheet = args.out.join("sheet.png");
     let masked = Mask::apply_each(&masks, &originals, 0.0)?;
     Sheet::beside(&[&originals, &masked, &recovered])?.save(&sheet)?;

@@ -28,12 +28,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// What to do, from the kind of the error.
 fn help(error: &anyhow::Error) -> String {
-    let advice = error.chain().find_map(|cause| {
-        if let Some(Advice(text)) = cause.downcast_ref::<Advice>() {
-            return Some(text.clone());
-        }
-        cause.downcast_ref::<Train>().and_then(for_training)
-    });
+    let advice = error.chain().find_map(|cause| cause.downcast_ref::<Train>().and_then(for_training));
     advice.unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
 }
 
@@ -73,15 +68,3 @@ fn for_training(error: &Train) -> Option<String> {
         _ => return None,
     })
 }
-
-/// Advice that goes with an error: add it with `.context(Advice(..))`.
-#[derive(Debug)]
-pub(crate) struct Advice(pub(crate) String);
-
-impl std::fmt::Display for Advice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Advice {}

@@ -79,12 +79,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let Some(finest) = grids.last() else {
         anyhow::bail!("the model has no grid");
     };
-    images::write_all(finest, &args.out, "")?;
+    images::write_all(finest, &args.out)?;
     let sheet = args.out.join("sheet.png");
     match args.grids {
         true => {
             for (side, grid) in model.config().sides().iter().zip(&grids) {
-                images::write_all(grid, &args.out.join(format!("grid{side}")), "")?;
+                images::write_all(grid, &args.out.join(format!("grid{side}")))?;
             }
             Sheet::beside(&grids.iter().collect::<Vec<_>>())?.save(&sheet)?;
         }

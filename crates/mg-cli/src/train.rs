@@ -12,7 +12,6 @@ use mg_train::{Event, Observer, Outcome, Report, RunDir, Sampler, Training};
 
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
-use crate::problem::Advice;
 use crate::progress;
 use crate::settings::Settings;
 
@@ -87,9 +86,7 @@ impl Args {
         match &self.run {
             Some(path) => Ok(path.clone()),
             None => newest(Path::new(RUNS)).with_context(|| {
-                Advice(format!(
-                    "no run below {RUNS}/ to go on with; name one with --run, or leave out --resume"
-                ))
+                format!("no run below {RUNS}/ to go on with; name one with --run, or leave out --resume")
             }),
         }
     }
