@@ -27,6 +27,8 @@ pub struct Training {
     metrics: LineFile,
     iteration: u64,
     rollbacks: u32,
+    /// The iteration that this process saved last: the end of a run need not save it again.
+    saved: Option<u64>,
     /// Checkpoints that could not be read when the run was resumed.
     faults: Vec<Error>,
 }
@@ -59,6 +61,7 @@ impl Training {
             metrics,
             iteration: 0,
             rollbacks: 0,
+            saved: None,
             faults: Vec::new(),
         };
         training.save()?;
@@ -103,6 +106,7 @@ impl Training {
             metrics,
             iteration,
             rollbacks,
+            saved: None,
             faults,
         })
     }
@@ -195,6 +199,9 @@ impl Training {
     /// Saves unless the guard has its doubts: then the older checkpoint stays the newest.
     fn save_if_good(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let iteration = self.iteration;
+        if self.saved == Some(iteration) {
+            return Ok(());
+        }
         if self.guard.bad > 0 {
             observer.happened(&Event::NotSaved { iteration });
             return Ok(());
@@ -221,6 +228,7 @@ impl Training {
         Checkpoint { header, tensors: self.learner.state()? }
             .save(&self.run_dir.checkpoint_path(self.iteration))?;
         Model::of(&self.learner, &self.data, self.iteration)?.save(&self.run_dir.model_path())?;
+        self.saved = Some(self.iteration);
         self.run_dir.prune_checkpoints(keep)
     }
 
