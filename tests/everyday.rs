@@ -150,3 +150,17 @@ fn looking_around_prints_data_on_standard_output_only() {
     std::fs::write(dir.join("shown.toml"), shown).unwrap();
     ok(dir, "config show shown.toml");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let dir = workplace();
+    for words in ["data info portraits", "config explain", "data list"] {
+        let mut child = mg(dir.path(), words);
+        let mut child =
+            child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "mg {words}: {output:?}");
+    }
+}

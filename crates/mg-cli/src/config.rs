@@ -27,7 +27,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Show(settings) => {
             let text =
                 toml::to_string(&settings.config()?).context("cannot write the configuration as TOML")?;
-            print!("{text}");
+            say!("{}", text.trim_end());
         }
         Command::Explain { key } => {
             let found = match key {
@@ -41,15 +41,15 @@ pub(crate) fn run(command: &Command) -> Result<()> {
                 );
             }
             for (key, text) in found {
-                println!("{key}\n    {text}");
+                say!("{key}\n    {text}");
             }
         }
         Command::Presets => {
             for preset in PRESETS {
-                println!("{:<14} {}", preset.name, preset.summary);
+                say!("{:<14} {}", preset.name, preset.summary);
             }
         }
-        Command::Preset { name } => print!("{}", mg_train::config::preset(name)?.text),
+        Command::Preset { name } => say!("{}", mg_train::config::preset(name)?.text.trim_end()),
     }
     Ok(())
 }

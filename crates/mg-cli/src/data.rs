@@ -45,17 +45,15 @@ pub(crate) struct Input {
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List => {
-            println!(
-                "portraits  embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)"
-            );
-            println!("PATH       a folder of png, jpeg and webp images; sub-folders are classes");
-            println!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
-            println!("FILE       a file made by `mg data pack`");
+            say!("portraits  embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)");
+            say!("PATH       a folder of png, jpeg and webp images; sub-folders are classes");
+            say!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
+            say!("FILE       a file made by `mg data pack`");
         }
         Command::Info(input) => {
             let set = DataSet::open(&input.spec()?)?;
             set.verify()?;
-            print!("{}", set.describe());
+            say!("{}", set.describe().to_string().trim_end());
         }
         Command::Pack { input, out } => {
             let bar = progress::bar(0, "images");
@@ -67,7 +65,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             for (name, defect) in &skipped.named {
                 tracing::warn!("left out {name}: {defect}");
             }
-            println!("{}", out.display());
+            say!("{}", out.display());
         }
     }
     Ok(())

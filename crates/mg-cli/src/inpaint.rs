@@ -76,7 +76,7 @@ fn report(
     let hidden = 1.0 - observed.mean_all()?.to_scalar::<f32>()?;
     if hidden <= 0.0 {
         tracing::info!("nothing is hidden, so there is no error to measure");
-        println!("{}", sheet.display());
+        say!("{}", sheet.display());
         return Ok(());
     }
     let error = recovery_error(recovered, originals, observed)?;
@@ -85,30 +85,20 @@ fn report(
             "images": error.n_images, "hidden": hidden, "mae": error.mae, "psnr": error.psnr,
             "pooled_psnr": error.pooled_psnr, "sheet": sheet.display().to_string(),
         });
-        println!("{json}");
+        say!("{json}");
         return Ok(());
     }
-    println!("images       {}", error.n_images);
-    println!("hidden       {:.1} %", 100.0 * hidden);
-    println!("MAE          {:.4}   on hidden pixels, in [0, 1]", error.mae);
-    println!("PSNR         {:.2} dB, mean over images", error.psnr);
-    println!("pooled PSNR  {:.2} dB", error.pooled_psnr);
-    println!("sheet        {}", sheet.display());
+    say!("images       {}", error.n_images);
+    say!("hidden       {:.1} %", 100.0 * hidden);
+    say!("MAE          {:.4}   on hidden pixels, in [0, 1]", error.mae);
+    say!("PSNR         {:.2} dB, mean over images", error.psnr);
+    say!("pooled PSNR  {:.2} dB", error.pooled_psnr);
+    say!("sheet        {}", sheet.display());
     Ok(())
 }
 
 /// The images to recover, [n, c, s, s].
 fn originals(args: &Args, model: &Model, side: usize, device: &Device) -> Result<Tensor> {
-    let path = Path::new(&args.input);
-    if path.is_file() && is_image(path) {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let resize = mg_train::resize(model.config());
-        let pixels = mg_data::decode(&bytes, side, resize)
-            .with_context(|| format!("cannot use {}", path.display()))?;
-        let values: Vec<f32> = pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
-        let image = Tensor::from_vec(values, (1, side, side, 3), &Device::Cpu)?.permute((0, 3, 1, 2))?;
-        return Ok(image.contiguous()?.to_device(device)?);
-    }
     let mut spec = Spec::new(Source::find(&args.input)?);
     spec.side = side;
     spec.resize = mg_train::resize(model.config());
@@ -117,11 +107,6 @@ fn originals(args: &Args, model: &Model, side: usize, device: &Device) -> Result
     let order = Key::new(args.seed).named("images").permutation(set.len());
     let chosen: Vec<u64> = order.iter().take(args.n).collect();
     Ok(set.batch(&chosen, &[], device)?)
-}
-
-fn is_image(path: &Path) -> bool {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    ["png", "jpg", "jpeg", "webp"].contains(&ending.as_str())
 }
 
 /// One mask an image.

@@ -1,5 +1,10 @@
 //! `mg`: learns, samples and measures energy-based generative ConvNets.
 
+#![warn(clippy::print_stdout, reason = "`say!` survives a closed pipe")]
+
+#[macro_use]
+mod say;
+
 mod config;
 mod data;
 mod device;

@@ -97,8 +97,8 @@ fn list(folder: &Path) -> Result<()> {
     paths.sort();
     for path in paths {
         match OnDisk::read(&path) {
-            Ok(run) => println!("{}", run.line()),
-            Err(error) => println!("{:<28} unreadable: {error:#}", path.display()),
+            Ok(run) => say!("{}", run.line()),
+            Err(error) => say!("{:<28} unreadable: {error:#}", path.display()),
         }
     }
     Ok(())
@@ -107,26 +107,31 @@ fn list(folder: &Path) -> Result<()> {
 fn show(path: &Path) -> Result<()> {
     let run = OnDisk::read(path)?;
     let config = &run.config;
-    println!("run        {}", path.display());
-    println!("data       {} ({} {})", config.data.source, config.data.split, config.data.class);
-    println!("grids      {:?}", config.model.grids);
+    say!("run        {}", path.display());
+    say!("data       {} ({} {})", config.data.source, config.data.split, config.data.class);
+    say!("grids      {:?}", config.model.grids);
     let done = run.last().map_or(0, |report| report.iteration);
-    println!("iteration  {done} of {}", config.learn.iterations);
+    say!("iteration  {done} of {}", config.learn.iterations);
     if let Some(minutes) = run.total_minutes() {
-        println!("time       {minutes:.1} min");
+        say!("time       {minutes:.1} min");
     }
     if run.rollbacks > 0 {
-        println!("rollbacks  {}", run.rollbacks);
+        say!("rollbacks  {}", run.rollbacks);
     }
     for grid in run.last().iter().flat_map(|report| &report.grids) {
-        println!(
+        say!(
             "grid {0:<5} gap {1:+.4}  score {2:.4}  difference {3:.1} of 255  deviation {4:.3} (data {5:.3})",
-            grid.side, grid.gap, grid.score, grid.difference, grid.deviation, grid.data_deviation
+            grid.side,
+            grid.gap,
+            grid.score,
+            grid.difference,
+            grid.deviation,
+            grid.data_deviation
         );
     }
     let model = path.join("model.safetensors");
     if model.is_file() {
-        println!("model      {}", model.display());
+        say!("model      {}", model.display());
     }
     Ok(())
 }
@@ -158,7 +163,7 @@ fn plot(path: &Path, out: &Path) -> Result<()> {
     for (name, curves) in [("gap.svg", gap), ("deviation.svg", deviation)] {
         let file = out.join(name);
         curves.save(&file)?;
-        println!("{}", file.display());
+        say!("{}", file.display());
     }
     Ok(())
 }

@@ -90,6 +90,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         false => Sheet::of(finest)?.save(&sheet)?,
     }
-    println!("{}", sheet.display());
+    say!("{}", sheet.display());
     Ok(())
 }

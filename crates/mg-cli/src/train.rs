@@ -77,8 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut watcher = Watcher::new(&training, &config, args.minutes)?;
     let outcome = training.run(&mut watcher)?;
     watcher.bar.finish_and_clear();
-    conclude(outcome, &training, &watcher);
-    Ok(())
+    conclude(outcome, &training, &watcher)
 }
 
 impl Args {
@@ -139,7 +138,7 @@ fn announce(training: &Training, config: &Config, device: &candle_core::Device) 
     Ok(())
 }
 
-fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) {
+fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) -> Result<()> {
     let path = training.run_dir().path().display();
     let done = training.iteration();
     match outcome {
@@ -149,7 +148,8 @@ fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) {
         _ => tracing::info!("stopped after {done} iterations; go on with: mg train --resume --run {path}"),
     }
     tracing::info!("draw images with: mg sample {path} -n 100 --out samples");
-    println!("{path}");
+    say!("{path}");
+    Ok(())
 }
 
 /// Shows a run, keeps its times, and knows when to stop.

@@ -22,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of no format this crate reads.
-    #[error("{}: neither a parquet file nor a packed set; give a folder of png, jpeg or webp images, a .parquet file, or a file made by `pack`", .0.display())]
+    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), a parquet file nor a packed set; give one of these, or a folder of images", .0.display())]
     Format(PathBuf),
     /// A folder without a single image file.
     #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]

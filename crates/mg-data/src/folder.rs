@@ -32,6 +32,13 @@ impl Folder {
         Ok(Folder { root: root.to_owned(), files, classes })
     }
 
+    /// One image file, opened later like the others.
+    pub(crate) fn of_one(path: &Path) -> Self {
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        let root = path.parent().map(Path::to_owned).unwrap_or_default();
+        Folder { root, files: vec![name], classes: Vec::new() }
+    }
+
     /// Number of image files.
     pub(crate) fn len(&self) -> u64 {
         self.files.len() as u64
@@ -92,7 +99,8 @@ fn list(root: &Path, below: &Path, ancestors: &mut Vec<PathBuf>, files: &mut Vec
     Ok(())
 }
 
-fn is_image(path: &Path) -> bool {
+/// Whether the name is that of an image.
+pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }

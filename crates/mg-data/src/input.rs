@@ -26,13 +26,16 @@ impl Input {
                 let (path, split) = folder_split(path, spec.split)?;
                 Ok(Input::Folder(Folder::open(&path)?, split))
             }
+            Source::Image(path) if spec.split.is_none() => Ok(Input::Folder(Folder::of_one(path), None)),
             Source::Parquet(path) => {
                 let (files, split) = file_split(path, spec.split)?;
                 let tables = files.iter().map(|file| Table::open(file)).collect::<Result<_>>()?;
                 Ok(Input::Tables(tables, files, split))
             }
             Source::Packed(_) => Err(Error::Setting(format!("{} is packed already", spec.source))),
-            Source::Portraits => Err(no_split(&spec.source.to_string(), spec.split, "one whole set")),
+            Source::Portraits | Source::Image(_) => {
+                Err(no_split(&spec.source.to_string(), spec.split, "one whole set"))
+            }
         }
     }
 

@@ -13,8 +13,8 @@
 //! # Ok::<(), mg_data::Error>(())
 //! ```
 //!
-//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels; a parquet file or a folder
-//! of them, laid out as on the Hugging Face hub; the embedded set `portraits`; or a file made by [`pack`]. A
+//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels, or one such image; a parquet
+//! file or a folder of them, laid out as on the Hugging Face hub; the embedded set `portraits`; or a file made by [`pack`]. A
 //! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
 //! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
 //! [`Order`] shuffles it.

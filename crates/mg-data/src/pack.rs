@@ -1,8 +1,7 @@
-use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
+use mg_files::WholeFile;
 use rayon::prelude::*;
 
 use crate::input::Input;
@@ -35,15 +34,15 @@ pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
 }
 
 pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Progress) -> Result<Skipped> {
-    let mut temporary = Temporary::create(path)?;
-    let mut out = BufWriter::with_capacity(1 << 20, &temporary.file);
+    let mut file = WholeFile::create(path).map_err(Error::io("create", path))?;
+    let mut out = BufWriter::with_capacity(1 << 20, &mut file);
     out.write_all(&[0; HEAD]).map_err(Error::io("write", path))?;
     let (header, labels) =
         decode_all(spec, input, progress, |pixels| out.write_all(pixels).map_err(Error::io("write", path)))?;
     let json = serde_json::to_vec(&header).map_err(|e| Error::Setting(e.to_string()))?;
     let label_bytes: Vec<u8> = labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
     let pixels = header.count * (header.side * header.side * CHANNELS) as u64;
-    let end = |out: &mut BufWriter<&File>| {
+    let end = |out: &mut BufWriter<&mut WholeFile>| {
         out.write_all(&label_bytes)?;
         out.write_all(&json)?;
         out.seek(SeekFrom::Start(0))?;
@@ -52,7 +51,7 @@ pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Prog
     };
     end(&mut out).map_err(Error::io("write", path))?;
     drop(out);
-    temporary.publish(path)?;
+    file.publish().map_err(Error::io("write", path))?;
     Ok(header.skipped)
 }
 
@@ -158,44 +157,4 @@ fn class_names(known: &[String], labels: Option<&[u32]>) -> Vec<String> {
     let numbers = (known.len()..classes).map(|class| class.to_string());
     let known = if labels.is_some() { known } else { &[] };
     known.iter().cloned().chain(numbers).collect()
-}
-
-/// A file that is removed unless it is published.
-struct Temporary {
-    path: PathBuf,
-    file: File,
-    published: bool,
-}
-
-impl Temporary {
-    fn create(path: &Path) -> Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name =
-            path.file_name().ok_or_else(|| Error::Setting(format!("{} names no file", path.display())))?;
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let own = format!(".{}.{}-{number}.part", name.to_string_lossy(), std::process::id());
-        let path = path.with_file_name(own);
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        Ok(Temporary { path, file, published: false })
-    }
-
-    fn publish(&mut self, path: &Path) -> Result<()> {
-        self.file.sync_all().map_err(Error::io("write", path))?;
-        std::fs::rename(&self.path, path).map_err(Error::io("rename a file to", path))?;
-        self.published = true;
-        // The rename itself reaches the disk with the folder; where folders cannot be opened, it does so later.
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::is_image;
 use crate::{Error, Result};
 
 /// Where images come from.
@@ -16,6 +17,8 @@ pub enum Source {
     Portraits,
     /// A folder of png, jpeg and webp images, with everything below it.
     Folder(PathBuf),
+    /// One png, jpeg or webp image: a set of one.
+    Image(PathBuf),
     /// A parquet file, or a folder with such files in it, one level below it, or both, as on the Hugging Face hub.
     Parquet(PathBuf),
     /// A file made by [`pack`](crate::pack).
@@ -50,6 +53,8 @@ impl Source {
             Ok(Source::Packed(path))
         } else if start[..length].starts_with(b"PAR1") || is_parquet(&path) {
             Ok(Source::Parquet(path))
+        } else if is_image(&path) {
+            Ok(Source::Image(path))
         } else {
             Err(Error::Format(path))
         }
@@ -59,7 +64,9 @@ impl Source {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Source::Portraits => None,
-            Source::Folder(path) | Source::Parquet(path) | Source::Packed(path) => Some(path),
+            Source::Folder(path) | Source::Image(path) | Source::Parquet(path) | Source::Packed(path) => {
+                Some(path)
+            }
         }
     }
 
@@ -182,6 +189,7 @@ mod tests {
             Source::Parquet(path("hub/data/train-0.parquet"))
         );
         assert_eq!(find("photos").unwrap(), Source::Folder(path("photos")));
+        assert_eq!(find("photos/a.png").unwrap(), Source::Image(path("photos/a.png")));
         assert!(matches!(find("notes.txt"), Err(Error::Format(_))));
         assert!(matches!(find("absent"), Err(Error::Unknown(_))));
         std::fs::create_dir(path("hub/other")).unwrap();

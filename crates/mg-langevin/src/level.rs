@@ -2,8 +2,9 @@ use candle_core::Tensor;
 use mg_energy::Energy;
 use mg_random::Key;
 
+use crate::clamped::check_bounds;
 use crate::run::run_level;
-use crate::{Error, Kernel, Observer, Result, Run};
+use crate::{Error, Kernel, Observer, Result, Run, rows};
 
 /// One grid of a sweep: which energy is sampled there, how, and for how long.
 #[derive(Clone, Copy)]
@@ -16,6 +17,26 @@ pub struct Level<'a> {
     pub kernel: &'a dyn Kernel,
     /// Steps on this grid, l in Algorithm 1 (30 in the paper).
     pub n_steps: usize,
+    /// Where chains must begin, if anywhere: upscaling by a ratio that is not whole can leave the images' range, and a
+    /// kernel that rejects what lies outside ([`Within`](crate::Within)) would never come back.
+    pub bounds: Option<(f64, f64)>,
+}
+
+impl Level<'_> {
+    /// `x`, [n, c, s, s] of a coarser grid, as this grid's chains begin: upscaled, and within the bounds.
+    ///
+    /// # Errors
+    /// When this grid is coarser, or the bounds are no interval.
+    pub fn begin(&self, x: &Tensor) -> Result<Tensor> {
+        let x = mg_pyramid::up(x, self.side)?;
+        match self.bounds {
+            Some((min, max)) => {
+                check_bounds(min, max)?;
+                rows::clamp(&x, min, max)
+            }
+            None => Ok(x),
+        }
+    }
 }
 
 /// The sampling half of Algorithm 1 (steps 3 and 4): from `start`, [n, c, 1, 1], each level begins at the
@@ -37,7 +58,7 @@ pub struct Level<'a> {
 /// # let key = mg_random::Key::new(0);
 /// let learning = Langevin { step_size: 5.0, noise_scale: 0.005 };
 /// let synthesis = Clamped { inner: learning.noise_free(), min: -1.0, max: 1.0 };
-/// let levels = [4, 16, 64].map(|side| Level { side, energy: &energy, kernel: &synthesis, n_steps: 30 });
+/// let levels = [4, 16, 64].map(|side| Level { side, energy: &energy, kernel: &synthesis, n_steps: 30, bounds: None });
 /// let images = sweep(&levels, &start, key, &mut unobserved)?;
 /// # assert_eq!(images[2].x.dims(), [2, 3, 64, 64]);
 /// # Ok::<(), mg_langevin::Error>(())
@@ -55,7 +76,7 @@ pub fn sweep(
     let mut x = start.clone();
     let mut runs = Vec::with_capacity(levels.len());
     for (i, level) in levels.iter().enumerate() {
-        x = mg_pyramid::up(&x, level.side)?;
+        x = level.begin(&x)?;
         let run = run_level(i, level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), observer)?;
         x = run.x.clone();
         runs.push(run);

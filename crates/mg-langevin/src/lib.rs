@@ -21,7 +21,7 @@
 //!
 //! // Images on the grids 4 and 16, coarse to fine, from a 1x1 image: equation (6) with delta = 0.1, clamped.
 //! let kernel = Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 };
-//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernel: &kernel, n_steps: 30 });
+//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernel: &kernel, n_steps: 30, bounds: None });
 //! let minimal = Tensor::zeros((5, 3, 1, 1), DType::F32, &Device::Cpu)?; // [n, c, 1, 1]
 //! let runs = sweep(&levels, &minimal, Key::new(8), &mut unobserved)?;
 //! assert_eq!(runs[1].x.dims(), [5, 3, 16, 16]);

@@ -1,5 +1,5 @@
 use candle_core::{D, DType, Tensor};
-use mg_pyramid::{Mask, down, up};
+use mg_pyramid::{Mask, down};
 use mg_random::Key;
 
 use crate::level::check_order;
@@ -70,7 +70,7 @@ fn climb(
     for (i, level) in levels.iter().enumerate() {
         let observed = observed_at(masks, level.side, image)?;
         let kernel = Observed::new(level.kernel, &observed, &down(&filled, level.side)?)?;
-        x = kernel.impose(&up(&x, level.side)?)?;
+        x = kernel.impose(&level.begin(&x)?)?;
         let run = run_level(i, &kernel, level.energy, &x, level.n_steps, key.fold(i as u64), observer)?;
         x = run.x.clone();
         runs.push(run);

@@ -1,6 +1,6 @@
 //! The two ways in which this crate writes files: whole and at once, or line by line.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,29 +8,7 @@ use crate::{Error, Result};
 
 /// Writes `bytes` to `path` so that a reader, and a machine that loses power, sees the old file or the new one whole.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |action| move |e| Error::io(action, path, e);
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = parent.join(format!(".{name}.{}.partial", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(e) = written.and_then(|()| fs::rename(&temporary, path)) {
-        let _ = fs::remove_file(&temporary);
-        return Err(fail("write")(e));
-    }
-    sync_directory(parent).map_err(fail("sync the folder of"))
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> std::io::Result<()> {
-    Ok(())
+    mg_files::write(path, bytes).map_err(|e| Error::io("write", path, e))
 }
 
 /// A file of lines that can be cut back to an earlier length: what a resumed run writes follows what its checkpoint

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_langevin::{Observed, Run, normal_like, run, unobserved};
-use mg_pyramid::{InitialDistribution, Mask, Pyramid, up};
+use mg_langevin::{Level, Observed, Run, normal_like, run, unobserved};
+use mg_pyramid::{InitialDistribution, Mask, Pyramid};
 use mg_random::Key;
 
 use crate::classes::Class;
@@ -105,10 +105,9 @@ impl Contrastive {
         let mut coarser = batch.pyramid.minimal().clone(); // [n, c, 1, 1]
         let mut grids = Vec::new();
         for level in 0..self.config.sides().len() {
-            let learned = &self.classes[number];
-            let start = self.start(learned, level, &coarser, &batch)?;
-            let energy = learned.grids[level].energy(self.config.reference(), batch.at(level)?)?;
-            let chains = self.synthesize(level, &energy, start, &batch, key.fold(level as u64))?;
+            let grid = &self.classes[number].grids[level];
+            let energy = grid.energy(self.config.reference(), batch.at(level)?)?;
+            let chains = self.synthesize(number, level, &energy, &coarser, &batch, key.fold(level as u64))?;
             grids.push(self.learn(number, level, &energy.net, &chains, &batch, passes)?);
             if let Some(kept) = &mut self.classes[number].chains[level] {
                 kept.put(&batch.numbers, &batch.flips, &chains.x)?;
@@ -126,39 +125,45 @@ impl Contrastive {
         ((iteration % classes) as usize, iteration / classes)
     }
 
-    /// Where the chains of a grid start.
-    fn start(&self, learned: &Learned, level: usize, coarser: &Tensor, batch: &Batch) -> Result<Tensor> {
+    /// Where the chains of a grid start; `grid` is that grid as the sampler knows it.
+    fn start(
+        &self,
+        number: usize,
+        level: usize,
+        grid: &Level<'_>,
+        coarser: &Tensor,
+        batch: &Batch,
+    ) -> Result<Tensor> {
         let observed = batch.at(level)?;
-        match self.config.chains.start.at(level) {
-            Start::Coarser => Ok(up(coarser, self.config.sides()[level])?),
-            Start::Data => Ok(observed.clone()),
-            Start::Persistent => match &learned.chains[level] {
-                Some(chains) => chains.get(&batch.numbers, &batch.flips, observed),
-                None => Ok(observed.clone()),
-            },
+        match (self.config.chains.start.at(level), &self.classes[number].chains[level]) {
+            (Start::Coarser, _) => Ok(grid.begin(coarser)?),
+            (Start::Persistent, Some(chains)) => chains.get(&batch.numbers, &batch.flips, observed),
+            (Start::Data | Start::Persistent, _) => Ok(observed.clone()),
         }
     }
 
     /// Runs the chains of a grid; with masks, only hidden pixels move.
     fn synthesize(
         &self,
+        number: usize,
         level: usize,
         energy: &mg_energy::EnergyNet,
-        start: Tensor,
+        coarser: &Tensor,
         batch: &Batch,
         key: Key,
     ) -> Result<Run> {
         let sampler = Sampler::new(&self.config, level);
         let (kernel, bounded) = (sampler.kernel(), Sampler::bounded(energy));
-        let level = sampler.level(self.config.sides()[level], energy, &bounded, &*kernel);
+        let grid = sampler.level(self.config.sides()[level], energy, &bounded, &*kernel);
+        let start = self.start(number, level, &grid, coarser, batch)?;
         let Some(masks) = &batch.masks else {
-            return Ok(run(level.kernel, level.energy, &start, level.n_steps, key, &mut unobserved)?);
+            return Ok(run(grid.kernel, grid.energy, &start, grid.n_steps, key, &mut unobserved)?);
         };
-        let masks = masks.iter().map(|mask| mask.coarsen(level.side)).collect::<Result<Vec<_>, _>>()?;
+        let masks = masks.iter().map(|mask| mask.coarsen(grid.side)).collect::<Result<Vec<_>, _>>()?;
         let observed = Mask::observed_tensor(&masks, &self.device, candle_core::DType::U8)?;
-        let kernel = Observed::new(level.kernel, &observed, batch.pyramid.at(level.side)?)?;
+        let kernel = Observed::new(grid.kernel, &observed, batch.pyramid.at(grid.side)?)?;
         let start = kernel.impose(&start)?;
-        Ok(run(&kernel, level.energy, &start, level.n_steps, key, &mut unobserved)?)
+        Ok(run(&kernel, grid.energy, &start, grid.n_steps, key, &mut unobserved)?)
     }
 
     /// One update of a grid, and what there is to say of it.

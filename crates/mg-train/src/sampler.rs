@@ -1,4 +1,4 @@
-use mg_energy::EnergyNet;
+use mg_energy::{Energy, EnergyNet};
 use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Level, Mala, Within};
 
 use crate::config::{Config, SamplerKind};
@@ -84,6 +84,7 @@ impl Sampler {
         kernel: &'a dyn Kernel,
     ) -> Level<'a> {
         let refuses = self.clamp && self.kind != SamplerKind::Langevin;
-        Level { side, energy: if refuses { bounded } else { energy }, kernel, n_steps: self.n_steps }
+        let energy: &dyn Energy = if refuses { bounded } else { energy };
+        Level { side, energy, kernel, n_steps: self.n_steps, bounds: refuses.then_some(RANGE) }
     }
 }

@@ -9,15 +9,25 @@ use crate::repo::Repo;
 const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("mg-random", &[]),
+    ("mg-files", &[]),
     ("mg-kernels", &[]),
-    ("mg-eval", &[]),
+    ("mg-eval", &["mg-files"]),
     ("mg-pyramid", &["mg-random"]),
-    ("mg-data", &["mg-random"]),
+    ("mg-data", &["mg-files", "mg-random"]),
     ("mg-energy", &["mg-kernels", "mg-random"]),
     ("mg-langevin", &["mg-energy", "mg-pyramid", "mg-random"]),
     (
         "mg-train",
-        &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-langevin", "mg-pyramid", "mg-random"],
+        &[
+            "mg-data",
+            "mg-energy",
+            "mg-eval",
+            "mg-files",
+            "mg-kernels",
+            "mg-langevin",
+            "mg-pyramid",
+            "mg-random",
+        ],
     ),
     (
         "mg-cli",

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_langevin::{
-    Clamped, Error, Kernel, Langevin, Level, Mala, recover, recover_from, run, sweep, unobserved,
+    Clamped, Error, Kernel, Langevin, Level, Mala, Within, recover, recover_from, run, sweep, unobserved,
 };
 use mg_pyramid::{Mask, down, up};
 use mg_random::Key;
@@ -17,9 +17,9 @@ const MALA: Mala = Mala { step_size: 0.02, temperature: 1.0 };
 
 fn levels() -> [Level<'static>; 3] {
     [
-        Level { side: 2, energy: &COARSE, kernel: &LANGEVIN, n_steps: 3 },
-        Level { side: 4, energy: &FINE, kernel: &MALA, n_steps: 2 },
-        Level { side: 8, energy: &FINE, kernel: &LANGEVIN, n_steps: 4 },
+        Level { side: 2, energy: &COARSE, kernel: &LANGEVIN, n_steps: 3, bounds: None },
+        Level { side: 4, energy: &FINE, kernel: &MALA, n_steps: 2, bounds: None },
+        Level { side: 8, energy: &FINE, kernel: &LANGEVIN, n_steps: 4, bounds: None },
     ]
 }
 
@@ -131,8 +131,9 @@ fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
     let hidden = hidden.broadcast_as(image.shape())?.contiguous()?;
     let spoilt = hidden.where_cond(&(image.zeros_like()? + f64::NAN)?, &image)?;
     // The ratio 6 : 4 is not whole: area averages must not touch hidden pixels either.
-    let ladder =
-        |kernel: &'static dyn Kernel| [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2 });
+    let ladder = |kernel: &'static dyn Kernel| {
+        [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2, bounds: None })
+    };
     let recover = |image: &Tensor| {
         recover(&ladder(&LANGEVIN), image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved)
     };
@@ -203,8 +204,30 @@ fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
     let plain = Clamped { inner: LANGEVIN, min: -1.0, max: 1.0 };
     let boxed: Box<dyn Kernel> = Box::new(plain);
     let at = |kernel: &dyn Kernel| {
-        sweep(&[Level { side: 4, energy: &FINE, kernel, n_steps: 3 }], &start, Key::new(0), &mut unobserved)
+        sweep(
+            &[Level { side: 4, energy: &FINE, kernel, n_steps: 3, bounds: None }],
+            &start,
+            Key::new(0),
+            &mut unobserved,
+        )
     };
     assert_eq!(bits(&at(&plain)?[0].x), bits(&at(&boxed)?[0].x));
+    Ok(())
+}
+
+#[test]
+fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
+    // At the ratio 1.5 the pseudo-inverse of area averaging overshoots what it is given.
+    let start = (noise(&[4, 3, 4, 4], DType::F32, 9) * 10.0)?.clamp(-1.0, 1.0)?;
+    let greatest = |x: &Tensor| values(x).into_iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    assert!(greatest(&up(&start, 6)?) > 1.1);
+    let bounded = Within { energy: &FINE, min: -1.0, max: 1.0 };
+    let mala = Mala { step_size: 1e-4, temperature: 1.0 };
+    let level = Level { side: 6, energy: &bounded, kernel: &mala, n_steps: 3, bounds: Some((-1.0, 1.0)) };
+    let run = |level| sweep(&[level], &start, Key::new(3), &mut unobserved);
+    let held = run(level)?;
+    assert!(greatest(&held[0].x) <= 1.0 && held[0].trace.energy.iter().all(|u| u.is_finite()));
+    let stuck = run(Level { bounds: None, ..level })?;
+    assert!(stuck[0].trace.first_non_finite() == Some(0));
     Ok(())
 }
