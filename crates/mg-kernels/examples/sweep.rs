@@ -2,14 +2,14 @@
 //! and one update (weight gradients of two batches). Prints one JSON line.
 //!
 //! ```text
-//! cargo run --release -p mg-kernels --example sweep -- --norm none|batch [--batch 100] [--threads 2] [--repeats 5]
+//! cargo run --release -p mg-kernels --example sweep -- --norm none|batch [--precision f32|bf16] [--batch 100] [--threads 2] [--repeats 5]
 //! ```
 
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use mg_kernels::{
-    Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, Route, ScoreNet, ScoreShape,
+    Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Precision, Result, Route, ScoreNet, ScoreShape,
     ScoreWeights,
 };
 use mg_random::Key;
@@ -27,11 +27,19 @@ struct Options {
     batch: usize,
     threads: usize,
     repeats: usize,
-    route: Option<Route>,
+    precision: Precision,
+    route: Route,
 }
 
 fn options() -> Options {
-    let mut options = Options { norm: "none".into(), batch: 100, threads: 2, repeats: 5, route: None };
+    let mut options = Options {
+        norm: "none".into(),
+        batch: 100,
+        threads: 2,
+        repeats: 5,
+        precision: Precision::Full,
+        route: Route::Fused,
+    };
     let mut arguments = std::env::args().skip(1);
     while let (Some(key), Some(value)) = (arguments.next(), arguments.next()) {
         let number = value.parse().unwrap_or(1);
@@ -40,7 +48,9 @@ fn options() -> Options {
             "--batch" => options.batch = number,
             "--threads" => options.threads = number,
             "--repeats" => options.repeats = number,
-            "--route" if value == "tensor" => options.route = Some(Route::Tensor),
+            "--precision" if value == "bf16" => options.precision = Precision::Bf16,
+            "--precision" if value == "f32" => {}
+            "--route" if value == "tensor" => options.route = Route::Tensor,
             _ => eprintln!("{key} {value}: ignored"),
         }
     }
@@ -112,10 +122,7 @@ fn main() -> Result<()> {
         for spec in SPECS {
             let (shape, key) = (shape(spec, &options.norm), Key::new(spec.0 as u64));
             let weights = weights(&shape, key)?;
-            let build = || match options.route {
-                Some(route) => ScoreNet::with_route(&shape, &weights, route),
-                None => ScoreNet::new(&shape, &weights),
-            };
+            let build = || ScoreNet::with_route(&shape, &weights, options.precision, options.route);
             pack += seconds(3, || build().map(drop))?;
             let (net, x) = (build()?, images(key, options.batch, spec.0)?);
             net.score_and_grad(&x)?;
@@ -137,8 +144,9 @@ fn main() -> Result<()> {
     }
     let step: Vec<_> = SPECS.iter().zip(&steps).map(|((side, _), s)| format!("\"{side}\": {s:.4}")).collect();
     println!(
-        "{{\"ours\": \"mg-kernels {}\", \"precision\": \"f32\", \"norm\": \"{}\", \"batch\": {}, \"threads\": {}, \"step_s\": {{{}}}, \"sweep_s\": {:.2}, \"update_s\": {:.3}, \"pack_s\": {:.3}, \"peak_mib\": {}}}",
+        "{{\"ours\": \"mg-kernels {}\", \"precision\": \"{}\", \"norm\": \"{}\", \"batch\": {}, \"threads\": {}, \"step_s\": {{{}}}, \"sweep_s\": {:.2}, \"update_s\": {:.3}, \"pack_s\": {:.3}, \"peak_mib\": {}}}",
         env!("CARGO_PKG_VERSION"),
+        if options.precision == Precision::Bf16 { "bf16" } else { "f32" },
         options.norm,
         options.batch,
         options.threads,

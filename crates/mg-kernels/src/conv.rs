@@ -1,6 +1,7 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, MetalStorage, Shape, Tensor};
 
+use crate::format::Whole;
 use crate::weights::expect;
 use crate::{ConvGeometry, Result, cpu_conv, tensor_conv};
 
@@ -17,8 +18,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Te
     expect("weight", weight, &geometry.weight_dims(), x.dtype())?;
     geometry.out_side(side)?;
     let y = match kind(x) {
-        Kind::F32 => cpu_conv::conv2d::<f32>(x, weight, geometry)?,
-        Kind::F64 => cpu_conv::conv2d::<f64>(x, weight, geometry)?,
+        Kind::F32 => cpu_conv::conv2d::<Whole<f32>>(x, weight, geometry)?,
+        Kind::F64 => cpu_conv::conv2d::<Whole<f64>>(x, weight, geometry)?,
         Kind::Other => tensor_conv::conv2d(&x.detach(), &weight.detach(), geometry)?,
     };
     Form { role: Role::Output, geometry: *geometry, side }.attach(x, weight, y)
@@ -41,8 +42,8 @@ pub fn conv2d_input_adjoint(
     expect("dy", dy, &[0, geometry.c_out, out, out], weight.dtype())?;
     expect("weight", weight, &geometry.weight_dims(), dy.dtype())?;
     let dx = match kind(dy) {
-        Kind::F32 => cpu_conv::input_adjoint::<f32>(dy, weight, geometry, side)?,
-        Kind::F64 => cpu_conv::input_adjoint::<f64>(dy, weight, geometry, side)?,
+        Kind::F32 => cpu_conv::input_adjoint::<Whole<f32>>(dy, weight, geometry, side)?,
+        Kind::F64 => cpu_conv::input_adjoint::<Whole<f64>>(dy, weight, geometry, side)?,
         Kind::Other => {
             let kernel = tensor_conv::adjoint_kernel(&weight.detach(), geometry)?;
             tensor_conv::input_adjoint(&dy.detach(), &kernel, geometry, side)?
@@ -64,8 +65,8 @@ pub fn conv2d_weight_adjoint(x: &Tensor, dy: &Tensor, geometry: &ConvGeometry) -
     expect("x", x, &[0, geometry.c_in, side, side], dy.dtype())?;
     expect("dy", dy, &[x.dim(0)?, geometry.c_out, out, out], x.dtype())?;
     let dw = match kind(x) {
-        Kind::F32 => cpu_conv::weight_adjoint::<f32>(x, dy, geometry)?,
-        Kind::F64 => cpu_conv::weight_adjoint::<f64>(x, dy, geometry)?,
+        Kind::F32 => cpu_conv::weight_adjoint::<Whole<f32>>(x, dy, geometry)?,
+        Kind::F64 => cpu_conv::weight_adjoint::<Whole<f64>>(x, dy, geometry)?,
         Kind::Other => tensor_conv::weight_adjoint(&x.detach(), &dy.detach(), geometry)?,
     };
     Form { role: Role::Weight, geometry: *geometry, side }.attach(x, dy, dw)

@@ -1,41 +1,41 @@
 use crate::ConvGeometry;
+use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Gate, Packed};
-use crate::simd::Element;
+use crate::packed::{Gate, Packed, Target};
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
 
 /// A forward convolution or an input adjoint between two maps, in its fastest form.
-pub(crate) enum Convolution<E> {
+pub(crate) enum Convolution<P: Format> {
     /// Tiles of pixels; an adjoint has one part per phase of the stride.
-    Direct(Vec<Packed<E>>),
-    Winograd(Box<Winograd<E>>),
+    Direct(Vec<Packed<P>>),
+    Winograd(Box<Winograd<P>>),
 }
 
-impl<E: Element> Convolution<E> {
+impl<P: Format> Convolution<P> {
     /// Zeros that the fastest form of a forward convolution wants after the input's own padding, given the side of
     /// the output.
     pub(crate) fn forward_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
         let channels = (geometry.c_in, geometry.c_out);
-        if Winograd::<E>::pays(geometry, side, channels, lanes) { Winograd::<E>::overhang(side) } else { 0 }
+        if Winograd::<P>::pays(geometry, side, channels, lanes) { Winograd::<P>::overhang(side) } else { 0 }
     }
 
     /// The same for the adjoint's gradient, given the side of the input.
     pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
         let channels = (geometry.c_out, geometry.c_in);
-        if Winograd::<E>::pays(geometry, side, channels, lanes) { Winograd::<E>::overhang(side) } else { 0 }
+        if Winograd::<P>::pays(geometry, side, channels, lanes) { Winograd::<P>::overhang(side) } else { 0 }
     }
 
     pub(crate) fn forward(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
-        weight: &[E],
-        bias: &[E],
+        weight: &[P::Elem],
+        bias: &[P::Elem],
         maps: (&Map, &Map),
         block: usize,
     ) -> Self {
-        if Winograd::<E>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels.lanes) {
+        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels.lanes) {
             return Self::Winograd(Box::new(Winograd::forward(
                 kernels.lanes,
                 geometry,
@@ -50,14 +50,14 @@ impl<E: Element> Convolution<E> {
 
     /// The adjoint from `maps.0` to `maps.1`; `gate` is the layout of the activations that will gate the result.
     pub(crate) fn adjoint(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
-        weight: &[E],
+        weight: &[P::Elem],
         maps: (&Map, &Map),
         gate: Option<&Map>,
         block: usize,
     ) -> Self {
-        if Winograd::<E>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels.lanes) {
+        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels.lanes) {
             return Self::Winograd(Box::new(Winograd::adjoint(
                 kernels.lanes,
                 geometry,
@@ -73,16 +73,18 @@ impl<E: Element> Convolution<E> {
     /// Convolves `images` maps of `input` into `output`.
     pub(crate) fn run(
         &self,
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         images: usize,
-        (input, output): (&[E], &mut [E]),
-        finish: Finish<E>,
-        gate: Option<Gate<'_, E>>,
-        room: &mut Room<E>,
+        (input, output): (&[P::Stored], &mut [P::Stored]),
+        finish: Finish<P::Elem>,
+        gate: Option<Gate<'_, P>>,
+        room: &mut Room<P::Elem>,
     ) {
         match self {
             Self::Direct(parts) => {
-                parts.iter().for_each(|part| part.run(kernels, images, input, output, finish, gate));
+                for part in parts {
+                    part.run(kernels, images, input, Target::Stored(output), finish, gate);
+                }
             }
             Self::Winograd(winograd) => winograd.run(kernels, images, (input, output), finish, gate, room),
         }

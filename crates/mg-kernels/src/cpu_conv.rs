@@ -1,17 +1,18 @@
 //! A convolution and its two adjoints by the engine's kernels, for single operations on the CPU.
 
+use crate::aligned::Number;
 use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::aligned::Aligned;
 use crate::engine::Adjoint;
-use crate::kernels::{Computes, Kernels};
+use crate::format::Format;
+use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Packed, adjoint_halo};
-use crate::simd::Level;
+use crate::packed::{Packed, Target, adjoint_halo};
+use crate::simd::{Element, Level};
 use crate::tile::Finish;
-use crate::weight_gradient::WeightGradient;
-use crate::winograd::Room;
+use crate::weight_gradient::{Neighbours, WeightGradient};
 use crate::{ConvGeometry, Error, Result};
 
 /// Images that a task takes at once.
@@ -20,7 +21,7 @@ const BLOCK: usize = 4;
 const LANES: usize = 8;
 
 /// Lends the elements of a CPU tensor, in order.
-pub(crate) fn with_elements<E: Computes, R>(x: &Tensor, work: impl FnOnce(&[E]) -> R) -> Result<R> {
+pub(crate) fn with_elements<E: Element, R>(x: &Tensor, work: impl FnOnce(&[E]) -> R) -> Result<R> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
@@ -32,18 +33,18 @@ pub(crate) fn with_elements<E: Computes, R>(x: &Tensor, work: impl FnOnce(&[E]) 
 }
 
 /// See [`crate::conv2d`].
-pub(crate) fn conv2d<E: Computes>(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
+pub(crate) fn conv2d<P: Format>(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
     let (n, _, _, side) = x.dims4()?;
     let out = geometry.out_side(side)?;
-    let kernels = E::kernels(Level::best());
+    let kernels = P::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
-    let output = Map::new::<E>(out, geometry.c_out, (0, 0), kernels.lanes);
+    let output = Map::new::<P::Elem>(out, geometry.c_out, (0, 0), kernels.lanes);
     check(geometry, [&input, &output])?;
-    let zeros = vec![E::ZERO; geometry.c_out];
+    let zeros = vec![P::Elem::ZERO; geometry.c_out];
     let packed = with_elements(weight, |weight| {
-        Packed::forward(kernels, geometry, weight, &zeros, (&input, &output), BLOCK)
+        Packed::<P>::forward(kernels, geometry, weight, &zeros, (&input, &output), BLOCK)
     })?;
-    let mut y = vec![E::ZERO; n * geometry.c_out * out * out];
+    let mut y = vec![P::Elem::ZERO; n * geometry.c_out * out * out];
     with_elements(x, |x| {
         let parts = chunks(x, &mut y, geometry.c_in * side * side, geometry.c_out * out * out);
         parts.for_each_init(
@@ -51,7 +52,7 @@ pub(crate) fn conv2d<E: Computes>(x: &Tensor, weight: &Tensor, geometry: &ConvGe
             |(from, to), (x, y)| {
                 input.load(x, from);
                 let images = y.len() / (geometry.c_out * out * out);
-                packed.run(kernels, images, from, to, Finish::Plain, None);
+                packed.run(kernels, images, from, Target::Elem(to), Finish::Plain, None);
                 output.store(to, y);
             },
         );
@@ -60,29 +61,30 @@ pub(crate) fn conv2d<E: Computes>(x: &Tensor, weight: &Tensor, geometry: &ConvGe
 }
 
 /// See [`crate::conv2d_input_adjoint`].
-pub(crate) fn input_adjoint<E: Computes>(
+pub(crate) fn input_adjoint<P: Format>(
     dy: &Tensor,
     weight: &Tensor,
     geometry: &ConvGeometry,
     side: usize,
 ) -> Result<Tensor> {
     let (n, _, _, out) = dy.dims4()?;
-    let kernels = E::kernels(Level::best());
+    let kernels = P::kernels(Level::best());
     let grad = Map::dense(out, geometry.c_out, adjoint_halo(geometry, side)?);
     let image = Map::dense(side, geometry.c_in, (0, 0));
     check(geometry, [&grad, &image])?;
-    let adjoint =
-        with_elements(weight, |weight| Adjoint::for_images(kernels, geometry, weight, &grad, side, BLOCK))?;
+    let adjoint = with_elements(weight, |weight| {
+        Adjoint::<P>::for_images(kernels, geometry, weight, &grad, side, BLOCK)
+    })?;
     let map = adjoint.map(kernels, &image);
     let each = geometry.c_in * side * side;
-    let mut dx = vec![E::ZERO; n * each];
+    let mut dx = vec![P::Elem::ZERO; n * each];
     with_elements(dy, |dy| {
         let parts = chunks(dy, &mut dx, geometry.c_out * out * out, each);
         parts.for_each_init(
-            || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK)), Room::empty()),
-            |(from, to, room), (dy, dx)| {
+            || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK))),
+            |(from, to), (dy, dx)| {
                 grad.load(dy, from);
-                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx, room);
+                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx);
             },
         );
     })?;
@@ -90,31 +92,27 @@ pub(crate) fn input_adjoint<E: Computes>(
 }
 
 /// See [`crate::conv2d_weight_adjoint`].
-pub(crate) fn weight_adjoint<E: Computes>(
-    x: &Tensor,
-    dy: &Tensor,
-    geometry: &ConvGeometry,
-) -> Result<Tensor> {
+pub(crate) fn weight_adjoint<P: Format>(x: &Tensor, dy: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
     let ((n, _, _, side), out) = (x.dims4()?, dy.dim(3)?);
-    let kernels: &Kernels<E> = E::kernels(Level::best());
+    let kernels: &Kernels<P> = P::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));
-    let grad = Map::new::<E>(out, geometry.c_out, (0, 0), kernels.lanes);
+    let grad = Map::new::<P::Elem>(out, geometry.c_out, (0, 0), kernels.lanes);
     check(geometry, [&input, &grad])?;
-    let gradient = WeightGradient::new(kernels.lanes, geometry, (&input, &grad), BLOCK);
+    let gradient = WeightGradient::new((kernels.lanes, P::GROUP), geometry, (&input, &grad), BLOCK);
     let (x_each, dy_each) = (geometry.c_in * side * side, geometry.c_out * out * out);
     let share = n.div_ceil(LANES).max(1);
-    let lanes: Vec<Aligned<E>> = with_elements(x, |x: &[E]| {
-        with_elements(dy, |dy: &[E]| {
+    let lanes: Vec<Aligned<P::Elem>> = with_elements(x, |x: &[P::Elem]| {
+        with_elements(dy, |dy: &[P::Elem]| {
             let lanes = x.par_chunks(share * x_each).zip(dy.par_chunks(share * dy_each)).with_max_len(1);
             lanes
                 .map(|(x, dy)| {
                     let (mut from, mut to) =
                         (Aligned::zeroed(input.len(BLOCK)), Aligned::zeroed(grad.len(BLOCK)));
-                    let mut sum = Aligned::zeroed(gradient.len());
+                    let (mut sum, mut room) = (Aligned::zeroed(gradient.len()), Neighbours::empty());
                     for (x, dy) in x.chunks(BLOCK * x_each).zip(dy.chunks(BLOCK * dy_each)) {
                         input.load(x, &mut from);
                         grad.load(dy, &mut to);
-                        gradient.add(kernels, x.len() / x_each, &from, &to, &mut sum);
+                        gradient.add(kernels, x.len() / x_each, (&from, &to), &mut sum, &mut room);
                     }
                     sum
                 })
@@ -123,7 +121,7 @@ pub(crate) fn weight_adjoint<E: Computes>(
     })??;
     let mut total = Aligned::zeroed(gradient.len());
     for lane in &lanes {
-        total.iter_mut().zip(lane.iter()).for_each(|(to, v): (&mut E, &E)| *to += *v);
+        total.iter_mut().zip(lane.iter()).for_each(|(to, v): (&mut P::Elem, &P::Elem)| *to += *v);
     }
     let dw = gradient.unpack(&total);
     Ok(Tensor::from_vec(dw, &geometry.weight_dims()[..], x.device())?)
@@ -135,7 +133,7 @@ fn check(geometry: &ConvGeometry, maps: [&Map; 2]) -> Result<()> {
 }
 
 /// Blocks of images with their results, side by side.
-fn chunks<'a, E: Computes>(
+fn chunks<'a, E: Element>(
     from: &'a [E],
     to: &'a mut [E],
     from_each: usize,

@@ -1,4 +1,4 @@
-use crate::simd::Element;
+use crate::format::Stored;
 
 /// Layout of a batch of square maps inside the engine: `[n, y, x, channel]`, with a halo of zeros around each map so
 /// that convolutions need no border cases, and channels padded so that vectors never straddle two pixels.
@@ -18,12 +18,12 @@ pub(crate) struct Map {
 const SLACK: usize = 64;
 
 impl Map {
-    /// A map whose pixels are whole vectors of `lanes` elements of type `E`.
-    pub(crate) fn new<E: Element>(side: usize, channels: usize, halo: (usize, usize), lanes: usize) -> Self {
+    /// A map whose pixels are whole vectors of `lanes` elements of type `T`.
+    pub(crate) fn new<T>(side: usize, channels: usize, halo: (usize, usize), lanes: usize) -> Self {
         let mut pitch = channels.next_multiple_of(lanes);
         // Pixels a multiple of 1 KiB apart compete for the same few cache sets.
-        if (pitch * size_of::<E>()).is_multiple_of(1024) {
-            pitch += 64 / size_of::<E>();
+        if (pitch * size_of::<T>()).is_multiple_of(1024) {
+            pitch += 64 / size_of::<T>();
         }
         Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch }
     }
@@ -73,7 +73,7 @@ impl Map {
     }
 
     /// Copies images `[n, c, y, x]` into the interior.
-    pub(crate) fn load<E: Element>(&self, from: &[E], to: &mut [E]) {
+    pub(crate) fn load<E: Copy, T: Stored<E>>(&self, from: &[E], to: &mut [T]) {
         let (area, side) = (self.side * self.side, self.side);
         for (n, image) in from.chunks_exact(self.channels * area).enumerate() {
             for y in 0..side {
@@ -81,14 +81,14 @@ impl Map {
                 let row = &mut to[start..start + side * self.pitch];
                 for (c, plane) in image.chunks_exact(area).enumerate() {
                     let values = &plane[y * side..][..side];
-                    row[c..].iter_mut().step_by(self.pitch).zip(values).for_each(|(to, v)| *to = *v);
+                    row[c..].iter_mut().step_by(self.pitch).zip(values).for_each(|(to, v)| *to = T::of(*v));
                 }
             }
         }
     }
 
     /// Copies the interior to images `[n, c, y, x]`.
-    pub(crate) fn store<E: Element>(&self, from: &[E], to: &mut [E]) {
+    pub(crate) fn store<E: Copy, T: Stored<E>>(&self, from: &[T], to: &mut [E]) {
         let (area, side) = (self.side * self.side, self.side);
         for (n, image) in to.chunks_exact_mut(self.channels * area).enumerate() {
             for y in 0..side {
@@ -96,7 +96,10 @@ impl Map {
                 let row = &from[start..start + side * self.pitch];
                 for (c, plane) in image.chunks_exact_mut(area).enumerate() {
                     let values = &mut plane[y * side..][..side];
-                    values.iter_mut().zip(row[c..].iter().step_by(self.pitch)).for_each(|(to, v)| *to = *v);
+                    values
+                        .iter_mut()
+                        .zip(row[c..].iter().step_by(self.pitch))
+                        .for_each(|(to, v)| *to = v.value());
                 }
             }
         }

@@ -1,10 +1,12 @@
 #![allow(unsafe_code, reason = "runs tiles on checked addresses")]
 
 use crate::aligned::Aligned;
+use crate::aligned::Number;
+use crate::format::{Format, Stored};
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::simd::Element;
-use crate::tile::{Finish, MOST_ROWS, Segment, Tile};
+use crate::tile::{Finish, MOST_ROWS, Output, Segment, Tile};
 use crate::{ConvGeometry, Result};
 
 /// Vectors of output channels in a tile.
@@ -12,13 +14,13 @@ pub(crate) const TILE_VECTORS: usize = 2;
 
 /// A convolution between two [`Map`]s with its weights in the order the tiles read them: a forward convolution, or
 /// one phase of an input adjoint (every adjoint is a set of stride-1 convolutions of the gradient).
-pub(crate) struct Packed<E> {
+pub(crate) struct Packed<P: Format> {
     /// What a pixel reads, relative to its address in `places.input`.
     segments: Vec<Segment>,
-    /// `[blocks of TILE_VECTORS vectors][depth][vectors of the block]`.
-    weights: Aligned<E>,
-    bias: Aligned<E>,
-    /// Sum of the segments' lengths.
+    /// `[blocks of TILE_VECTORS vectors][depth in groups][vectors of the block][group]`.
+    weights: Aligned<P::Stored>,
+    bias: Aligned<P::Elem>,
+    /// Sum of the segments' lengths, which are whole groups.
     depth: usize,
     /// Vectors of output channels.
     vectors: usize,
@@ -36,22 +38,37 @@ pub(crate) struct Places {
 }
 
 /// The activations that gate a result and leaky ReLU's slope.
-pub(crate) type Gate<'a, E> = (&'a [E], E);
+pub(crate) type Gate<'a, P> = (&'a [<P as Format>::Stored], <P as Format>::Elem);
 
-impl<E: Element> Packed<E> {
+/// Where a convolution writes, and in which form.
+pub(crate) enum Target<'a, P: Format> {
+    Stored(&'a mut [P::Stored]),
+    Elem(&'a mut [P::Elem]),
+}
+
+impl<P: Format> Target<'_, P> {
+    fn len(&self) -> usize {
+        match self {
+            Target::Stored(values) => values.len(),
+            Target::Elem(values) => values.len(),
+        }
+    }
+}
+
+impl<P: Format> Packed<P> {
     /// A forward convolution from `input` to `output` for up to `block` images; `weight` is `[c_out, c_in, k, k]`.
     pub(crate) fn forward(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
-        weight: &[E],
-        bias: &[E],
+        weight: &[P::Elem],
+        bias: &[P::Elem],
         (input, output): (&Map, &Map),
         block: usize,
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
         let taps: Vec<_> = taps(kernel).collect();
-        let segments =
-            taps.iter().map(|(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in });
+        let offsets =
+            taps.iter().flat_map(|(ky, kx)| run_of(ky * input.row() + kx * input.pitch, c_in)).collect();
         let entry = |d: usize, o: usize| {
             let (ky, kx) = taps[d / c_in];
             weight[((o * c_in + d % c_in) * kernel + ky) * kernel + kx]
@@ -61,15 +78,15 @@ impl<E: Element> Packed<E> {
             let read = n * input.image() + y * stride * row + x * stride * pitch;
             (read, output.at(n, y, x), None)
         });
-        Self::pack(kernels.lanes, segments.collect(), c_out, entry, bias, places)
+        Self::pack(kernels.lanes, offsets, c_out, entry, bias, places)
     }
 
     /// The input adjoint from `grad` (with [`adjoint_halo`]) to `output`, one part per phase of the stride that any
     /// output reaches. `gate` is the layout of the activations that will gate the result.
     pub(crate) fn adjoint(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
-        weight: &[E],
+        weight: &[P::Elem],
         (grad, output): (&Map, &Map),
         gate: Option<&Map>,
         block: usize,
@@ -78,7 +95,7 @@ impl<E: Element> Packed<E> {
         let start = adjoint_start(geometry, grad);
         let phase = |ry: usize, rx: usize| {
             let taps = phase_taps(geometry, ry, rx);
-            let segments = taps.iter().map(|tap| tap.segment(grad, c_out)).collect();
+            let offsets = taps.iter().flat_map(|tap| run_of(tap.offset(grad), c_out)).collect();
             let entry = |d: usize, o: usize| {
                 let tap = &taps[d / c_out];
                 weight[((d % c_out * c_in + o) * kernel + tap.ky) * kernel + tap.kx]
@@ -94,7 +111,7 @@ impl<E: Element> Packed<E> {
                     gate,
                 )
             });
-            Self::pack(kernels.lanes, segments, c_in, entry, &[], places)
+            Self::pack(kernels.lanes, offsets, c_in, entry, &[], places)
         };
         (0..stride.min(output.side))
             .flat_map(|ry| (0..stride.min(output.side)).map(move |rx| (ry, rx)))
@@ -105,9 +122,9 @@ impl<E: Element> Packed<E> {
     /// The input adjoint with all phases at once: pixel (y, x) of `output` (of side `ceil(side / stride)`) holds the
     /// channels `[phase y, phase x, c_in]` of the `stride x stride` pixels there. Fills vectors when `c_in` is small.
     pub(crate) fn merged_adjoint(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
-        weight: &[E],
+        weight: &[P::Elem],
         (grad, output): (&Map, &Map),
         block: usize,
     ) -> Self {
@@ -116,7 +133,7 @@ impl<E: Element> Packed<E> {
         let offsets: Vec<_> = (low..=high).flat_map(|y| (low..=high).map(move |x| (y, x))).collect();
         let taps =
             offsets.iter().map(|(y, x)| Tap { ky: 0, kx: 0, y: (y - low) as usize, x: (x - low) as usize });
-        let segments = taps.map(|tap| tap.segment(grad, c_out)).collect();
+        let reads = taps.flat_map(|tap| run_of(tap.offset(grad), c_out)).collect();
         let entry = |d: usize, o: usize| {
             let (y, x) = offsets[d / c_out];
             let meets =
@@ -124,49 +141,55 @@ impl<E: Element> Packed<E> {
             let (phase, channel) = (o / c_in, o % c_in);
             match (meets(phase / stride, y), meets(phase % stride, x)) {
                 (Some(ky), Some(kx)) => weight[((d % c_out * c_in + channel) * kernel + ky) * kernel + kx],
-                _ => E::ZERO,
+                _ => P::Elem::ZERO,
             }
         };
         let start = adjoint_start(geometry, grad);
         let places = Places::new(block, output.pixels(), |n, y, x| {
             (start + n * grad.image() + y * grad.row() + x * grad.pitch, output.at(n, y, x), None)
         });
-        Self::pack(kernels.lanes, segments, stride * stride * c_in, entry, &[], places)
+        Self::pack(kernels.lanes, reads, stride * stride * c_in, entry, &[], places)
     }
 
+    /// `offsets` holds the address of every value that a pixel reads, `entry(d, o)` the weight of value `d` for output
+    /// channel `o`.
     fn pack(
         lanes: usize,
-        segments: Vec<Segment>,
+        offsets: Vec<usize>,
         channels: usize,
-        entry: impl Fn(usize, usize) -> E,
-        bias: &[E],
+        entry: impl Fn(usize, usize) -> P::Elem,
+        bias: &[P::Elem],
         places: Places,
     ) -> Self {
-        let depth = segments.iter().map(|s| s.len).sum();
-        let vectors = channels.div_ceil(lanes);
+        let (segments, values) = runs(&offsets, P::GROUP);
+        let (depth, vectors) = (values.len(), channels.div_ceil(lanes));
         let mut weights = Aligned::zeroed(depth * vectors * lanes);
         for (block, from) in (0..vectors).step_by(TILE_VECTORS).enumerate() {
             let width = TILE_VECTORS.min(vectors - from) * lanes;
             let start = block * depth * TILE_VECTORS * lanes;
-            for (d, row) in weights[start..start + depth * width].chunks_exact_mut(width).enumerate() {
-                let channels = (from * lanes..channels).zip(row);
-                channels.for_each(|(o, to)| *to = entry(d, o));
+            let rows = weights[start..start + depth * width].chunks_exact_mut(width * P::GROUP);
+            for (row, group) in rows.zip(values.chunks_exact(P::GROUP)) {
+                for (o, to) in (from * lanes..channels).zip(row.chunks_exact_mut(P::GROUP)) {
+                    for (to, d) in to.iter_mut().zip(group) {
+                        *to = P::Stored::of(d.map_or(P::Elem::ZERO, |d| entry(d, o)));
+                    }
+                }
             }
         }
         let mut padded_bias = Aligned::zeroed(vectors * lanes);
         padded_bias[..bias.len()].copy_from_slice(bias);
-        Self { segments: merge(segments), weights, bias: padded_bias, depth, vectors, places }
+        Self { segments, weights, bias: padded_bias, depth, vectors, places }
     }
 
     /// Convolves `images` maps of `input` into `output`.
     pub(crate) fn run(
         &self,
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         images: usize,
-        input: &[E],
-        output: &mut [E],
-        finish: Finish<E>,
-        gate: Option<Gate<'_, E>>,
+        input: &[P::Stored],
+        output: Target<'_, P>,
+        finish: Finish<P::Elem>,
+        gate: Option<Gate<'_, P>>,
     ) {
         let pixels = images * self.places.per_image;
         let width = self.vectors * kernels.lanes;
@@ -187,7 +210,8 @@ impl<E: Element> Packed<E> {
             }
             None => (finish, std::ptr::null()),
         };
-        let (input, output) = (input.as_ptr(), output.as_mut_ptr());
+        let input = input.as_ptr();
+        let mut output = output;
         for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
             let vectors = TILE_VECTORS.min(self.vectors - from);
             let (from, start) = (from * kernels.lanes, block * self.depth * TILE_VECTORS * kernels.lanes);
@@ -199,9 +223,7 @@ impl<E: Element> Packed<E> {
                 let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
                 let tile = Tile {
                     input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
-                    output: std::array::from_fn(|i| {
-                        output.wrapping_add(place(&self.places.output, i) + from)
-                    }),
+                    output: output.rows(|i| place(&self.places.output, i) + from),
                     gate: std::array::from_fn(|i| match finish {
                         Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
                         _ => gate,
@@ -216,6 +238,22 @@ impl<E: Element> Packed<E> {
                 // pixels reads or writes; weights and bias hold this block by construction.
                 unsafe { (size.convolve[vectors - 1])(&tile) };
                 done += rows;
+            }
+        }
+    }
+}
+
+impl<P: Format> Target<'_, P> {
+    /// A tile's addresses, `at` elements from the beginning.
+    fn rows(&mut self, at: impl Fn(usize) -> usize) -> Output<P> {
+        match self {
+            Target::Stored(values) => {
+                let start = values.as_mut_ptr();
+                Output::Stored(std::array::from_fn(|i| start.wrapping_add(at(i))))
+            }
+            Target::Elem(values) => {
+                let start = values.as_mut_ptr();
+                Output::Elem(std::array::from_fn(|i| start.wrapping_add(at(i))))
             }
         }
     }
@@ -251,8 +289,8 @@ struct Tap {
 }
 
 impl Tap {
-    fn segment(&self, grad: &Map, len: usize) -> Segment {
-        Segment { offset: self.y * grad.row() + self.x * grad.pitch, len }
+    fn offset(&self, grad: &Map) -> usize {
+        self.y * grad.row() + self.x * grad.pitch
     }
 }
 
@@ -278,16 +316,22 @@ pub(crate) fn adjoint_start(geometry: &ConvGeometry, grad: &Map) -> usize {
     geometry.adjoint_reach().0.max(0) as usize * (grad.row() + grad.pitch)
 }
 
-/// Joins segments that follow each other.
-pub(crate) fn merge(segments: Vec<Segment>) -> Vec<Segment> {
-    let mut merged: Vec<Segment> = vec![];
-    for segment in segments {
-        match merged.last_mut() {
-            Some(last) if last.offset + last.len == segment.offset => last.len += segment.len,
-            _ => merged.push(segment),
-        }
+/// `len` addresses that follow each other.
+fn run_of(offset: usize, len: usize) -> std::ops::Range<usize> {
+    offset..offset + len
+}
+
+/// Addresses as segments of whole groups, and for each place in them the number of the address it stands for; a place
+/// that fills up a group stands for none.
+pub(crate) fn runs(offsets: &[usize], group: usize) -> (Vec<Segment>, Vec<Option<usize>>) {
+    let (mut segments, mut values, mut done) = (vec![], vec![], 0);
+    for run in offsets.chunk_by(|a, b| a + 1 == *b) {
+        segments.push(Segment { offset: run[0], len: run.len().next_multiple_of(group) });
+        values.extend((done..done + run.len()).map(Some));
+        values.resize(values.len().next_multiple_of(group), None);
+        done += run.len();
     }
-    merged
+    (segments, values)
 }
 
 /// The gradient's halo for the input adjoint with an input of `side`.
@@ -303,8 +347,8 @@ pub(crate) fn adjoint_halo(geometry: &ConvGeometry, side: usize) -> Result<(usiz
 
 /// A plain product of matrices by the convolutions' tiles: row `i` of the result, of as many vectors as `weights` has,
 /// is `input[from + i * step..][segment] * weights`. `input` and `output` come with their `(from, step)`.
-pub(crate) fn run_rows<E: Element>(
-    kernels: &Kernels<E>,
+pub(crate) fn run_rows<P: Format<Elem = E, Stored = E>, E: Element>(
+    kernels: &Kernels<P>,
     rows: usize,
     segment: Segment,
     (input, (input_from, input_step)): (&[E], (usize, usize)),
@@ -329,7 +373,9 @@ pub(crate) fn run_rows<E: Element>(
         let row = |i: usize| done + i.min(count - 1);
         let tile = Tile {
             input: std::array::from_fn(|i| input.wrapping_add(input_from + row(i) * input_step)),
-            output: std::array::from_fn(|i| output.wrapping_add(output_from + row(i) * output_step)),
+            output: Output::Elem(std::array::from_fn(|i| {
+                output.wrapping_add(output_from + row(i) * output_step)
+            })),
             gate: [std::ptr::null(); MOST_ROWS],
             rows: count,
             segments: &[segment],

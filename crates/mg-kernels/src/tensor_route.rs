@@ -1,6 +1,8 @@
 use candle_core::{DType, Tensor};
 
-use crate::{Activation, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights, tensor_conv};
+use crate::{
+    Activation, LayerShape, LayerWeights, Norm, Precision, Result, ScoreShape, ScoreWeights, tensor_conv,
+};
 
 /// The network by candle's tensor operations, with back propagation written out: runs on every device and in every
 /// float type, and is the reference for the fused engine.
@@ -11,6 +13,9 @@ pub(crate) struct TensorNet {
     weights: ScoreWeights,
     /// Per layer, the kernel of the input adjoint.
     adjoints: Vec<Tensor>,
+    pub(crate) precision: Precision,
+    /// What layers compute with; the head, and all that goes in and out, has the weights' own type.
+    inner: DType,
 }
 
 /// What the backward pass needs of one layer.
@@ -25,11 +30,17 @@ struct Trace {
 }
 
 impl TensorNet {
-    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights) -> Result<Self> {
+    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, precision: Precision) -> Result<Self> {
+        let inner = match precision {
+            Precision::Full => weights.head.dtype(),
+            Precision::Bf16 => DType::BF16,
+        };
+        let weights = &weights.layers_in(inner)?;
         let layers = shape.layers.iter().zip(&weights.layers);
         let adjoints = layers.map(|(layer, w)| tensor_conv::adjoint_kernel(&w.weight, &layer.conv));
         let adjoints = adjoints.collect::<Result<_>>()?;
-        Ok(Self { shape: shape.clone(), sides: shape.sides()?, weights: weights.clone(), adjoints })
+        let (shape, sides, weights) = (shape.clone(), shape.sides()?, weights.clone());
+        Ok(Self { shape, sides, weights, adjoints, precision, inner })
     }
 
     pub(crate) fn score(&self, x: &Tensor) -> Result<Tensor> {
@@ -44,7 +55,7 @@ impl TensorNet {
             let (dz, _) = self.through_norm(layer, &traces[layer], &grad, false)?;
             grad = self.through_conv(layer, &dz)?;
         }
-        Ok((f, grad))
+        Ok((f, grad.to_dtype(x.dtype())?))
     }
 
     pub(crate) fn score_and_weight_grads(
@@ -57,9 +68,11 @@ impl TensorNet {
         let values = f.to_dtype(DType::F64)?.to_vec1::<f64>()?;
         let c: Vec<f64> = values.iter().enumerate().map(|(i, f)| coefficient(i, *f)).collect();
         let c = Tensor::new(c, f.device())?.to_dtype(f.dtype())?; // [n]
+        let last = last.to_dtype(f.dtype())?;
         let head_grad = c.unsqueeze(0)?.matmul(&last.flatten_from(1)?)?.squeeze(0)?;
         let head_bias = c.sum_keepdim(0)?;
-        let mut grad = self.head_map()?.broadcast_mul(&c.reshape((c.dim(0)?, 1, 1, 1))?)?;
+        let mut grad =
+            self.head_map()?.broadcast_mul(&c.to_dtype(self.inner)?.reshape((c.dim(0)?, 1, 1, 1))?)?;
         let mut layers = Vec::with_capacity(traces.len());
         for layer in (0..traces.len()).rev() {
             let (dz, affine) = self.through_norm(layer, &traces[layer], &grad, true)?;
@@ -71,21 +84,23 @@ impl TensorNet {
             }
         }
         layers.reverse();
-        Ok((f, ScoreWeights { layers, head: head_grad, head_bias }))
+        let grads = ScoreWeights { layers, head: head_grad, head_bias };
+        Ok((f, grads.layers_in(x.dtype())?))
     }
 
     pub(crate) fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
         let (traces, last) = self.forward_to(x, layer + 1)?;
         drop(traces);
-        Ok(last)
+        Ok(last.to_dtype(x.dtype())?)
     }
 
     /// Mean and biased variance of every convolution's output.
     pub(crate) fn statistics(&self, x: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
         let (traces, _) = self.forward(x)?;
         let moments = |trace: &Trace| {
-            let mean = trace.conv.mean_keepdim((0, 2, 3))?;
-            let variance = trace.conv.broadcast_sub(&mean)?.sqr()?.mean((0, 2, 3))?;
+            let conv = trace.conv.to_dtype(x.dtype())?;
+            let mean = conv.mean_keepdim((0, 2, 3))?;
+            let variance = conv.broadcast_sub(&mean)?.sqr()?.mean((0, 2, 3))?;
             Ok((mean.flatten_all()?, variance))
         };
         traces.iter().map(moments).collect()
@@ -96,7 +111,7 @@ impl TensorNet {
     }
 
     fn forward_to(&self, x: &Tensor, count: usize) -> Result<(Vec<Trace>, Tensor)> {
-        let (mut traces, mut map) = (Vec::with_capacity(count), x.detach());
+        let (mut traces, mut map) = (Vec::with_capacity(count), x.detach().to_dtype(self.inner)?);
         for (shape, weights) in self.shape.layers.iter().zip(&self.weights.layers).take(count) {
             let conv = tensor_conv::conv2d(&map, &weights.weight, &shape.conv)?;
             let conv = conv.broadcast_add(&per_channel(&weights.bias)?)?;
@@ -109,13 +124,14 @@ impl TensorNet {
     }
 
     fn head(&self, last: &Tensor) -> Result<Tensor> {
+        let last = last.to_dtype(self.weights.head.dtype())?;
         let f = last.flatten_from(1)?.matmul(&self.weights.head.unsqueeze(1)?)?.squeeze(1)?;
         Ok(f.broadcast_add(&self.weights.head_bias)?)
     }
 
     fn head_map(&self) -> Result<Tensor> {
         let side = self.sides[self.sides.len() - 1];
-        Ok(self.weights.head.reshape((1, self.shape.last_channels(), side, side))?)
+        Ok(self.weights.head.to_dtype(self.inner)?.reshape((1, self.shape.last_channels(), side, side))?)
     }
 
     /// From the gradient of a layer's output to that of its convolution's output, and those of gamma and beta.

@@ -2,7 +2,8 @@
 //! channels by output channels for a weight gradient. Both keep their sums in registers.
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
-use crate::simd::{Element, Simd};
+use crate::format::Format;
+use crate::simd::{ElemOf, Element, Simd, Unit, VectorOf};
 
 /// Most pixels (or input channels) a tile has on any processor.
 pub(crate) const MOST_ROWS: usize = 14;
@@ -27,33 +28,41 @@ pub(crate) enum Finish<E> {
 
 /// One tile of a convolution: for pixel i, channel o
 /// `output[i][o] = finish(bias[o] + sum over segments, k: input[i][segment.offset + k] * weights[.., k, o])`.
-pub(crate) struct Tile<'a, E> {
-    pub(crate) input: [*const E; MOST_ROWS],
-    pub(crate) output: [*mut E; MOST_ROWS],
-    pub(crate) gate: [*const E; MOST_ROWS],
+pub(crate) struct Tile<'a, P: Format> {
+    pub(crate) input: [*const P::Stored; MOST_ROWS],
+    pub(crate) output: Output<P>,
+    pub(crate) gate: [*const P::Stored; MOST_ROWS],
     /// Pixels to store; the pointers of `input` beyond are valid but their sums are dropped.
     pub(crate) rows: usize,
+    /// Their lengths are whole groups.
     pub(crate) segments: &'a [Segment],
-    /// `[sum of segment lengths, channels of the tile]`.
-    pub(crate) weights: *const E,
+    /// `[sum of segment lengths in groups, channels of the tile, group]`.
+    pub(crate) weights: *const P::Stored,
     /// As many as the tile has channels.
-    pub(crate) bias: *const E,
-    pub(crate) finish: Finish<E>,
+    pub(crate) bias: *const P::Elem,
+    pub(crate) finish: Finish<P::Elem>,
+}
+
+/// Where the results of a tile go, and in which form.
+pub(crate) enum Output<P: Format> {
+    Stored([*mut P::Stored; MOST_ROWS]),
+    Elem([*mut P::Elem; MOST_ROWS]),
 }
 
 /// Computes a tile of `MR` pixels by `NV` vectors.
 ///
 /// # Safety
-/// The processor has `S`; `input[..MR]` are valid for reads of all segments, `weights` and `bias` for what the fields
+/// The processor has `U`; `input[..MR]` are valid for reads of all segments, `weights` and `bias` for what the fields
 /// say, `output[..rows]` for writes of `NV` vectors, and so is `gate` for reads when `finish` is a gate.
 #[inline(always)]
-pub(crate) unsafe fn convolve<S: Simd, const MR: usize, const NV: usize>(tile: &Tile<S::Elem>) {
+pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &Tile<U::Format>) {
+    let (lanes, group) = (U::Simd::LANES, U::Format::GROUP);
     // SAFETY: the caller's contract.
     unsafe {
-        let mut sums = [[S::splat(*tile.bias); NV]; MR];
+        let mut sums = [[U::Simd::splat(*tile.bias); NV]; MR];
         for row in &mut sums {
             for (v, sum) in row.iter_mut().enumerate() {
-                *sum = S::load(tile.bias.add(v * S::LANES));
+                *sum = U::Simd::load(tile.bias.add(v * lanes));
             }
         }
         let mut weights = tile.weights;
@@ -62,54 +71,85 @@ pub(crate) unsafe fn convolve<S: Simd, const MR: usize, const NV: usize>(tile: &
             for (i, pointer) in input.iter_mut().enumerate() {
                 *pointer = tile.input[i].add(segment.offset);
             }
-            for k in 0..segment.len {
-                let mut w = [sums[0][0]; NV];
+            for k in (0..segment.len / group).map(|k| k * group) {
+                let mut w = [U::weights(weights); NV];
                 for (v, w) in w.iter_mut().enumerate() {
-                    *w = S::load(weights.add(v * S::LANES));
+                    *w = U::weights(weights.add(v * lanes * group));
                 }
                 for i in 0..MR {
-                    let x = S::splat(*input[i].add(k));
                     for v in 0..NV {
-                        sums[i][v] = S::mul_add(x, w[v], sums[i][v]);
+                        sums[i][v] = U::multiply_add(input[i].add(k), w[v], sums[i][v]);
                     }
                 }
-                weights = weights.add(NV * S::LANES);
+                weights = weights.add(NV * lanes * group);
             }
         }
-        for (i, row) in sums.iter().enumerate() {
-            if i < tile.rows {
-                for (v, sum) in row.iter().enumerate() {
-                    let at = v * S::LANES;
-                    S::store(tile.output[i].add(at), finish::<S>(tile, i, at, *sum));
+        // From here on the sums lie in memory, for all that the compiler knows; a loop over them that it does not unroll
+        // would otherwise put them there from the start.
+        let sums = std::hint::black_box(sums);
+        match tile.finish {
+            Finish::Plain => put::<U, MR, NV>(tile, &sums, |_, _, sum| sum),
+            Finish::Leaky(slope) => {
+                let slope = U::Simd::splat(slope);
+                put::<U, MR, NV>(tile, &sums, |_, _, sum| {
+                    U::Simd::if_positive(sum, sum, U::Simd::mul(sum, slope))
+                });
+            }
+            Finish::Gate(slope) => {
+                let slope = U::Simd::splat(slope);
+                put::<U, MR, NV>(tile, &sums, |i, at, sum| {
+                    U::Simd::if_positive(U::load(tile.gate[i].add(at)), sum, U::Simd::mul(sum, slope))
+                });
+            }
+        }
+    }
+}
+
+/// Stores `finish(pixel, first channel, sum)` for every sum of a tile.
+#[inline(always)]
+unsafe fn put<U: Unit, const MR: usize, const NV: usize>(
+    tile: &Tile<U::Format>,
+    sums: &[[VectorOf<U>; NV]; MR],
+    finish: impl Fn(usize, usize, VectorOf<U>) -> VectorOf<U>,
+) {
+    // SAFETY: the contract of `convolve`.
+    unsafe {
+        match &tile.output {
+            Output::Stored(output) => {
+                for i in 0..MR {
+                    if i < tile.rows {
+                        for v in 0..NV {
+                            let at = v * U::Simd::LANES;
+                            U::store(output[i].add(at), finish(i, at, sums[i][v]));
+                        }
+                    }
+                }
+            }
+            Output::Elem(output) => {
+                for i in 0..MR {
+                    if i < tile.rows {
+                        for v in 0..NV {
+                            let at = v * U::Simd::LANES;
+                            U::Simd::store(output[i].add(at), finish(i, at, sums[i][v]));
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-unsafe fn finish<S: Simd>(tile: &Tile<S::Elem>, i: usize, at: usize, sum: S::Vector) -> S::Vector {
-    // SAFETY: the caller's contract.
-    unsafe {
-        match tile.finish {
-            Finish::Plain => sum,
-            Finish::Leaky(slope) => S::if_positive(sum, sum, S::mul(sum, S::splat(slope))),
-            Finish::Gate(slope) => {
-                S::if_positive(S::load(tile.gate[i].add(at)), sum, S::mul(sum, S::splat(slope)))
-            }
-        }
-    }
-}
-
-/// One tile of a weight gradient: for input value i, channel o
-/// `into[i][o] += sum over pixels p: input[input_at[p] + i] * grad[grad_at[p] + o]`.
-pub(crate) struct WeightTile<'a, E> {
-    pub(crate) input: *const E,
+/// One tile of a weight gradient: for input value i, channel o, over groups p of pixels
+/// `into[i][o] += sum over p, g: input[input_at[p] + i][g] * grad[grad_at[p] + o][g]`.
+pub(crate) struct WeightTile<'a, P: Format> {
+    /// `[.., group]`.
+    pub(crate) input: *const P::Stored,
     pub(crate) input_at: &'a [u32],
-    pub(crate) grad: *const E,
+    /// `[.., group]`.
+    pub(crate) grad: *const P::Stored,
     pub(crate) grad_at: &'a [u32],
     /// `[rows, channels of the tile]`.
-    pub(crate) into: *mut E,
+    pub(crate) into: *mut P::Elem,
     /// Input values that count.
     pub(crate) rows: usize,
 }
@@ -117,32 +157,34 @@ pub(crate) struct WeightTile<'a, E> {
 /// Computes a tile of `MR` input values by `NV` vectors of channels.
 ///
 /// # Safety
-/// The processor has `S`; every `input_at` is valid for reads of `MR` elements, every `grad_at` of `NV` vectors (there
-/// are as many of them), and `into` for reads and writes of `rows * NV` vectors.
+/// The processor has `U`; every `input_at` is valid for reads of `MR` groups, every `grad_at` of `NV` vectors of them
+/// (there are as many of them), and `into` for reads and writes of `rows * NV` vectors.
 #[inline(always)]
-pub(crate) unsafe fn weight_gradient<S: Simd, const MR: usize, const NV: usize>(tile: &WeightTile<S::Elem>) {
+pub(crate) unsafe fn weight_gradient<U: Unit, const MR: usize, const NV: usize>(
+    tile: &WeightTile<U::Format>,
+) {
+    let (lanes, group) = (U::Simd::LANES, U::Format::GROUP);
     // SAFETY: the caller's contract.
     unsafe {
-        let mut sums = [[S::splat(S::Elem::of(0.0)); NV]; MR];
+        let mut sums = [[U::Simd::splat(ElemOf::<U>::of(0.0)); NV]; MR];
         for p in 0..tile.input_at.len() {
-            let x = tile.input.add(*tile.input_at.get_unchecked(p) as usize);
-            let g = tile.grad.add(*tile.grad_at.get_unchecked(p) as usize);
-            let mut w = [sums[0][0]; NV];
+            let x = tile.input.add(*tile.input_at.get_unchecked(p) as usize * group);
+            let g = tile.grad.add(*tile.grad_at.get_unchecked(p) as usize * group);
+            let mut w = [U::weights(g); NV];
             for (v, w) in w.iter_mut().enumerate() {
-                *w = S::load(g.add(v * S::LANES));
+                *w = U::weights(g.add(v * lanes * group));
             }
             for (i, row) in sums.iter_mut().enumerate() {
-                let x = S::splat(*x.add(i));
                 for v in 0..NV {
-                    row[v] = S::mul_add(x, w[v], row[v]);
+                    row[v] = U::multiply_add(x.add(i * group), w[v], row[v]);
                 }
             }
         }
         for (i, row) in sums.iter().enumerate() {
             if i < tile.rows {
                 for (v, sum) in row.iter().enumerate() {
-                    let to = tile.into.add((i * NV + v) * S::LANES);
-                    S::store(to, S::add(S::load(to), *sum));
+                    let to = tile.into.add((i * NV + v) * lanes);
+                    U::Simd::store(to, U::Simd::add(U::Simd::load(to), *sum));
                 }
             }
         }

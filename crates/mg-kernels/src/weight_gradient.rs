@@ -1,17 +1,25 @@
 #![allow(unsafe_code, reason = "runs tiles on checked addresses")]
 
 use crate::ConvGeometry;
+use crate::aligned::{Aligned, Number};
+use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{TILE_VECTORS, merge, taps};
+use crate::packed::{TILE_VECTORS, runs, taps};
 use crate::simd::Element;
 use crate::tile::{MOST_ROWS, Segment, WeightTile};
 
 /// The weight adjoint of a convolution, summed over blocks of images in the layout
 /// `[blocks of TILE_VECTORS vectors of output channels][tap, c_in][vectors of the block]`.
+///
+/// Where products take groups of values, the values are those of pixels side by side in a row: both maps are then
+/// rewritten with each value followed by its neighbours'.
 pub(crate) struct WeightGradient {
     geometry: ConvGeometry,
     lanes: usize,
+    group: usize,
+    input: Map,
+    grad: Map,
     /// What a pixel reads, relative to its address in `input_at`.
     segments: Vec<Segment>,
     /// Taps times input channels.
@@ -24,27 +32,33 @@ pub(crate) struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// For inputs laid out as `input` and gradients as `grad`, up to `block` images at once.
+    /// For inputs laid out as `input` and gradients as `grad`, up to `block` images at once, `group` values a product.
     pub(crate) fn new(
-        lanes: usize,
+        (lanes, group): (usize, usize),
         geometry: &ConvGeometry,
         (input, grad): (&Map, &Map),
         block: usize,
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
-        let segment = |(ky, kx)| Segment { offset: ky * input.row() + kx * input.pitch, len: c_in };
-        let segments = merge(taps(kernel).map(segment).collect());
-        let pixels = || (0..block).flat_map(|n| grad.pixels().map(move |(y, x)| (n, y, x)));
+        let offset = |(ky, kx)| ky * input.row() + kx * input.pitch;
+        let offsets: Vec<usize> = taps(kernel).flat_map(|tap| offset(tap)..offset(tap) + c_in).collect();
+        let groups = || {
+            let pixels = (0..block).flat_map(|n| grad.pixels().map(move |(y, x)| (n, y, x)));
+            pixels.filter(|(_, _, x)| x % group == 0)
+        };
         let (row, pitch) = (input.row() * stride, input.pitch * stride);
         Self {
             geometry: *geometry,
             lanes,
-            segments,
+            group,
+            input: *input,
+            grad: *grad,
+            segments: runs(&offsets, 1).0,
             depth: kernel * kernel * c_in,
             vectors: c_out.div_ceil(lanes),
-            input_at: pixels().map(|(n, y, x)| (n * input.image() + y * row + x * pitch) as u32).collect(),
-            grad_at: pixels().map(|(n, y, x)| grad.at(n, y, x) as u32).collect(),
-            per_image: grad.side * grad.side,
+            input_at: groups().map(|(n, y, x)| (n * input.image() + y * row + x * pitch) as u32).collect(),
+            grad_at: groups().map(|(n, y, x)| grad.at(n, y, x) as u32).collect(),
+            per_image: grad.side * grad.side.div_ceil(group),
         }
     }
 
@@ -54,34 +68,45 @@ impl WeightGradient {
     }
 
     /// Adds the gradient of `images` images to `into`.
-    pub(crate) fn add<E: Element>(
+    pub(crate) fn add<P: Format>(
         &self,
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         images: usize,
-        input: &[E],
-        grad: &[E],
-        into: &mut [E],
+        (input, grad): (&[P::Stored], &[P::Stored]),
+        into: &mut [P::Elem],
+        room: &mut Neighbours<P::Stored>,
     ) {
-        let pixels = images * self.per_image;
-        let (input_at, grad_at) = (&self.input_at[..pixels], &self.grad_at[..pixels]);
+        assert_eq!((into.len(), kernels.lanes, P::GROUP), (self.len(), self.lanes, self.group));
+        assert!(self.group <= 2, "products take one value or two");
+        let (input, grad) = match P::GROUP {
+            1 => (input, grad),
+            _ => (
+                self.with_neighbours(images, input, &mut room.input),
+                self.grads(images, grad, &mut room.grad),
+            ),
+        };
+        let groups = images * self.per_image;
+        let (input_at, grad_at) = (&self.input_at[..groups], &self.grad_at[..groups]);
         let last = |places: &[u32]| places.iter().max().map_or(0, |place| *place as usize);
         let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0) + MOST_ROWS;
-        assert!(last(input_at) + reach <= input.len(), "a weight gradient would read past its input");
         assert!(
-            last(grad_at) + self.vectors * self.lanes <= grad.len(),
+            (last(input_at) + reach) * self.group <= input.len(),
+            "a weight gradient would read past its input"
+        );
+        assert!(
+            (last(grad_at) + self.vectors * self.lanes) * self.group <= grad.len(),
             "a weight gradient would read past dy"
         );
-        assert_eq!((into.len(), kernels.lanes), (self.len(), self.lanes));
         for from in (0..self.vectors).step_by(TILE_VECTORS) {
             let vectors = TILE_VECTORS.min(self.vectors - from);
-            let grad = grad[from * self.lanes..].as_ptr();
-            // SAFETY: `into` holds `depth` rows of `vectors` vectors from here, by the assertion above.
+            let grad = grad[from * self.lanes * self.group..].as_ptr();
+            // SAFETY: `into` holds `depth` rows of `vectors` vectors from here, by the first assertion.
             let mut into = unsafe { into.as_mut_ptr().add(from * self.lanes * self.depth) };
             for segment in &self.segments {
                 let size = kernels.weight_tile(segment.len);
                 for first in (0..segment.len).step_by(size.rows) {
                     let rows = size.rows.min(segment.len - first);
-                    let input = input[segment.offset + first..].as_ptr();
+                    let input = input[(segment.offset + first) * self.group..].as_ptr();
                     let tile = WeightTile { input, input_at, grad, grad_at, into, rows };
                     // SAFETY: the kernels fit the processor; the assertions above bound the reads (a tile reads at
                     // most `MOST_ROWS` values from its first); `into` has at least `rows` rows left.
@@ -92,6 +117,36 @@ impl WeightGradient {
                 }
             }
         }
+    }
+
+    /// Every input value beside the one that its pixel's right neighbour in the output reads, `[.., 2]`.
+    fn with_neighbours<'a, T: Number>(
+        &self,
+        images: usize,
+        input: &[T],
+        room: &'a mut Aligned<T>,
+    ) -> &'a [T] {
+        let len = self.input.len(images);
+        room.grow(2 * len);
+        let ahead = &input[self.input.pitch * self.geometry.stride..len];
+        let (pairs, rest) = room[..2 * len].split_at_mut(2 * ahead.len());
+        interleave(input, ahead, pairs);
+        rest.fill(T::ZERO);
+        room
+    }
+
+    /// The gradient of every pixel of even column beside its right neighbour's, `[.., 2]`; beyond the row there is none.
+    fn grads<'a, T: Number>(&self, images: usize, grad: &[T], room: &'a mut Aligned<T>) -> &'a [T] {
+        let (map, none) = (&self.grad, vec![T::ZERO; self.grad.pitch]);
+        room.grow(2 * map.len(images));
+        for (n, (y, x)) in (0..images).flat_map(|n| map.pixels().map(move |at| (n, at))) {
+            if x % 2 == 0 {
+                let at = map.at(n, y, x);
+                let right = if x + 1 < map.side { &grad[at + map.pitch..][..map.pitch] } else { &none };
+                interleave(&grad[at..], right, &mut room[2 * at..][..2 * map.pitch]);
+            }
+        }
+        room
     }
 
     /// From the sums' layout to `[c_out, c_in, k, k]`.
@@ -108,5 +163,24 @@ impl WeightGradient {
             }
         }
         weight
+    }
+}
+
+fn interleave<T: Copy>(a: &[T], b: &[T], to: &mut [T]) {
+    for (to, (a, b)) in to.chunks_exact_mut(2).zip(a.iter().zip(b)) {
+        to[0] = *a;
+        to[1] = *b;
+    }
+}
+
+/// Memory for maps whose values stand beside their neighbours'.
+pub(crate) struct Neighbours<T> {
+    input: Aligned<T>,
+    grad: Aligned<T>,
+}
+
+impl<T: Number> Neighbours<T> {
+    pub(crate) fn empty() -> Self {
+        Self { input: Aligned::zeroed(0), grad: Aligned::zeroed(0) }
     }
 }

@@ -34,19 +34,25 @@ impl ScoreWeights {
 
     /// The same numbers in tensors of their own, outside candle's graph.
     pub(crate) fn copied(&self) -> Result<Self> {
+        let copy = |t: &Tensor| t.detach().copy();
+        Ok(Self { head: copy(&self.head)?, head_bias: copy(&self.head_bias)?, ..self.map_layers(copy)? })
+    }
+
+    /// The same with all of its layers' numbers, not the head's, in another type.
+    pub(crate) fn layers_in(&self, dtype: DType) -> Result<Self> {
+        self.map_layers(|tensor| tensor.to_dtype(dtype))
+    }
+
+    fn map_layers(&self, f: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Result<Self> {
         let pair = |p: &Option<(Tensor, Tensor)>| {
-            p.as_ref().map(|(a, b)| Ok::<_, Error>((a.detach().copy()?, b.detach().copy()?))).transpose()
+            p.as_ref().map(|(a, b)| Ok::<_, Error>((f(a)?, f(b)?))).transpose()
         };
         let layer = |w: &LayerWeights| {
-            Ok(LayerWeights {
-                weight: w.weight.detach().copy()?,
-                bias: w.bias.detach().copy()?,
-                affine: pair(&w.affine)?,
-                statistics: pair(&w.statistics)?,
-            })
+            let (weight, bias) = (f(&w.weight)?, f(&w.bias)?);
+            Ok(LayerWeights { weight, bias, affine: pair(&w.affine)?, statistics: pair(&w.statistics)? })
         };
         let layers = self.layers.iter().map(layer).collect::<Result<_>>()?;
-        Ok(Self { layers, head: self.head.detach().copy()?, head_bias: self.head_bias.detach().copy()? })
+        Ok(Self { layers, ..self.clone() })
     }
 
     /// Checks every tensor against the architecture.

@@ -4,7 +4,7 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::{activations, distance, flat, named, normal, norms, small, weights, wide, with_named};
-use mg_kernels::{Activation, Error, Norm, Route, ScoreNet, ScoreShape, ScoreWeights, conv2d};
+use mg_kernels::{Activation, Error, Norm, Precision, Route, ScoreNet, ScoreShape, ScoreWeights, conv2d};
 use mg_random::Key;
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
@@ -54,7 +54,7 @@ fn slope(c: &[f64], score: impl Fn(f64) -> Tensor) -> f64 {
 fn gradients_are_finite_differences() {
     each(|shape, weights, x| {
         for route in [Route::Fused, Route::Tensor] {
-            let net = ScoreNet::with_route(shape, weights, route).unwrap();
+            let net = ScoreNet::with_route(shape, weights, Precision::Full, route).unwrap();
             let direction = normal(Key::new(3), x.dims(), DType::F64);
             let expected =
                 slope(&[1.0; N], |e| net.score(&(x + (&direction * e).unwrap()).unwrap()).unwrap());
@@ -71,7 +71,7 @@ fn gradients_are_finite_differences() {
                 let expected = slope(&c, |e| {
                     let moved = (weight + (&direction * e).unwrap()).unwrap();
                     let moved = with_named(weights, i, moved);
-                    ScoreNet::with_route(shape, &moved, route).unwrap().score(x).unwrap()
+                    ScoreNet::with_route(shape, &moved, Precision::Full, route).unwrap().score(x).unwrap()
                 });
                 let found = common::dot(&grad, &direction);
                 let gap = (found - expected).abs();
@@ -84,8 +84,8 @@ fn gradients_are_finite_differences() {
 #[test]
 fn the_fused_engine_equals_the_tensor_route() {
     each(|shape, weights, x| {
-        let fused = ScoreNet::with_route(shape, weights, Route::Fused).unwrap();
-        let tensor = ScoreNet::with_route(shape, weights, Route::Tensor).unwrap();
+        let fused = ScoreNet::with_route(shape, weights, Precision::Full, Route::Fused).unwrap();
+        let tensor = ScoreNet::with_route(shape, weights, Precision::Full, Route::Tensor).unwrap();
         assert_eq!((fused.route(), tensor.route()), (Route::Fused, Route::Tensor));
         assert!(distance(&fused.score(x).unwrap(), &tensor.score(x).unwrap()) < 1e-12);
         let ((f, dx), (f_tensor, dx_tensor)) =
@@ -212,7 +212,7 @@ fn later_changes_of_a_variable_do_not_reach_a_packed_network() {
     let variable = Var::from_tensor(&weights.layers[0].weight).unwrap();
     weights.layers[0].weight = variable.as_tensor().clone();
     for route in [Route::Fused, Route::Tensor] {
-        let net = ScoreNet::with_route(&shape, &weights, route).unwrap();
+        let net = ScoreNet::with_route(&shape, &weights, Precision::Full, route).unwrap();
         let results = || (flat(&net.score(&x).unwrap()), flat(&net.statistics(&x).unwrap()[1].0));
         let before = results();
         variable.set(&(variable.as_tensor() * 2.0).unwrap()).unwrap();
@@ -237,7 +237,7 @@ fn a_network_may_mix_norms_and_have_no_layer_at_all() {
     let wide = ScoreShape { channels: 20, side: 6, layers: vec![first] };
     for shape in [shape, ScoreShape { channels: 3, side: 12, layers: vec![] }, wide] {
         let (weights, x) = (weights(&shape, Key::new(1), DType::F64), images(&shape, N, DType::F64));
-        let tensor = ScoreNet::with_route(&shape, &weights, Route::Tensor).unwrap();
+        let tensor = ScoreNet::with_route(&shape, &weights, Precision::Full, Route::Tensor).unwrap();
         let net = ScoreNet::new(&shape, &weights).unwrap();
         let ((f, dx), (f2, dx2)) = (net.score_and_grad(&x).unwrap(), tensor.score_and_grad(&x).unwrap());
         assert!(distance(&f, &f2) < 1e-12 && distance(&dx, &dx2) < 1e-11);

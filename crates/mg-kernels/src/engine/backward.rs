@@ -5,14 +5,16 @@ use super::norm::{ChannelSums, Coefficients, Moments};
 use super::pass::affine;
 use super::plan::Adjoint;
 use super::{Kept, Pass, Plan, Scratch, Stage, StagedNorm};
-use crate::kernels::Computes;
+use crate::format::Format;
 use crate::pointwise::{Apply, Combine, Sums, Walk};
 use crate::tile::Finish;
+use crate::weight_gradient::Neighbours;
 use crate::winograd::Room;
+use candle_core::WithDType;
 
-impl<E: Computes> Pass<'_, E> {
+impl<P: Format> Pass<'_, P> {
     /// Begins the backward pass at the head; `coefficient` per image.
-    pub(crate) fn pull(&mut self, coefficient: impl Fn(usize) -> E) {
+    pub(crate) fn pull(&mut self, coefficient: impl Fn(usize) -> P::Elem) {
         let l = self.plan.layers.len() - 1;
         let (layer, head) = (&self.plan.layers[l], self.head());
         let kept = &mut self.kept.layers[l];
@@ -26,7 +28,11 @@ impl<E: Computes> Pass<'_, E> {
     }
 
     /// Takes a staged layer's gradient back through its activation. Sums it per channel when the norm is a batch norm.
-    pub(crate) fn through_activation(&mut self, l: usize, batch: Option<&Moments<E>>) -> Option<ChannelSums> {
+    pub(crate) fn through_activation(
+        &mut self,
+        l: usize,
+        batch: Option<&Moments<P::Elem>>,
+    ) -> Option<ChannelSums> {
         let layer = &self.plan.layers[l];
         let Stage::Staged { norm, curve, gamma, beta } = &layer.stage else { return None };
         for walk in Self::walks(self.plan, l, self.images) {
@@ -44,7 +50,7 @@ impl<E: Computes> Pass<'_, E> {
         }
     }
 
-    fn gradient_sums(&self, l: usize, walk: Walk, mean: &[E]) -> ChannelSums {
+    fn gradient_sums(&self, l: usize, walk: Walk, mean: &[P::Elem]) -> ChannelSums {
         let (map, kept) = (self.plan.layers[l].raw, &self.kept.layers[l]);
         let mut sums = ChannelSums::zero(map.channels);
         let pass = Sums { walk, a: (&kept.grads, map, &self.scratch.zeros), b: (&kept.values, map, mean) };
@@ -57,8 +63,8 @@ impl<E: Computes> Pass<'_, E> {
     pub(crate) fn through_norm(
         &mut self,
         l: usize,
-        batch: Option<(&Moments<E>, &ChannelSums, usize)>,
-        mut lane: Option<&mut Lane<E>>,
+        batch: Option<(&Moments<P::Elem>, &ChannelSums, usize)>,
+        mut lane: Option<&mut Lane<P>>,
     ) {
         let layer = &self.plan.layers[l];
         let Stage::Staged { norm, gamma, .. } = &layer.stage else { return };
@@ -96,7 +102,7 @@ impl<E: Computes> Pass<'_, E> {
     }
 
     /// The gradient of layer `l`'s convolution output.
-    fn grad<'b>(plan: &Plan<E>, kept: &'b Kept<E>, scratch: &'b Scratch<E>, l: usize) -> &'b [E] {
+    fn grad<'b>(plan: &Plan<P>, kept: &'b Kept<P>, scratch: &'b Scratch<P>, l: usize) -> &'b [P::Stored] {
         match plan.layers[l].stage {
             Stage::Direct { .. } => &kept.layers[l].grads,
             Stage::Staged { .. } => &scratch.layers[l].grads,
@@ -105,7 +111,7 @@ impl<E: Computes> Pass<'_, E> {
 
     /// Takes the gradient back through layer `l`'s convolution, to the layer before.
     pub(crate) fn through_conv(&mut self, l: usize) {
-        let Adjoint::Pixels(adjoint) = &self.plan.layers[l].adjoint else { return };
+        let Adjoint::Hidden(adjoint) = &self.plan.layers[l].adjoint else { return };
         let mut to = std::mem::take(&mut self.kept.layers[l - 1].grads);
         let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let grad = Self::grad(self.plan, self.kept, self.scratch, l);
@@ -119,40 +125,33 @@ impl<E: Computes> Pass<'_, E> {
     }
 
     /// Takes the gradient back through the first convolution, to the images `[n, c, y, x]`.
-    pub(crate) fn reach_images(&mut self, dx: &mut [E]) {
+    pub(crate) fn reach_images(&mut self, dx: &mut [P::Elem]) {
         let layer = &self.plan.layers[0];
         let map = layer.adjoint.map(self.plan.kernels, &self.plan.maps[0]);
         let mut to = std::mem::take(&mut self.scratch.image_grad);
-        let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let grad = Self::grad(self.plan, self.kept, self.scratch, 0);
         let maps = (&self.plan.maps[0], &map);
-        layer.adjoint.reach_images(
-            self.plan.kernels,
-            (grad, &mut to),
-            maps,
-            layer.conv.stride,
-            dx,
-            &mut room,
-        );
-        self.scratch.room = room;
+        layer.adjoint.reach_images(self.plan.kernels, (grad, &mut to), maps, layer.conv.stride, dx);
         self.scratch.image_grad = to;
     }
 
     /// Adds the gradients of layer `l`'s weights and biases.
-    pub(crate) fn add_weight_grads(&self, l: usize, lane: &mut Lane<E>) {
+    pub(crate) fn add_weight_grads(&mut self, l: usize, lane: &mut Lane<P>) {
         let layer = &self.plan.layers[l];
+        let mut neighbours = std::mem::replace(&mut self.scratch.neighbours, Neighbours::empty());
         let grad = Self::grad(self.plan, self.kept, self.scratch, l);
         let input = Self::input(self.plan, self.kept, self.scratch, l);
-        let into = &mut lane.layers[l];
-        layer.weight_gradient.add(self.plan.kernels, self.images, input, grad, &mut into.weight);
-        let zeros: &[E] = &self.scratch.zeros;
+        let (into, maps) = (&mut lane.layers[l], (input, grad));
+        layer.weight_gradient.add(self.plan.kernels, self.images, maps, &mut into.weight, &mut neighbours);
+        let zeros: &[P::Elem] = &self.scratch.zeros;
         let pass = Sums { walk: self.all(), a: (grad, layer.grad, zeros), b: (grad, layer.grad, zeros) };
         let mut ignored = vec![0.0; layer.conv.c_out];
         self.plan.kernels.sums(&pass, &mut into.bias, &mut ignored);
+        self.scratch.neighbours = neighbours;
     }
 
     /// Adds the head's gradients; `coefficient` per image.
-    pub(crate) fn add_head_grads(&self, coefficient: impl Fn(usize) -> E, lane: &mut Lane<E>) {
+    pub(crate) fn add_head_grads(&self, coefficient: impl Fn(usize) -> P::Elem, lane: &mut Lane<P>) {
         let last = self.activations(self.plan.layers.len() - 1);
         let map = self.head().map;
         for n in 0..self.images {

@@ -1,28 +1,31 @@
 //! Batches whose images depend on each other through a batch norm: layer by layer over all blocks, whose forward
 //! passes are all kept.
 
+use crate::aligned::Number;
+use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::gradients::{LANES, Lane};
 use super::norm::{ChannelSums, Moments};
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
-use crate::kernels::Computes;
+use crate::format::Format;
+use crate::simd::Element;
 
 /// A batch between its layers.
-struct Batch<'a, E: Computes> {
-    engine: &'a Engine<E>,
-    x: &'a [E],
+struct Batch<'a, P: Format> {
+    engine: &'a Engine<P>,
+    x: &'a [P::Elem],
     blocks: Blocks,
-    kept: Vec<Kept<E>>,
+    kept: Vec<Kept<P>>,
     /// Per layer done, the batch norm's moments.
-    moments: Vec<Option<Moments<E>>>,
+    moments: Vec<Option<Moments<P::Elem>>>,
 }
 
 /// Mean and biased variance per channel.
 pub(crate) type Observed = (Vec<f64>, Vec<f64>);
 
-impl<E: Computes> Engine<E> {
-    pub(super) fn coupled_score(&self, x: &[E], n: usize) -> Vec<E> {
+impl<P: Format> Engine<P> {
+    pub(super) fn coupled_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(self.plan.layers.len());
         let f = batch.scores();
@@ -30,11 +33,11 @@ impl<E: Computes> Engine<E> {
         f
     }
 
-    pub(super) fn coupled_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+    pub(super) fn coupled_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(self.plan.layers.len());
         let f = batch.scores();
-        let ones = vec![E::of(1.0); n];
+        let ones = vec![P::Elem::of(1.0); n];
         let mut sums = batch.pull(&ones);
         for l in (1..self.plan.layers.len()).rev() {
             sums = batch.descend(l, &sums);
@@ -46,14 +49,15 @@ impl<E: Computes> Engine<E> {
 
     pub(super) fn coupled_weight_grads(
         &self,
-        x: &[E],
+        x: &[P::Elem],
         n: usize,
         coefficient: Coefficient<'_>,
-    ) -> (Vec<E>, Vec<Lane<E>>) {
+    ) -> (Vec<P::Elem>, Vec<Lane<P>>) {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(self.plan.layers.len());
         let f = batch.scores();
-        let c: Vec<E> = f.iter().enumerate().map(|(i, f)| E::of(coefficient(i, f.to_f64()))).collect();
+        let c: Vec<P::Elem> =
+            f.iter().enumerate().map(|(i, f)| P::Elem::of(coefficient(i, f.to_f64()))).collect();
         let mut lanes: Vec<_> =
             (0..LANES.min(batch.blocks.count)).into_par_iter().map(|_| Lane::zero(&self.plan)).collect();
         batch.add_head_grads(&c, &mut lanes);
@@ -69,12 +73,12 @@ impl<E: Computes> Engine<E> {
     }
 
     /// Activations after layer `l`, `[n, c, y, x]`.
-    pub(crate) fn features(&self, x: &[E], n: usize, l: usize) -> Vec<E> {
+    pub(crate) fn features(&self, x: &[P::Elem], n: usize, l: usize) -> Vec<P::Elem> {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(l + 1);
         let map = self.plan.maps[l + 1];
         let each = map.channels * map.side * map.side;
-        let mut features = vec![E::ZERO; n * each];
+        let mut features = vec![P::Elem::ZERO; n * each];
         let parts = batch.blocks.cut(&mut features, each);
         batch.over_blocks(parts, |pass, moments, part, _| {
             pass.activate(l, moments[l].as_ref());
@@ -85,7 +89,7 @@ impl<E: Computes> Engine<E> {
     }
 
     /// Per layer, mean and variance of the convolution's output. Only for an observing engine.
-    pub(crate) fn statistics(&self, x: &[E], n: usize) -> Vec<Observed> {
+    pub(crate) fn statistics(&self, x: &[P::Elem], n: usize) -> Vec<Observed> {
         let mut batch = Batch::new(self, x, n);
         let observed = batch.ascend(self.plan.layers.len());
         batch.finish();
@@ -93,8 +97,8 @@ impl<E: Computes> Engine<E> {
     }
 }
 
-impl<'a, E: Computes> Batch<'a, E> {
-    fn new(engine: &'a Engine<E>, x: &'a [E], n: usize) -> Self {
+impl<'a, P: Format> Batch<'a, P> {
+    fn new(engine: &'a Engine<P>, x: &'a [P::Elem], n: usize) -> Self {
         let blocks = engine.blocks(n);
         Self { engine, x, blocks, kept: engine.take_kept(blocks.count), moments: vec![] }
     }
@@ -107,7 +111,7 @@ impl<'a, E: Computes> Batch<'a, E> {
     fn over_blocks<T: Send, R: Send>(
         &mut self,
         parts: Vec<T>,
-        work: impl Fn(&mut Pass<'_, E>, &[Option<Moments<E>>], T, std::ops::Range<usize>) -> R + Sync,
+        work: impl Fn(&mut Pass<'_, P>, &[Option<Moments<P::Elem>>], T, std::ops::Range<usize>) -> R + Sync,
     ) -> Vec<R> {
         let (engine, blocks, moments) = (self.engine, self.blocks, &self.moments);
         let all = self.kept.par_iter_mut().zip(parts).enumerate().with_max_len(1);
@@ -145,7 +149,7 @@ impl<'a, E: Computes> Batch<'a, E> {
     }
 
     /// Makes layer `l`'s input.
-    fn input(pass: &mut Pass<'_, E>, l: usize, moments: &[Option<Moments<E>>], x: &[E]) {
+    fn input(pass: &mut Pass<'_, P>, l: usize, moments: &[Option<Moments<P::Elem>>], x: &[P::Elem]) {
         match l.checked_sub(1) {
             Some(before) => pass.activate(before, moments[before].as_ref()),
             None => pass.load(x),
@@ -174,7 +178,7 @@ impl<'a, E: Computes> Batch<'a, E> {
         Some((mean, squares))
     }
 
-    fn batch_moments(&self, l: usize, (mean, variance): &Observed) -> Option<Moments<E>> {
+    fn batch_moments(&self, l: usize, (mean, variance): &Observed) -> Option<Moments<P::Elem>> {
         let layer = &self.engine.plan.layers[l];
         let Stage::Staged { norm: StagedNorm::Batch { eps }, gamma, .. } = &layer.stage else { return None };
         let mut moments = Moments::zero(layer.raw);
@@ -184,17 +188,17 @@ impl<'a, E: Computes> Batch<'a, E> {
         Some(moments)
     }
 
-    fn scores(&mut self) -> Vec<E> {
+    fn scores(&mut self) -> Vec<P::Elem> {
         let last = self.engine.plan.layers.len() - 1;
         let scores = self.over_blocks(self.units(), |pass, moments, (), _| {
             pass.activate(last, moments[last].as_ref());
-            pass.scores().map(E::of).collect::<Vec<E>>()
+            pass.scores().map(<P::Elem as Element>::of).collect::<Vec<P::Elem>>()
         });
         scores.concat()
     }
 
     /// Begins the backward pass. Like [`descend`](Self::descend), returns the sums that the layer's batch norm needs.
-    fn pull(&mut self, c: &[E]) -> ChannelSums {
+    fn pull(&mut self, c: &[P::Elem]) -> ChannelSums {
         let last = self.engine.plan.layers.len() - 1;
         let sums = self.over_blocks(self.units(), |pass, moments, (), images| {
             pass.pull(|i| c[images.start + i]);
@@ -214,9 +218,9 @@ impl<'a, E: Computes> Batch<'a, E> {
         total(next)
     }
 
-    fn reach_images(&mut self, sums: &ChannelSums) -> Vec<E> {
+    fn reach_images(&mut self, sums: &ChannelSums) -> Vec<P::Elem> {
         let (pixels, count) = (self.engine.plan.pixels, self.count(0));
-        let mut dx = vec![E::ZERO; self.blocks.n * pixels];
+        let mut dx = vec![P::Elem::ZERO; self.blocks.n * pixels];
         let parts = self.blocks.cut(&mut dx, pixels);
         self.over_blocks(parts, |pass, moments, dx, _| {
             pass.through_norm(0, moments[0].as_ref().map(|m| (m, sums, count)), None);
@@ -234,8 +238,8 @@ impl<'a, E: Computes> Batch<'a, E> {
     /// Runs `work` on every lane's blocks in order, lanes side by side.
     fn over_lanes(
         &mut self,
-        lanes: &mut [Lane<E>],
-        work: impl Fn(&mut Pass<'_, E>, &mut Lane<E>, std::ops::Range<usize>) + Sync,
+        lanes: &mut [Lane<P>],
+        work: impl Fn(&mut Pass<'_, P>, &mut Lane<P>, std::ops::Range<usize>) + Sync,
     ) {
         let (engine, blocks) = (self.engine, self.blocks);
         let mut shares = Vec::with_capacity(lanes.len());
@@ -255,7 +259,7 @@ impl<'a, E: Computes> Batch<'a, E> {
         });
     }
 
-    fn add_head_grads(&mut self, c: &[E], lanes: &mut [Lane<E>]) {
+    fn add_head_grads(&mut self, c: &[P::Elem], lanes: &mut [Lane<P>]) {
         let last = self.engine.plan.layers.len() - 1;
         let moments = std::mem::take(&mut self.moments);
         self.over_lanes(lanes, |pass, lane, images| {
@@ -265,7 +269,7 @@ impl<'a, E: Computes> Batch<'a, E> {
         self.moments = moments;
     }
 
-    fn add_weight_grads(&mut self, l: usize, sums: &ChannelSums, lanes: &mut [Lane<E>]) {
+    fn add_weight_grads(&mut self, l: usize, sums: &ChannelSums, lanes: &mut [Lane<P>]) {
         let (count, x, pixels) = (self.count(l), self.x, self.engine.plan.pixels);
         let moments = std::mem::take(&mut self.moments);
         let batch = moments[l].as_ref().map(|m| (m, sums, count));

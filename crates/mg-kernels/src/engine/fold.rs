@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 
-use crate::kernels::Computes;
+use crate::simd::Element;
 use crate::{LayerShape, LayerWeights, Norm, Result};
 
 /// A norm with constant statistics, folded into its convolution: weights times `scale`, `scale = gamma * rstd`.
@@ -26,7 +26,7 @@ impl Folded {
         Ok(Some(Self { scale, rstd, mean: doubles(mean)?, weight, bias }))
     }
 
-    pub(crate) fn fold<E: Computes>(
+    pub(crate) fn fold<E: Element>(
         &self,
         weights: &LayerWeights,
         weight: &mut [E],

@@ -1,10 +1,13 @@
+use crate::aligned::Number;
 use candle_core::Tensor;
+use candle_core::WithDType;
 
 use super::norm::ChannelSums;
 use super::plan::LayerPlan;
 use super::{Plan, Stage, StagedNorm};
 use crate::aligned::Aligned;
-use crate::kernels::Computes;
+use crate::format::Format;
+use crate::simd::Element;
 use crate::{LayerWeights, Result, ScoreWeights};
 
 /// Weight gradients are summed in this many lanes, each over its blocks in order, then lane by lane: the same bits on
@@ -12,24 +15,24 @@ use crate::{LayerWeights, Result, ScoreWeights};
 pub(crate) const LANES: usize = 8;
 
 /// One lane's sums.
-pub(crate) struct Lane<E> {
-    pub(crate) layers: Vec<LaneLayer<E>>,
+pub(crate) struct Lane<P: Format> {
+    pub(crate) layers: Vec<LaneLayer<P>>,
     /// In the head's layout.
-    pub(crate) head: Aligned<E>,
+    pub(crate) head: Aligned<P::Elem>,
     pub(crate) head_bias: f64,
 }
 
-pub(crate) struct LaneLayer<E> {
+pub(crate) struct LaneLayer<P: Format> {
     /// In the packed weights' layout.
-    pub(crate) weight: Aligned<E>,
+    pub(crate) weight: Aligned<P::Elem>,
     pub(crate) bias: Vec<f64>,
     pub(crate) gamma: Vec<f64>,
     pub(crate) beta: Vec<f64>,
 }
 
-impl<E: Computes> Lane<E> {
-    pub(crate) fn zero(plan: &Plan<E>) -> Self {
-        let zeros = |layer: &LayerPlan<E>| vec![0.0; layer.conv.c_out];
+impl<P: Format> Lane<P> {
+    pub(crate) fn zero(plan: &Plan<P>) -> Self {
+        let zeros = |layer: &LayerPlan<P>| vec![0.0; layer.conv.c_out];
         let layers = plan.layers.iter().map(|layer| LaneLayer {
             weight: Aligned::zeroed(layer.weight_gradient.len()),
             bias: zeros(layer),
@@ -49,7 +52,8 @@ impl<E: Computes> Lane<E> {
 
     fn add(&mut self, other: &Self) {
         let sum = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(to, v)| *to += v);
-        let sum_elements = |to: &mut [E], from: &[E]| to.iter_mut().zip(from).for_each(|(to, v)| *to += *v);
+        let sum_elements =
+            |to: &mut [P::Elem], from: &[P::Elem]| to.iter_mut().zip(from).for_each(|(to, v)| *to += *v);
         for (to, from) in self.layers.iter_mut().zip(&other.layers) {
             sum_elements(&mut to.weight, &from.weight);
             sum(&mut to.bias, &from.bias);
@@ -61,24 +65,24 @@ impl<E: Computes> Lane<E> {
     }
 
     /// The sum of all lanes, as tensors in the shapes of the weights.
-    pub(crate) fn total(lanes: Vec<Self>, plan: &Plan<E>) -> Result<ScoreWeights> {
+    pub(crate) fn total(lanes: Vec<Self>, plan: &Plan<P>) -> Result<ScoreWeights> {
         let mut lanes = lanes.into_iter();
         let mut total = lanes.next().unwrap_or_else(|| Self::zero(plan));
         lanes.for_each(|lane| total.add(&lane));
         let last = plan.maps[plan.layers.len()];
-        let mut head = vec![E::ZERO; last.channels * last.side * last.side];
-        last.store(&total.head, &mut head);
+        let mut head = vec![P::Elem::ZERO; last.channels * last.side * last.side];
+        last.store::<P::Elem, P::Elem>(&total.head, &mut head);
         let tensors = plan.layers.iter().zip(&total.layers).map(|(layer, sums)| sums.tensors(layer, plan));
         Ok(ScoreWeights {
             layers: tensors.collect::<Result<_>>()?,
             head: Tensor::new(head, &plan.device)?,
-            head_bias: Tensor::new(&[E::of(total.head_bias)], &plan.device)?,
+            head_bias: Tensor::new(&[P::Elem::of(total.head_bias)], &plan.device)?,
         })
     }
 }
 
-impl<E: Computes> LaneLayer<E> {
-    fn tensors(&self, layer: &LayerPlan<E>, plan: &Plan<E>) -> Result<LayerWeights> {
+impl<P: Format> LaneLayer<P> {
+    fn tensors(&self, layer: &LayerPlan<P>, plan: &Plan<P>) -> Result<LayerWeights> {
         let mut weight = layer.weight_gradient.unpack(&self.weight);
         let (mut bias, mut affine) = (self.bias.clone(), None);
         if let Some(folded) = &layer.folded {
@@ -88,7 +92,7 @@ impl<E: Computes> LaneLayer<E> {
                 let raw = &folded.weight[o * depth..(o + 1) * depth];
                 let along: f64 = row.iter().zip(raw).map(|(g, w)| g.to_f64() * w).sum();
                 gamma[o] = folded.rstd[o] * (along + (folded.bias[o] - folded.mean[o]) * bias[o]);
-                row.iter_mut().for_each(|g| *g = E::of(g.to_f64() * folded.scale[o]));
+                row.iter_mut().for_each(|g| *g = P::Elem::of(g.to_f64() * folded.scale[o]));
             }
             affine = Some((gamma, bias.clone()));
             bias.iter_mut().zip(&folded.scale).for_each(|(bias, scale)| *bias *= scale);
@@ -96,7 +100,9 @@ impl<E: Computes> LaneLayer<E> {
         if let Stage::Staged { norm: StagedNorm::Batch { .. } | StagedNorm::Group { .. }, .. } = layer.stage {
             affine = Some((self.gamma.clone(), self.beta.clone()));
         }
-        let vector = |v: Vec<f64>| Tensor::new(v.into_iter().map(E::of).collect::<Vec<E>>(), &plan.device);
+        let vector = |v: Vec<f64>| {
+            Tensor::new(v.into_iter().map(<P::Elem as Element>::of).collect::<Vec<P::Elem>>(), &plan.device)
+        };
         let affine =
             affine.map(|(gamma, beta)| Ok::<_, crate::Error>((vector(gamma)?, vector(beta)?))).transpose()?;
         let weight = Tensor::from_vec(weight, &layer.conv.weight_dims()[..], &plan.device)?;

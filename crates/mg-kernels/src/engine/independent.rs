@@ -1,36 +1,40 @@
 //! Images that do not depend on each other: each task takes a block through the whole network and back while it is
 //! in the cache.
 
+use crate::aligned::Number;
+use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::gradients::{LANES, Lane};
 use super::{Coefficient, Engine, Pass};
-use crate::kernels::Computes;
+use crate::format::Format;
+use crate::simd::Element;
 
-impl<E: Computes> Engine<E> {
-    pub(super) fn independent_score(&self, x: &[E], n: usize) -> Vec<E> {
-        let (blocks, mut f) = (self.even_blocks(n), vec![E::ZERO; n]);
+impl<P: Format> Engine<P> {
+    pub(super) fn independent_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
+        let (blocks, mut f) = (self.even_blocks(n), vec![P::Elem::ZERO; n]);
         let parts = blocks.cut(&mut f, 1);
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, f)| {
             let images = blocks.images(block);
             self.on_block(images.len(), |pass| {
                 pass.ascend(&x[images.start * self.plan.pixels..images.end * self.plan.pixels]);
-                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = E::of(score));
+                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
             });
         });
         f
     }
 
-    pub(super) fn independent_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+    pub(super) fn independent_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
         let pixels = self.plan.pixels;
-        let (blocks, mut f, mut dx) = (self.even_blocks(n), vec![E::ZERO; n], vec![E::ZERO; n * pixels]);
+        let (blocks, mut f, mut dx) =
+            (self.even_blocks(n), vec![P::Elem::ZERO; n], vec![P::Elem::ZERO; n * pixels]);
         let parts: Vec<_> = blocks.cut(&mut f, 1).into_iter().zip(blocks.cut(&mut dx, pixels)).collect();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, (f, dx))| {
             let images = blocks.images(block);
             self.on_block(images.len(), |pass| {
                 pass.ascend(&x[images.start * pixels..images.end * pixels]);
-                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = E::of(score));
-                pass.pull(|_| E::of(1.0));
+                f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
+                pass.pull(|_| P::Elem::of(1.0));
                 pass.descend(None);
                 pass.reach_images(dx);
             });
@@ -40,10 +44,10 @@ impl<E: Computes> Engine<E> {
 
     pub(super) fn independent_weight_grads(
         &self,
-        x: &[E],
+        x: &[P::Elem],
         n: usize,
         coefficient: Coefficient<'_>,
-    ) -> (Vec<E>, Vec<Lane<E>>) {
+    ) -> (Vec<P::Elem>, Vec<Lane<P>>) {
         let (blocks, pixels) = (self.blocks(n), self.plan.pixels);
         let lanes = (0..LANES.min(blocks.count)).into_par_iter().with_max_len(1).map(|lane| {
             let (mut grads, mut scores) = (Lane::zero(&self.plan), vec![]);
@@ -51,36 +55,36 @@ impl<E: Computes> Engine<E> {
                 let images = blocks.images(block);
                 self.on_block(images.len(), |pass| {
                     pass.ascend(&x[images.start * pixels..images.end * pixels]);
-                    let f: Vec<f64> = pass.scores().map(|score| E::of(score).to_f64()).collect();
-                    let weigh = |(i, f): (usize, &f64)| E::of(coefficient(images.start + i, *f));
-                    let c: Vec<E> = f.iter().enumerate().map(weigh).collect();
+                    let f: Vec<f64> = pass.scores().map(|score| P::Elem::of(score).to_f64()).collect();
+                    let weigh = |(i, f): (usize, &f64)| P::Elem::of(coefficient(images.start + i, *f));
+                    let c: Vec<P::Elem> = f.iter().enumerate().map(weigh).collect();
                     pass.add_head_grads(|i| c[i], &mut grads);
                     pass.pull(|i| c[i]);
                     pass.descend(Some(&mut grads));
-                    scores.extend(f.into_iter().map(E::of));
+                    scores.extend(f.into_iter().map(<P::Elem as Element>::of));
                 });
             }
             (scores, grads)
         });
-        let (scores, lanes): (Vec<Vec<E>>, Vec<Lane<E>>) = lanes.unzip();
+        let (scores, lanes): (Vec<Vec<P::Elem>>, Vec<Lane<P>>) = lanes.unzip();
         (scores.concat(), lanes)
     }
 
-    fn on_block<R>(&self, images: usize, work: impl FnOnce(&mut Pass<'_, E>) -> R) -> R {
+    fn on_block<R>(&self, images: usize, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {
         self.with_scratch(|scratch| {
             self.with_kept(|kept| work(&mut Pass::new(&self.plan, kept, scratch, images)))
         })
     }
 }
 
-impl<E: Computes> Pass<'_, E> {
+impl<P: Format> Pass<'_, P> {
     /// From the images to the last activations, when no layer waits for the batch.
-    fn ascend(&mut self, x: &[E]) {
+    fn ascend(&mut self, x: &[P::Elem]) {
         self.ascend_to(x, self.plan.layers.len());
     }
 
     /// Through the first `count` layers.
-    pub(super) fn ascend_to(&mut self, x: &[E], count: usize) {
+    pub(super) fn ascend_to(&mut self, x: &[P::Elem], count: usize) {
         self.load(x);
         for l in 0..count {
             self.convolve(l);
@@ -89,7 +93,7 @@ impl<E: Computes> Pass<'_, E> {
     }
 
     /// From the head to the first layer's gradient, collecting weight gradients in `lane`.
-    fn descend(&mut self, mut lane: Option<&mut Lane<E>>) {
+    fn descend(&mut self, mut lane: Option<&mut Lane<P>>) {
         for l in (0..self.plan.layers.len()).rev() {
             self.through_activation(l, None);
             self.through_norm(l, None, lane.as_deref_mut());

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::kernels::Computes;
+use crate::format::Format;
 use crate::simd::Level;
 use crate::{Result, ScoreShape, ScoreWeights};
 pub(crate) use gradients::Lane;
@@ -29,14 +29,14 @@ pub(crate) use workspace::{Kept, Scratch};
 type Coefficient<'a> = &'a (dyn Fn(usize, f64) -> f64 + Sync);
 
 /// A network laid out for this processor, with its workspaces.
-pub(crate) struct Engine<E: Computes> {
-    plan: Plan<E>,
+pub(crate) struct Engine<P: Format> {
+    plan: Plan<P>,
     /// Workspaces of earlier calls, kept so that a step allocates nothing but its results.
-    pool: Mutex<Vec<Scratch<E>>>,
-    kept: Mutex<Vec<Kept<E>>>,
+    pool: Mutex<Vec<Scratch<P>>>,
+    kept: Mutex<Vec<Kept<P>>>,
 }
 
-impl<E: Computes> Engine<E> {
+impl<P: Format> Engine<P> {
     pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
         Self::of(Plan::new(shape, weights, level, false)?)
     }
@@ -46,27 +46,27 @@ impl<E: Computes> Engine<E> {
         Self::of(Plan::new(shape, weights, level, true)?)
     }
 
-    fn of(plan: Plan<E>) -> Result<Self> {
+    fn of(plan: Plan<P>) -> Result<Self> {
         Ok(Self { plan, pool: Mutex::default(), kept: Mutex::default() })
     }
 
     /// Scores of `n` images.
-    pub(crate) fn score(&self, x: &[E], n: usize) -> Vec<E> {
+    pub(crate) fn score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
         if self.plan.coupled { self.coupled_score(x, n) } else { self.independent_score(x, n) }
     }
 
     /// Scores and gradients with respect to the images.
-    pub(crate) fn score_and_grad(&self, x: &[E], n: usize) -> (Vec<E>, Vec<E>) {
+    pub(crate) fn score_and_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
         if self.plan.coupled { self.coupled_grad(x, n) } else { self.independent_grad(x, n) }
     }
 
     /// Scores and gradients with respect to the weights.
     pub(crate) fn score_and_weight_grads(
         &self,
-        x: &[E],
+        x: &[P::Elem],
         n: usize,
         coefficient: Coefficient<'_>,
-    ) -> Result<(Vec<E>, ScoreWeights)> {
+    ) -> Result<(Vec<P::Elem>, ScoreWeights)> {
         let (f, lanes) = if self.plan.coupled {
             self.coupled_weight_grads(x, n, coefficient)
         } else {
@@ -87,7 +87,7 @@ impl<E: Computes> Engine<E> {
         Blocks { n, count: n.div_ceil(self.plan.block).next_multiple_of(rayon::current_num_threads()).min(n) }
     }
 
-    fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<E>) -> R) -> R {
+    fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<P>) -> R) -> R {
         let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = pooled.unwrap_or_else(|| Scratch::new(&self.plan));
         let result = work(&mut scratch);
@@ -95,7 +95,7 @@ impl<E: Computes> Engine<E> {
         result
     }
 
-    fn take_kept(&self, count: usize) -> Vec<Kept<E>> {
+    fn take_kept(&self, count: usize) -> Vec<Kept<P>> {
         let mut pool = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = pool.len().saturating_sub(count);
         let mut taken = pool.split_off(rest);
@@ -105,11 +105,11 @@ impl<E: Computes> Engine<E> {
         taken
     }
 
-    fn give_kept(&self, kept: Vec<Kept<E>>) {
+    fn give_kept(&self, kept: Vec<Kept<P>>) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
     }
 
-    fn with_kept<R>(&self, work: impl FnOnce(&mut Kept<E>) -> R) -> R {
+    fn with_kept<R>(&self, work: impl FnOnce(&mut Kept<P>) -> R) -> R {
         let mut kept = self.take_kept(1);
         let result = work(&mut kept[0]);
         self.give_kept(kept);
@@ -117,7 +117,7 @@ impl<E: Computes> Engine<E> {
     }
 }
 
-impl<E: Computes> fmt::Debug for Engine<E> {
+impl<P: Format> fmt::Debug for Engine<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("layers", &self.plan.layers.len()).finish_non_exhaustive()
     }

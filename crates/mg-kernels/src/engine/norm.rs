@@ -1,6 +1,6 @@
 use crate::aligned::Aligned;
-use crate::kernels::Computes;
 use crate::map::Map;
+use crate::simd::Element;
 
 /// Mean and spread per channel that a norm applies.
 pub(crate) struct Moments<E> {
@@ -11,7 +11,7 @@ pub(crate) struct Moments<E> {
     pub(crate) rstd: Vec<f64>,
 }
 
-impl<E: Computes> Moments<E> {
+impl<E: Element> Moments<E> {
     pub(crate) fn zero(map: Map) -> Self {
         let (mean, scale) = (Aligned::zeroed(map.pitch), Aligned::zeroed(map.pitch));
         Self { mean, scale, rstd: vec![0.0; map.channels] }
@@ -49,7 +49,7 @@ pub(crate) struct Coefficients<E> {
     pub(crate) constant: Aligned<E>,
 }
 
-impl<E: Computes> Coefficients<E> {
+impl<E: Element> Coefficients<E> {
     pub(crate) fn zeroed(width: usize) -> Self {
         let zeroed = || Aligned::zeroed(width);
         Self { by_grad: zeroed(), by_z: zeroed(), constant: zeroed() }

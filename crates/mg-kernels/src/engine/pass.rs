@@ -1,31 +1,33 @@
 use super::norm::{ChannelSums, Moments};
 use super::{Kept, Plan, Scratch, Stage, StagedNorm};
 use crate::aligned::Aligned;
-use crate::kernels::Computes;
+use crate::format::Format;
 use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
+use crate::simd::Element;
 use crate::tile::Finish;
 use crate::winograd::Room;
+use candle_core::WithDType;
 
 /// One block of images on its way through the network.
-pub(crate) struct Pass<'a, E: Computes> {
-    pub(crate) plan: &'a Plan<E>,
+pub(crate) struct Pass<'a, P: Format> {
+    pub(crate) plan: &'a Plan<P>,
     pub(crate) images: usize,
-    pub(crate) kept: &'a mut Kept<E>,
-    pub(crate) scratch: &'a mut Scratch<E>,
+    pub(crate) kept: &'a mut Kept<P>,
+    pub(crate) scratch: &'a mut Scratch<P>,
 }
 
-impl<'a, E: Computes> Pass<'a, E> {
+impl<'a, P: Format> Pass<'a, P> {
     pub(crate) fn new(
-        plan: &'a Plan<E>,
-        kept: &'a mut Kept<E>,
-        scratch: &'a mut Scratch<E>,
+        plan: &'a Plan<P>,
+        kept: &'a mut Kept<P>,
+        scratch: &'a mut Scratch<P>,
         images: usize,
     ) -> Self {
         Self { plan, images, kept, scratch }
     }
 
     /// Takes the images in, `[n, c, y, x]`.
-    pub(crate) fn load(&mut self, x: &[E]) {
+    pub(crate) fn load(&mut self, x: &[P::Elem]) {
         self.plan.maps[0].load(x, &mut self.scratch.image);
     }
 
@@ -34,7 +36,12 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// The input of layer `l`, which is the activation of the layer before.
-    pub(super) fn input<'b>(plan: &Plan<E>, kept: &'b Kept<E>, scratch: &'b Scratch<E>, l: usize) -> &'b [E] {
+    pub(super) fn input<'b>(
+        plan: &Plan<P>,
+        kept: &'b Kept<P>,
+        scratch: &'b Scratch<P>,
+        l: usize,
+    ) -> &'b [P::Stored] {
         match l.checked_sub(1).map(|before| (before, &plan.layers[before].stage)) {
             None => &scratch.image,
             Some((before, Stage::Direct { .. })) => &kept.layers[before].values,
@@ -43,7 +50,7 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// The activations after layer `l`.
-    pub(crate) fn activations(&self, l: usize) -> &[E] {
+    pub(crate) fn activations(&self, l: usize) -> &[P::Stored] {
         Self::input(self.plan, self.kept, self.scratch, l + 1)
     }
 
@@ -67,9 +74,9 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// Sums of the convolution's output minus `mean`, and of its square.
-    fn sums_about(&self, l: usize, walk: Walk, mean: &[E]) -> ChannelSums {
+    fn sums_about(&self, l: usize, walk: Walk, mean: &[P::Elem]) -> ChannelSums {
         let map = self.plan.layers[l].raw;
-        let z: &[E] = &self.kept.layers[l].values;
+        let z: &[P::Stored] = &self.kept.layers[l].values;
         let mut sums = ChannelSums::zero(map.channels);
         let pass = Sums { walk, a: (z, map, mean), b: (z, map, mean) };
         self.plan.kernels.sums(&pass, &mut sums.sum, &mut sums.product);
@@ -82,7 +89,7 @@ impl<'a, E: Computes> Pass<'a, E> {
         let count = (self.images * map.side * map.side) as f64;
         let first = self.sums_about(l, self.all(), &self.scratch.zeros);
         let mut about = Aligned::zeroed(map.pitch);
-        about.iter_mut().zip(&first.sum).for_each(|(to, sum)| *to = E::of(sum / count));
+        about.iter_mut().zip(&first.sum).for_each(|(to, sum)| *to = P::Elem::of(sum / count));
         let rest = self.sums_about(l, self.all(), &about);
         let mean = about.iter().zip(&rest.sum).map(|(about, sum)| about.to_f64() + sum / count).collect();
         let squares =
@@ -90,14 +97,21 @@ impl<'a, E: Computes> Pass<'a, E> {
         (mean, squares)
     }
 
-    fn group_moments(&self, l: usize, n: usize, groups: usize, eps: f64, gamma: &[E]) -> Moments<E> {
+    fn group_moments(
+        &self,
+        l: usize,
+        n: usize,
+        groups: usize,
+        eps: f64,
+        gamma: &[P::Elem],
+    ) -> Moments<P::Elem> {
         let map = self.plan.layers[l].raw;
         let (walk, size) = (Walk { first: n, images: 1 }, map.channels / groups);
         let count = (size * map.side * map.side) as f64;
         let first = self.sums_about(l, walk, &self.scratch.zeros);
         let mut moments = Moments::zero(map);
         for (group, sums) in first.sum.chunks(size).enumerate() {
-            let mean = E::of(sums.iter().sum::<f64>() / count);
+            let mean = P::Elem::of(sums.iter().sum::<f64>() / count);
             moments.mean[group * size..(group + 1) * size].fill(mean);
         }
         let rest = self.sums_about(l, walk, &moments.mean);
@@ -114,7 +128,7 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// What a staged layer's activation is applied with: passes over images that share moments.
-    pub(super) fn walks(plan: &Plan<E>, l: usize, images: usize) -> Vec<Walk> {
+    pub(super) fn walks(plan: &Plan<P>, l: usize, images: usize) -> Vec<Walk> {
         match &plan.layers[l].stage {
             Stage::Staged { norm: StagedNorm::Group { .. }, .. } => {
                 (0..images).map(|first| Walk { first, images: 1 }).collect()
@@ -124,7 +138,7 @@ impl<'a, E: Computes> Pass<'a, E> {
     }
 
     /// Makes the activations of a staged layer; `batch` holds the moments of a batch norm.
-    pub(crate) fn activate(&mut self, l: usize, batch: Option<&Moments<E>>) {
+    pub(crate) fn activate(&mut self, l: usize, batch: Option<&Moments<P::Elem>>) {
         let (layer, to_map) = (&self.plan.layers[l], self.plan.maps[l + 1]);
         let Stage::Staged { curve, gamma, beta, .. } = &layer.stage else { return };
         let mut to = std::mem::take(&mut self.scratch.layers[l].values);
@@ -144,21 +158,18 @@ impl<'a, E: Computes> Pass<'a, E> {
         (0..self.images).map(move |n| self.plan.kernels.dot(&head, n, last) + self.plan.head_bias)
     }
 
-    pub(super) fn head(&self) -> Head<'a, E> {
+    pub(super) fn head(&self) -> Head<'a, P::Elem> {
         Head { map: self.plan.maps[self.plan.layers.len()], weights: &self.plan.head }
     }
 }
 
 /// The affine map before an activation: the moments', or the identity with `gamma` ones and `beta` zeros.
-pub(super) fn affine<'b, E>(
+pub(super) fn affine<'b, E: Element>(
     moments: Option<&'b Moments<E>>,
     gamma: &'b [E],
     beta: &'b [E],
     zeros: &'b [E],
-) -> Affine<'b, E>
-where
-    E: Computes,
-{
+) -> Affine<'b, E> {
     match moments {
         Some(moments) => Affine { mean: &moments.mean, scale: &moments.scale, beta },
         None => Affine { mean: zeros, scale: gamma, beta },

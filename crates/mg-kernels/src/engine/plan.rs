@@ -1,28 +1,30 @@
+use candle_core::WithDType;
 use candle_core::{Device, Tensor};
 
 use super::fold::Folded;
 use crate::aligned::Aligned;
 use crate::convolution::Convolution;
-use crate::kernels::{Computes, Kernels};
+use crate::format::Format;
+use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Packed, adjoint_halo};
+use crate::packed::{Packed, Target, adjoint_halo};
 use crate::pointwise::Curve;
-use crate::simd::Level;
+use crate::simd::{Element, Level};
 use crate::tile::Finish;
 use crate::weight_gradient::WeightGradient;
-use crate::winograd::{Room, Winograd};
+use crate::winograd::Winograd;
 use crate::{
     Activation, ConvGeometry, Error, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights,
 };
 
 /// Everything about a network that does not change between calls.
-pub(crate) struct Plan<E: Computes> {
-    pub(crate) kernels: &'static Kernels<E>,
-    pub(crate) layers: Vec<LayerPlan<E>>,
+pub(crate) struct Plan<P: Format> {
+    pub(crate) kernels: &'static Kernels<P>,
+    pub(crate) layers: Vec<LayerPlan<P>>,
     /// Layout of the images, and of every layer's activations after it.
     pub(crate) maps: Vec<Map>,
     /// The head in the layout of the last map.
-    pub(crate) head: Aligned<E>,
+    pub(crate) head: Aligned<P::Elem>,
     pub(crate) head_bias: f64,
     /// Elements of an image.
     pub(crate) pixels: usize,
@@ -34,11 +36,11 @@ pub(crate) struct Plan<E: Computes> {
     pub(crate) device: Device,
 }
 
-pub(crate) struct LayerPlan<E: Computes> {
+pub(crate) struct LayerPlan<P: Format> {
     pub(crate) conv: ConvGeometry,
-    pub(crate) stage: Stage<E>,
-    pub(crate) forward: Convolution<E>,
-    pub(crate) adjoint: Adjoint<E>,
+    pub(crate) stage: Stage<P>,
+    pub(crate) forward: Convolution<P>,
+    pub(crate) adjoint: Adjoint<P>,
     /// Layout of the convolution's output and of its activation's gradient.
     pub(crate) raw: Map,
     /// Layout of the gradient of the convolution's output, with the adjoint's halo.
@@ -48,19 +50,21 @@ pub(crate) struct LayerPlan<E: Computes> {
 }
 
 /// The way from a layer's gradient to the one before it.
-pub(crate) enum Adjoint<E> {
-    Pixels(Convolution<E>),
-    /// For the first layer: all phases at once, into this map of `stride x stride` cells.
-    Cells(Packed<E>, Map),
+pub(crate) enum Adjoint<P: Format> {
+    Hidden(Convolution<P>),
+    /// For the first layer, a part per phase of the stride.
+    Pixels(Vec<Packed<P>>),
+    /// For the first layer too: all phases at once, into this map of `stride x stride` cells.
+    Cells(Packed<P>, Map),
 }
 
 /// What lies between a convolution and its activation.
-pub(crate) enum Stage<E: Computes> {
+pub(crate) enum Stage<P: Format> {
     /// Nothing (or constants, folded into the weights) and leaky ReLU: the convolution writes activations, and their
     /// signs tell the derivative.
-    Direct { slope: E },
+    Direct { slope: P::Elem },
     /// The convolution's output is kept; activations are made from it.
-    Staged { norm: StagedNorm, curve: Curve<E>, gamma: Aligned<E>, beta: Aligned<E> },
+    Staged { norm: StagedNorm, curve: Curve<P::Elem>, gamma: Aligned<P::Elem>, beta: Aligned<P::Elem> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +74,7 @@ pub(crate) enum StagedNorm {
     Group { groups: usize, eps: f64 },
 }
 
-impl<E: Computes> Plan<E> {
+impl<P: Format> Plan<P> {
     /// Lays out a network; `observing` keeps every convolution's output.
     pub(crate) fn new(
         shape: &ScoreShape,
@@ -78,23 +82,25 @@ impl<E: Computes> Plan<E> {
         level: Level,
         observing: bool,
     ) -> Result<Self> {
-        let kernels = E::kernels(level);
-        let (sides, block) = (shape.sides()?, block::<E>(shape, kernels.lanes)?);
+        let kernels = P::kernels(level);
+        let (sides, block) = (shape.sides()?, block::<P>(shape, kernels.lanes)?);
         let mut maps = Vec::with_capacity(sides.len());
         for (i, side) in sides.iter().enumerate() {
             let halo = shape.layers.get(i).map_or((0, 0), |layer| {
-                let overhang = Convolution::<E>::forward_overhang(&layer.conv, sides[i + 1], kernels.lanes);
+                let overhang = Convolution::<P>::forward_overhang(&layer.conv, sides[i + 1], kernels.lanes);
                 (layer.conv.pad_before, layer.conv.pad_after + overhang)
             });
             maps.push(match i.checked_sub(1) {
-                Some(before) => Map::new::<E>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes),
+                Some(before) => {
+                    Map::new::<P::Stored>(*side, shape.layers[before].conv.c_out, halo, kernels.lanes)
+                }
                 None if shape.channels >= kernels.lanes => {
-                    Map::new::<E>(*side, shape.channels, halo, kernels.lanes)
+                    Map::new::<P::Stored>(*side, shape.channels, halo, kernels.lanes)
                 }
                 None => Map::dense(*side, shape.channels, halo),
             });
         }
-        let mut layers: Vec<LayerPlan<E>> = Vec::with_capacity(shape.layers.len());
+        let mut layers: Vec<LayerPlan<P>> = Vec::with_capacity(shape.layers.len());
         for (i, (layer, weights)) in shape.layers.iter().zip(&weights.layers).enumerate() {
             let gated = layers.last().is_some_and(|before| matches!(before.stage, Stage::Direct { .. }));
             let output = layers.last().map(|before| if gated { before.grad } else { before.raw });
@@ -107,8 +113,8 @@ impl<E: Computes> Plan<E> {
         }
         let last = maps[maps.len() - 1];
         let mut head = Aligned::zeroed(last.len(1));
-        last.load(&numbers::<E>(&weights.head)?, &mut head);
-        let head_bias = numbers::<E>(&weights.head_bias)?[0].to_f64();
+        last.load::<P::Elem, P::Elem>(&numbers::<P::Elem>(&weights.head)?, &mut head);
+        let head_bias = numbers::<P::Elem>(&weights.head_bias)?[0].to_f64();
         let coupled = observing || shape.couples_images();
         let pixels = shape.channels * shape.side * shape.side;
         let device = weights.head.device().clone();
@@ -125,9 +131,9 @@ struct Around {
     gated: bool,
 }
 
-impl<E: Computes> LayerPlan<E> {
+impl<P: Format> LayerPlan<P> {
     fn new(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         layer: &LayerShape,
         weights: &LayerWeights,
         around: Around,
@@ -135,37 +141,39 @@ impl<E: Computes> LayerPlan<E> {
         observing: bool,
     ) -> Result<Self> {
         let conv = layer.conv;
-        let (mut weight, mut bias) = (numbers::<E>(&weights.weight)?, numbers::<E>(&weights.bias)?);
+        let (mut weight, mut bias) =
+            (numbers::<P::Elem>(&weights.weight)?, numbers::<P::Elem>(&weights.bias)?);
         let folded = Folded::new(layer, weights)?;
         if let Some(folded) = &folded {
             folded.fold(weights, &mut weight, &mut bias)?;
         }
         let side = around.output.side;
-        let raw = Map::new::<E>(side, conv.c_out, (0, 0), kernels.lanes);
+        let raw = Map::new::<P::Stored>(side, conv.c_out, (0, 0), kernels.lanes);
         let (before, after) = adjoint_halo(&conv, around.input.side)?;
-        let overhang = Convolution::<E>::adjoint_overhang(&conv, around.input.side, kernels.lanes);
-        let grad = Map::new::<E>(side, conv.c_out, (before, after + overhang), kernels.lanes);
+        let overhang = Convolution::<P>::adjoint_overhang(&conv, around.input.side, kernels.lanes);
+        let grad = Map::new::<P::Stored>(side, conv.c_out, (before, after + overhang), kernels.lanes);
         let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
         let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
         let forward = Convolution::forward(kernels, &conv, &weight, &bias, (&around.input, &output), block);
         let adjoint = match around.target {
             Some(target) => {
                 let gate = around.gated.then_some(&around.input);
-                Adjoint::Pixels(Convolution::adjoint(kernels, &conv, &weight, (&grad, &target), gate, block))
+                Adjoint::Hidden(Convolution::adjoint(kernels, &conv, &weight, (&grad, &target), gate, block))
             }
             None => Adjoint::for_images(kernels, &conv, &weight, &grad, around.input.side, block),
         };
-        let weight_gradient = WeightGradient::new(kernels.lanes, &conv, (&around.input, &grad), block);
+        let weight_gradient =
+            WeightGradient::new((kernels.lanes, P::GROUP), &conv, (&around.input, &grad), block);
         Ok(Self { conv, stage, forward, adjoint, raw, grad, weight_gradient, folded })
     }
 }
 
-impl<E: Computes> Adjoint<E> {
+impl<P: Format> Adjoint<P> {
     /// The first layer's adjoint, in whichever form costs less.
     pub(crate) fn for_images(
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         conv: &ConvGeometry,
-        weight: &[E],
+        weight: &[P::Elem],
         grad: &Map,
         side: usize,
         block: usize,
@@ -176,40 +184,44 @@ impl<E: Computes> Adjoint<E> {
         let merged = reach * reach * (cells * conv.c_in).div_ceil(lanes);
         let phases = conv.kernel * conv.kernel * conv.c_in.div_ceil(lanes);
         if merged <= phases {
-            let map = Map::new::<E>(side.div_ceil(conv.stride), cells * conv.c_in, (0, 0), lanes);
+            let map = Map::new::<P::Elem>(side.div_ceil(conv.stride), cells * conv.c_in, (0, 0), lanes);
             return Self::Cells(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block), map);
         }
-        let map = Map::new::<E>(side, conv.c_in, (0, 0), lanes);
-        Self::Pixels(Convolution::Direct(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block)))
+        let map = Map::new::<P::Elem>(side, conv.c_in, (0, 0), lanes);
+        Self::Pixels(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block))
     }
 
     /// The map between the gradient and the images' order: of pixels, or of cells of `stride x stride` pixels.
-    pub(crate) fn map(&self, kernels: &Kernels<E>, image: &Map) -> Map {
+    pub(crate) fn map(&self, kernels: &Kernels<P>, image: &Map) -> Map {
         match self {
             Self::Cells(_, map) => *map,
-            Self::Pixels(_) => Map::new::<E>(image.side, image.channels, (0, 0), kernels.lanes),
+            Self::Pixels(_) | Self::Hidden(_) => {
+                Map::new::<P::Elem>(image.side, image.channels, (0, 0), kernels.lanes)
+            }
         }
     }
 
     /// From the gradient of the first convolution's output to images `[n, c, y, x]`, by way of `map`.
     pub(crate) fn reach_images(
         &self,
-        kernels: &Kernels<E>,
-        (grad, cells): (&[E], &mut [E]),
+        kernels: &Kernels<P>,
+        (grad, cells): (&[P::Stored], &mut [P::Elem]),
         (image, map): (&Map, &Map),
         stride: usize,
-        dx: &mut [E],
-        room: &mut Room<E>,
+        dx: &mut [P::Elem],
     ) {
         let (side, channels) = (image.side, image.channels);
         let images = dx.len() / (channels * side * side);
         match self {
-            Self::Pixels(adjoint) => {
-                adjoint.run(kernels, images, (grad, cells), Finish::Plain, None, room);
+            Self::Hidden(_) => {}
+            Self::Pixels(parts) => {
+                for part in parts {
+                    part.run(kernels, images, grad, Target::Elem(cells), Finish::Plain, None);
+                }
                 map.store(cells, dx);
             }
             Self::Cells(packed, _) => {
-                packed.run(kernels, images, grad, cells, Finish::Plain, None);
+                packed.run(kernels, images, grad, Target::Elem(cells), Finish::Plain, None);
                 for (i, row) in dx.chunks_exact_mut(side).enumerate() {
                     let (n, c, y) = (i / (channels * side), i / side % channels, i % side);
                     let start = map.at(n, y / stride, 0);
@@ -223,7 +235,7 @@ impl<E: Computes> Adjoint<E> {
     }
 }
 
-impl<E: Computes> Stage<E> {
+impl<P: Format> Stage<P> {
     fn new(layer: &LayerShape, weights: &LayerWeights, lanes: usize, observing: bool) -> Result<Self> {
         let norm = match layer.norm {
             Norm::None | Norm::Fixed { .. } => StagedNorm::None,
@@ -233,36 +245,36 @@ impl<E: Computes> Stage<E> {
         if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) =
             (norm, layer.activation, observing)
         {
-            return Ok(Self::Direct { slope: E::of(slope) });
+            return Ok(Self::Direct { slope: P::Elem::of(slope) });
         }
         let width = layer.conv.c_out.next_multiple_of(lanes);
         let (mut gamma, mut beta) = (Aligned::zeroed(width), Aligned::zeroed(width));
         match (norm, &weights.affine) {
             (StagedNorm::Batch { .. } | StagedNorm::Group { .. }, Some((g, b))) => {
-                gamma[..layer.conv.c_out].copy_from_slice(&numbers::<E>(g)?);
-                beta[..layer.conv.c_out].copy_from_slice(&numbers::<E>(b)?);
+                gamma[..layer.conv.c_out].copy_from_slice(&numbers::<P::Elem>(g)?);
+                beta[..layer.conv.c_out].copy_from_slice(&numbers::<P::Elem>(b)?);
             }
-            _ => gamma[..layer.conv.c_out].fill(E::of(1.0)),
+            _ => gamma[..layer.conv.c_out].fill(P::Elem::of(1.0)),
         }
         Ok(Self::Staged { norm, curve: Curve::of(layer.activation), gamma, beta })
     }
 }
 
-pub(crate) fn numbers<E: Computes>(tensor: &Tensor) -> Result<Vec<E>> {
+pub(crate) fn numbers<E: Element>(tensor: &Tensor) -> Result<Vec<E>> {
     Ok(tensor.flatten_all()?.to_vec1::<E>()?)
 }
 
 /// Images per task: enough work in the costliest layer to use each weight many times while it is in the cache.
-fn block<E: Computes>(shape: &ScoreShape, lanes: usize) -> Result<usize> {
+fn block<P: Format>(shape: &ScoreShape, lanes: usize) -> Result<usize> {
     const PIXELS: usize = 256;
     const TILES: usize = 56;
     let sides = shape.sides()?;
     let cost = |(i, layer): (usize, &LayerShape)| {
         let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
         let pixels = sides[i + 1] * sides[i + 1];
-        let winograd = Winograd::<E>::pays(&layer.conv, sides[i + 1], (c_in, c_out), lanes);
+        let winograd = Winograd::<P>::pays(&layer.conv, sides[i + 1], (c_in, c_out), lanes);
         let images =
-            if winograd { TILES.div_ceil(Winograd::<E>::tiles(sides[i + 1])) } else { PIXELS / pixels };
+            if winograd { TILES.div_ceil(Winograd::<P>::tiles(sides[i + 1])) } else { PIXELS / pixels };
         (c_in * c_out * kernel * kernel * pixels, images)
     };
     let images = shape.layers.iter().enumerate().map(cost).max().map_or(1, |(_, images)| images);

@@ -1,47 +1,49 @@
 use super::norm::{Coefficients, Moments};
 use super::{Plan, Stage};
 use crate::aligned::Aligned;
-use crate::kernels::Computes;
+use crate::format::Format;
+use crate::weight_gradient::Neighbours;
 use crate::winograd::Room;
 
 /// What a block's backward pass needs of its forward pass. Images that depend on each other keep this for all blocks
 /// of a batch; otherwise there is one per thread.
-pub(crate) struct Kept<E> {
-    pub(crate) layers: Vec<KeptLayer<E>>,
+pub(crate) struct Kept<P: Format> {
+    pub(crate) layers: Vec<KeptLayer<P>>,
 }
 
-pub(crate) struct KeptLayer<E> {
+pub(crate) struct KeptLayer<P: Format> {
     /// The activations of a direct stage, else the convolution's output.
-    pub(crate) values: Aligned<E>,
+    pub(crate) values: Aligned<P::Stored>,
     /// The gradient of the convolution's output in a direct stage, else of the activations (before, then after the
     /// activation's derivative).
-    pub(crate) grads: Aligned<E>,
+    pub(crate) grads: Aligned<P::Stored>,
     /// Moments per image, for a group norm.
-    pub(crate) moments: Vec<Moments<E>>,
+    pub(crate) moments: Vec<Moments<P::Elem>>,
 }
 
 /// Memory of one task; its halos are zero from the start and never written.
-pub(crate) struct Scratch<E> {
-    pub(crate) image: Aligned<E>,
-    pub(crate) layers: Vec<ScratchLayer<E>>,
+pub(crate) struct Scratch<P: Format> {
+    pub(crate) image: Aligned<P::Stored>,
+    pub(crate) layers: Vec<ScratchLayer<P>>,
     /// The gradient of the images before it is put in their order.
-    pub(crate) image_grad: Aligned<E>,
-    pub(crate) coefficients: Coefficients<E>,
+    pub(crate) image_grad: Aligned<P::Elem>,
+    pub(crate) coefficients: Coefficients<P::Elem>,
     /// The mean of values that need none, per channel.
-    pub(crate) zeros: Aligned<E>,
-    pub(crate) room: Room<E>,
+    pub(crate) zeros: Aligned<P::Elem>,
+    pub(crate) room: Room<P::Elem>,
+    pub(crate) neighbours: Neighbours<P::Stored>,
 }
 
 /// Empty for a direct stage.
-pub(crate) struct ScratchLayer<E> {
+pub(crate) struct ScratchLayer<P: Format> {
     /// Activations.
-    pub(crate) values: Aligned<E>,
+    pub(crate) values: Aligned<P::Stored>,
     /// The gradient of the convolution's output.
-    pub(crate) grads: Aligned<E>,
+    pub(crate) grads: Aligned<P::Stored>,
 }
 
-impl<E: Computes> Kept<E> {
-    pub(crate) fn new(plan: &Plan<E>) -> Self {
+impl<P: Format> Kept<P> {
+    pub(crate) fn new(plan: &Plan<P>) -> Self {
         let layer = |l: usize| {
             let layer = &plan.layers[l];
             let (values, grads) = match layer.stage {
@@ -56,8 +58,8 @@ impl<E: Computes> Kept<E> {
     }
 }
 
-impl<E: Computes> Scratch<E> {
-    pub(crate) fn new(plan: &Plan<E>) -> Self {
+impl<P: Format> Scratch<P> {
+    pub(crate) fn new(plan: &Plan<P>) -> Self {
         let layer = |l: usize| match plan.layers[l].stage {
             Stage::Direct { .. } => ScratchLayer { values: Aligned::zeroed(0), grads: Aligned::zeroed(0) },
             Stage::Staged { .. } => ScratchLayer {
@@ -77,6 +79,7 @@ impl<E: Computes> Scratch<E> {
             coefficients: Coefficients::zeroed(width),
             zeros: Aligned::zeroed(width),
             room: Room::empty(),
+            neighbours: Neighbours::empty(),
         }
     }
 }

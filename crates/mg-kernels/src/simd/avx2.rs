@@ -1,7 +1,9 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::Simd;
+use half::bf16;
+
+use super::{HalfSimd, Simd};
 
 /// 256-bit registers with fused multiply-add.
 #[derive(Clone, Copy)]
@@ -117,3 +119,35 @@ avx2!(
         _mm256_castsi256_pd(_mm256_slli_epi64::<52>(exponent))
     }
 );
+
+// SAFETY (all blocks): the trait's contract puts AVX2 behind every call and as many values behind the pointers.
+impl HalfSimd for Avx2<f32> {
+    #[inline(always)]
+    unsafe fn widen(from: *const bf16) -> __m256 {
+        unsafe {
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow(to: *mut bf16, v: __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(v);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+            // Rounding could carry a NaN into an infinity.
+            let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
+            let rounded = _mm256_blendv_epi8(rounded, _mm256_set1_epi32(0x7fc0_0000), nan);
+            let high = _mm256_srli_epi32::<16>(rounded);
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(high, high));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
+    }
+    #[inline(always)]
+    unsafe fn widen_pairs(from: *const bf16) -> [__m256; 2] {
+        unsafe {
+            let pairs = _mm256_loadu_si256(from.cast());
+            let odd = _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff_0000_u32 as i32));
+            [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)), _mm256_castsi256_ps(odd)]
+        }
+    }
+}

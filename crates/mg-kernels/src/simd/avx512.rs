@@ -1,7 +1,10 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::Simd;
+use half::bf16;
+
+use super::{HalfSimd, Simd, Unit};
+use crate::format::Half;
 
 /// 512-bit registers.
 #[derive(Clone, Copy)]
@@ -111,3 +114,69 @@ avx512!(
     _mm512_roundscale_pd,
     _mm512_scalef_pd
 );
+
+// SAFETY (all blocks): the trait's contract puts AVX-512F behind every call and as many values behind the pointers.
+impl HalfSimd for Avx512<f32> {
+    #[inline(always)]
+    unsafe fn widen(from: *const bf16) -> __m512 {
+        unsafe {
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(
+                from.cast(),
+            ))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow(to: *mut bf16, v: __m512) {
+        unsafe {
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            // Rounding could carry a NaN into an infinity.
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+            let rounded = _mm512_mask_blend_epi32(nan, rounded, _mm512_set1_epi32(0x7fc0_0000));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded)));
+        }
+    }
+    #[inline(always)]
+    unsafe fn widen_pairs(from: *const bf16) -> [__m512; 2] {
+        unsafe {
+            let pairs = _mm512_loadu_si512(from.cast());
+            let odd = _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32));
+            [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(odd)]
+        }
+    }
+}
+
+/// bf16 by the processor's own product of pairs (AVX512-BF16): twice the operations of f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Dot;
+
+// SAFETY (all blocks): the trait's contract puts AVX-512F and AVX512-BF16 behind every call and as many values behind
+// the pointers; vectors of 32 halves are any 64 bytes.
+impl Unit for Dot {
+    type Format = Half;
+    type Simd = Avx512<f32>;
+    type Weights = __m512bh;
+
+    #[inline(always)]
+    unsafe fn load(from: *const bf16) -> __m512 {
+        unsafe { Avx512::widen(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut bf16, v: __m512) {
+        unsafe {
+            _mm256_storeu_si256(to.cast(), std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const bf16) -> __m512bh {
+        unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(input: *const bf16, weights: __m512bh, sum: __m512) -> __m512 {
+        unsafe {
+            let pair = _mm512_set1_epi32(input.cast::<i32>().read_unaligned());
+            _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(pair), weights)
+        }
+    }
+}

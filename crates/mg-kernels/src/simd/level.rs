@@ -9,6 +9,9 @@ pub(crate) enum Level {
     /// AVX-512 foundation.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512 with products of pairs of bf16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 impl Level {
@@ -20,7 +23,10 @@ impl Level {
             let avx2 =
                 std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
             levels.extend(avx2.then_some(Self::Avx2));
-            levels.extend((avx2 && std::arch::is_x86_feature_detected!("avx512f")).then_some(Self::Avx512));
+            let avx512 = avx2 && std::arch::is_x86_feature_detected!("avx512f");
+            levels.extend(avx512.then_some(Self::Avx512));
+            let bf16 = avx512 && std::arch::is_x86_feature_detected!("avx512bf16");
+            levels.extend(bf16.then_some(Self::Avx512Bf16));
         }
         levels
     }

@@ -7,19 +7,23 @@ mod avx2;
 mod avx512;
 mod level;
 mod portable;
+mod unit;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::Avx512;
+pub(crate) use avx512::{Avx512, Dot};
 pub(crate) use level::Level;
 pub(crate) use portable::Portable;
+pub(crate) use unit::{ElemOf, Plain, StoredOf, Unit, VectorOf, Widened};
 
 use candle_core::WithDType;
+use half::bf16;
+
+use crate::aligned::Number;
 
 /// Numbers the engine computes with: f32 and f64.
-pub(crate) trait Element: WithDType + Send + Sync + 'static {
-    const ZERO: Self;
+pub(crate) trait Element: WithDType + Number {
     /// Coefficients of a polynomial for `exp(r)`, `|r| <= ln(2) / 2`, from the constant upwards.
     const EXP: &'static [Self];
     /// `ln 2` as the sum of a short part, whose multiples are exact, and the rest.
@@ -30,7 +34,6 @@ pub(crate) trait Element: WithDType + Send + Sync + 'static {
 }
 
 impl Element for f32 {
-    const ZERO: Self = 0.0;
     const EXP: &'static [Self] = &[1.0, 1.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0];
     const LN_2: (Self, Self) = (0.693_359_4, -2.121_944_4e-4);
     const EXP_LIMIT: Self = 87.0;
@@ -40,7 +43,6 @@ impl Element for f32 {
 }
 
 impl Element for f64 {
-    const ZERO: Self = 0.0;
     const EXP: &'static [Self] = &[
         1.0,
         1.0,
@@ -61,6 +63,20 @@ impl Element for f64 {
     fn of(value: f64) -> Self {
         value
     }
+}
+
+/// A vector unit of f32 that reads and writes bf16.
+///
+/// # Safety
+/// As for [`Simd`].
+#[allow(clippy::missing_safety_doc, reason = "one contract for all methods, above")]
+pub(crate) trait HalfSimd: Simd<Elem = f32> {
+    /// `LANES` values.
+    unsafe fn widen(from: *const bf16) -> Self::Vector;
+    /// `LANES` values, rounded to nearest, ties to even; what is no number stays none.
+    unsafe fn narrow(to: *mut bf16, v: Self::Vector);
+    /// `2 * LANES` values: those of even and of odd index.
+    unsafe fn widen_pairs(from: *const bf16) -> [Self::Vector; 2];
 }
 
 /// A vector unit for one element type.

@@ -1,6 +1,8 @@
 use std::marker::PhantomData;
 
-use super::Simd;
+use half::bf16;
+
+use super::{HalfSimd, Simd};
 
 /// Arrays of four: two SSE registers or one NEON register in f32.
 #[derive(Clone, Copy)]
@@ -84,3 +86,20 @@ macro_rules! portable {
 
 portable!(f32, u32, 23, 127);
 portable!(f64, u64, 52, 1023);
+
+// SAFETY (all blocks): the trait's contract puts as many values behind the pointers.
+impl HalfSimd for Portable<f32> {
+    #[inline(always)]
+    unsafe fn widen(from: *const bf16) -> [f32; LANES] {
+        unsafe { from.cast::<[bf16; LANES]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
+    unsafe fn narrow(to: *mut bf16, v: [f32; LANES]) {
+        unsafe { to.cast::<[bf16; LANES]>().write_unaligned(v.map(bf16::from_f32)) }
+    }
+    #[inline(always)]
+    unsafe fn widen_pairs(from: *const bf16) -> [[f32; LANES]; 2] {
+        let pairs = unsafe { from.cast::<[[bf16; 2]; LANES]>().read_unaligned() };
+        [pairs.map(|pair| f32::from(pair[0])), pairs.map(|pair| f32::from(pair[1]))]
+    }
+}

@@ -4,29 +4,29 @@ use mg_random::Key;
 use proptest::prelude::*;
 
 use crate::ConvGeometry;
-use crate::aligned::Aligned;
-use crate::kernels::Computes;
+use crate::aligned::{Aligned, Number};
+use crate::format::{Format, Whole};
 use crate::map::Map;
-use crate::packed::{Packed, adjoint_halo};
-use crate::simd::Level;
+use crate::packed::{Packed, Target, adjoint_halo};
+use crate::simd::{Element, Level};
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
 
-fn normal<E: Computes>(len: usize, name: &str) -> Vec<E> {
+fn normal<E: Element>(len: usize, name: &str) -> Vec<E> {
     let mut values = vec![0f32; len];
     Key::new(5).named(name).fill_normal(&mut values);
     values.into_iter().map(|v| E::of(f64::from(v))).collect()
 }
 
 /// Images in a map's layout.
-fn filled<E: Computes>(map: &Map, n: usize, name: &str) -> Aligned<E> {
+fn filled<E: Element>(map: &Map, n: usize, name: &str) -> Aligned<E> {
     let mut values = Aligned::zeroed(map.len(n));
     map.load(&normal::<E>(n * map.channels * map.side * map.side, name), &mut values);
     values
 }
 
 /// `|a - b| / |b|` over the images of two maps.
-fn distance<E: Computes>((a, a_map): (&[E], &Map), (b, b_map): (&[E], &Map), n: usize) -> f64 {
+fn distance<E: Element>((a, a_map): (&[E], &Map), (b, b_map): (&[E], &Map), n: usize) -> f64 {
     let read = |values: &[E], map: &Map| {
         let mut images = vec![E::ZERO; n * map.channels * map.side * map.side];
         map.store(values, &mut images);
@@ -38,38 +38,43 @@ fn distance<E: Computes>((a, a_map): (&[E], &Map), (b, b_map): (&[E], &Map), n: 
 }
 
 /// The larger relative distance of the two forms, forward with leaky ReLU and adjoint with a gate.
-fn gap<E: Computes>(level: Level, geometry: &ConvGeometry, side: usize, n: usize) -> f64 {
-    let (kernels, slope) = (E::kernels(level), E::of(0.2));
+fn gap<P: Format<Stored = <P as Format>::Elem>>(
+    level: Level,
+    geometry: &ConvGeometry,
+    side: usize,
+    n: usize,
+) -> f64 {
+    let (kernels, slope) = (P::kernels(level), P::Elem::of(0.2));
     let (lanes, out) = (kernels.lanes, geometry.out_side(side).unwrap_or(1));
-    let weight = normal::<E>(geometry.c_in * geometry.c_out * 9, "weight");
-    let (bias, mut room) = (normal::<E>(geometry.c_out, "bias"), Room::empty());
-    let map = |side, channels, halo| Map::new::<E>(side, channels, halo, lanes);
+    let weight = normal::<P::Elem>(geometry.c_in * geometry.c_out * 9, "weight");
+    let (bias, mut room) = (normal::<P::Elem>(geometry.c_out, "bias"), Room::empty());
+    let map = |side, channels, halo| Map::new::<P::Elem>(side, channels, halo, lanes);
 
     let input =
-        map(side, geometry.c_in, (geometry.pad_before, geometry.pad_after + Winograd::<E>::overhang(out)));
+        map(side, geometry.c_in, (geometry.pad_before, geometry.pad_after + Winograd::<P>::overhang(out)));
     let output = map(out, geometry.c_out, (1, 2));
-    let x = filled::<E>(&input, n, "x");
+    let x = filled::<P::Elem>(&input, n, "x");
     let (mut direct, mut transformed) = (Aligned::zeroed(output.len(n)), Aligned::zeroed(output.len(n)));
     let maps = (&input, &output);
     let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
-    packed.run(kernels, n, &x, &mut direct, Finish::Leaky(slope), None);
+    packed.run(kernels, n, &x, Target::Elem(&mut direct), Finish::Leaky(slope), None);
     let winograd = Winograd::forward(lanes, geometry, &weight, &bias, maps, n);
     winograd.run(kernels, n, (&x, &mut transformed), Finish::Leaky(slope), None, &mut room);
     let forward = distance((&transformed, &output), (&direct, &output), n);
     // The halo stays zero.
     assert_eq!(
-        transformed.iter().filter(|v| **v != E::ZERO).count(),
-        direct.iter().filter(|v| **v != E::ZERO).count()
+        transformed.iter().filter(|v| **v != P::Elem::ZERO).count(),
+        direct.iter().filter(|v| **v != P::Elem::ZERO).count()
     );
 
     let (before, after) = adjoint_halo(geometry, side).unwrap_or((0, 0));
-    let grad = map(out, geometry.c_out, (before, after + Winograd::<E>::overhang(side)));
+    let grad = map(out, geometry.c_out, (before, after + Winograd::<P>::overhang(side)));
     let target = map(side, geometry.c_in, (0, 1));
-    let dy = filled::<E>(&grad, n, "dy");
+    let dy = filled::<P::Elem>(&grad, n, "dy");
     let (mut direct, mut transformed) = (Aligned::zeroed(target.len(n)), Aligned::zeroed(target.len(n)));
     let (maps, gate) = ((&grad, &target), Some((&*x, slope)));
     for part in Packed::adjoint(kernels, geometry, &weight, maps, Some(&input), n) {
-        part.run(kernels, n, &dy, &mut direct, Finish::Plain, gate);
+        part.run(kernels, n, &dy, Target::Elem(&mut direct), Finish::Plain, gate);
     }
     let winograd = Winograd::adjoint(lanes, geometry, &weight, maps, Some(&input), n);
     winograd.run(kernels, n, (&dy, &mut transformed), Finish::Plain, gate, &mut room);
@@ -86,7 +91,7 @@ proptest! {
     ) {
         let geometry = ConvGeometry { c_in, c_out, kernel: 3, stride: 1, pad_before, pad_after };
         for level in Level::available() {
-            let (single, double) = (gap::<f32>(level, &geometry, side, n), gap::<f64>(level, &geometry, side, n));
+            let (single, double) = (gap::<Whole<f32>>(level, &geometry, side, n), gap::<Whole<f64>>(level, &geometry, side, n));
             prop_assert!(single < 5e-6 && double < 1e-14, "{:?}: {} {}", level, single, double);
         }
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use crate::engine::{Kept, Lane, Pass, Plan, Scratch};
+use crate::format::{Format, Half, Whole};
 use crate::simd::Level;
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
 
@@ -38,7 +39,7 @@ fn multiply_adds_512(rounds: usize) -> f32 {
 #[cfg(target_arch = "x86_64")]
 fn peak() -> Option<f64> {
     const ROUNDS: usize = 100_000;
-    if Level::best() != Level::Avx512 {
+    if Level::best() == Level::Portable || Level::best() == Level::Avx2 {
         return None;
     }
     // SAFETY: the processor has AVX-512, just checked.
@@ -71,14 +72,21 @@ fn net(side: usize, layers: &[(usize, usize, usize)]) -> Result<(ScoreShape, Sco
 #[ignore = "a measurement"]
 fn throughput() -> Result<()> {
     #[cfg(target_arch = "x86_64")]
-    println!("peak {:.1} GFLOP/s", peak().unwrap_or(0.0));
+    println!("f32 peak {:.1} GFLOP/s", peak().unwrap_or(0.0));
+    println!("f32");
+    measure::<Whole<f32>>()?;
+    println!("bf16");
+    measure::<Half>()
+}
+
+fn measure<P: Format<Elem = f32>>() -> Result<()> {
     for (side, layers) in [
         (4, &[(96, 5, 2), (128, 3, 1), (256, 3, 1)][..]),
         (16, &[(96, 5, 2), (128, 3, 1), (256, 3, 1), (512, 3, 1)][..]),
         (64, &[(96, 5, 2), (128, 3, 2), (256, 3, 1)][..]),
     ] {
         let (shape, weights) = net(side, layers)?;
-        let plan = Plan::<f32>::new(&shape, &weights, Level::best(), false)?;
+        let plan = Plan::<P>::new(&shape, &weights, Level::best(), false)?;
         let (mut kept, mut scratch, mut lane) = (Kept::new(&plan), Scratch::new(&plan), Lane::zero(&plan));
         let n = plan.block;
         let mut dx = vec![0f32; n * plan.pixels];

@@ -11,11 +11,14 @@ pub(crate) use transform::{Back, Transform, transform_input, transform_output};
 
 use crate::ConvGeometry;
 use crate::aligned::Aligned;
+use crate::aligned::Number;
+use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::{Gate, TILE_VECTORS, adjoint_start, run_rows};
 use crate::simd::Element;
 use crate::tile::{Finish, Segment};
+use candle_core::WithDType;
 use transform::TilePlace;
 use weights::transform_weights;
 
@@ -34,13 +37,13 @@ const A: f64 = 0.75;
 const B: f64 = 1.5;
 
 /// A 3x3 convolution between two maps, with its weights transformed.
-pub(crate) struct Winograd<E> {
+pub(crate) struct Winograd<P: Format> {
     c_in: usize,
     /// Vectors of output channels.
     vectors: usize,
     /// `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`.
-    weights: Aligned<E>,
-    bias: Aligned<E>,
+    weights: Aligned<P::Elem>,
+    bias: Aligned<P::Elem>,
     tiles: Vec<TilePlace>,
     per_image: usize,
     input: Map,
@@ -62,7 +65,7 @@ impl<E: Element> Room<E> {
     }
 }
 
-impl<E: Element> Winograd<E> {
+impl<P: Format> Winograd<P> {
     /// Whether this is faster than a direct convolution to maps of `side`, by estimated cycles per image.
     pub(crate) fn pays(
         geometry: &ConvGeometry,
@@ -74,7 +77,7 @@ impl<E: Element> Winograd<E> {
         let tiles = side.div_ceil(OUT).pow(2);
         let transformed = tiles * (FREQUENCIES * c_in * v_out + 400 * v_in + 400 * v_out);
         let fits = geometry.kernel == 3 && geometry.stride == 1 && c_in >= lanes && c_out >= lanes;
-        fits && transformed * 10 < side * side * 9 * c_in * v_out * 9
+        fits && transformed * 10 < side * side * 9 * c_in.div_ceil(P::GROUP) * v_out * 9
     }
 
     /// Rows and columns of zeros that the last tiles read beyond a map of outputs of `side`.
@@ -90,8 +93,8 @@ impl<E: Element> Winograd<E> {
     pub(crate) fn forward(
         lanes: usize,
         geometry: &ConvGeometry,
-        weight: &[E],
-        bias: &[E],
+        weight: &[P::Elem],
+        bias: &[P::Elem],
         (input, output): (&Map, &Map),
         block: usize,
     ) -> Self {
@@ -109,7 +112,7 @@ impl<E: Element> Winograd<E> {
     pub(crate) fn adjoint(
         lanes: usize,
         geometry: &ConvGeometry,
-        weight: &[E],
+        weight: &[P::Elem],
         (grad, output): (&Map, &Map),
         gate: Option<&Map>,
         block: usize,
@@ -127,8 +130,8 @@ impl<E: Element> Winograd<E> {
     fn of(
         lanes: usize,
         (c_in, c_out): (usize, usize),
-        weights: Aligned<E>,
-        bias: &[E],
+        weights: Aligned<P::Elem>,
+        bias: &[P::Elem],
         tiles: Vec<TilePlace>,
         (input, output, gate): (&Map, &Map, Option<&Map>),
     ) -> Self {
@@ -152,15 +155,15 @@ impl<E: Element> Winograd<E> {
     /// Convolves `images` maps of `input` into `output`.
     pub(crate) fn run(
         &self,
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P>,
         images: usize,
-        (input, output): (&[E], &mut [E]),
-        finish: Finish<E>,
-        gate: Option<Gate<'_, E>>,
-        room: &mut Room<E>,
+        (input, output): (&[P::Stored], &mut [P::Stored]),
+        finish: Finish<P::Elem>,
+        gate: Option<Gate<'_, P>>,
+        room: &mut Room<P::Elem>,
     ) {
         let tiles = &self.tiles[..images * self.per_image];
-        let (lanes, pitch) = (kernels.lanes, Map::new::<E>(1, self.c_in, (0, 0), kernels.lanes).pitch);
+        let (lanes, pitch) = (kernels.lanes, Map::new::<P::Elem>(1, self.c_in, (0, 0), kernels.lanes).pitch);
         let width = CHUNK * lanes;
         room.input.grow(self.tiles.len() * FREQUENCIES * pitch);
         room.output.grow(self.tiles.len() * FREQUENCIES * width);
@@ -170,7 +173,7 @@ impl<E: Element> Winograd<E> {
         kernels.transform_input(&transform, input, &mut room.input);
         for from in (0..self.vectors).step_by(CHUNK) {
             let chunk = CHUNK.min(self.vectors - from);
-            self.multiply(kernels, tiles.len(), from, chunk, pitch, room);
+            self.multiply(P::Full::kernels(kernels.level), tiles.len(), from, chunk, pitch, room);
             let bias = &self.bias[from * lanes..];
             let back = Back {
                 tiles,
@@ -189,15 +192,15 @@ impl<E: Element> Winograd<E> {
     /// The products of all frequencies for a chunk of output channels.
     fn multiply(
         &self,
-        kernels: &Kernels<E>,
+        kernels: &Kernels<P::Full>,
         tiles: usize,
         from: usize,
         chunk: usize,
         pitch: usize,
-        room: &mut Room<E>,
+        room: &mut Room<P::Elem>,
     ) {
         let (lanes, width) = (kernels.lanes, CHUNK * kernels.lanes);
-        let zeros = [E::ZERO; 64];
+        let zeros = [P::Elem::ZERO; 64];
         for frequency in 0..FREQUENCIES {
             for sub in (0..chunk).step_by(TILE_VECTORS) {
                 let vectors = TILE_VECTORS.min(chunk - sub);

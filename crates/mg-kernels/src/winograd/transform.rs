@@ -1,8 +1,10 @@
 #![allow(unsafe_code, reason = "vector units on checked addresses")]
 
 use super::{A, B, CHUNK, FREQUENCIES, IN, OUT};
+use crate::aligned::Number;
+use crate::format::Format;
 use crate::map::Map;
-use crate::simd::{Element, Simd};
+use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
 use crate::tile::Finish;
 
 /// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
@@ -15,14 +17,14 @@ pub(crate) struct Transform<'a> {
 
 /// `A^T m A` of every tile, finished: from `[tile][frequency][CHUNK vectors]` to `vectors` vectors of channels
 /// beginning with `from` of `map`.
-pub(crate) struct Back<'a, E> {
+pub(crate) struct Back<'a, P: Format> {
     pub(super) tiles: &'a [TilePlace],
     pub(super) map: &'a Map,
     pub(super) from: usize,
     pub(super) vectors: usize,
-    pub(super) bias: &'a [E],
-    pub(super) finish: Finish<E>,
-    pub(super) gate: Option<&'a [E]>,
+    pub(super) bias: &'a [P::Elem],
+    pub(super) finish: Finish<P::Elem>,
+    pub(super) gate: Option<&'a [P::Stored]>,
     pub(super) gate_map: Option<&'a Map>,
 }
 
@@ -79,36 +81,40 @@ unsafe fn back_line<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
 }
 
 /// # Safety
-/// The processor has `S`.
+/// The processor has `U`.
 #[inline(always)]
-pub(crate) unsafe fn transform_input<S: Simd>(pass: &Transform<'_>, from: &[S::Elem], to: &mut [S::Elem]) {
+pub(crate) unsafe fn transform_input<U: Unit>(
+    pass: &Transform<'_>,
+    from: &[StoredOf<U>],
+    to: &mut [ElemOf<U>],
+) {
     let (row, pixel) = (pass.map.row(), pass.map.pitch);
-    let width = pass.channels.next_multiple_of(S::LANES);
+    let width = pass.channels.next_multiple_of(U::Simd::LANES);
     let reach = (IN - 1) * (row + pixel) + width;
     assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
     assert!(pass.tiles.len() * FREQUENCIES * pass.pitch <= to.len() && width <= pass.pitch && width <= pixel);
     for (t, tile) in pass.tiles.iter().enumerate() {
-        for c in (0..width).step_by(S::LANES) {
+        for c in (0..width).step_by(U::Simd::LANES) {
             // SAFETY: all tiles lie inside their maps, checked above.
             unsafe {
                 let from = from.as_ptr().add(tile.input + c);
                 let to = to.as_mut_ptr().add(t * FREQUENCIES * pass.pitch + c);
-                let zero = S::splat(S::Elem::ZERO);
+                let zero = U::Simd::splat(ElemOf::<U>::ZERO);
                 let mut half = [[zero; IN]; IN]; // [column][frequency]
                 for (x, column) in half.iter_mut().enumerate() {
                     let mut d = [zero; IN];
                     for (y, d) in d.iter_mut().enumerate() {
-                        *d = S::load(from.add(y * row + x * pixel));
+                        *d = U::load(from.add(y * row + x * pixel));
                     }
-                    *column = forward_line::<S>(d);
+                    *column = forward_line::<U::Simd>(d);
                 }
                 for y in 0..IN {
                     let mut d = [zero; IN];
                     for (d, column) in d.iter_mut().zip(&half) {
                         *d = column[y];
                     }
-                    for (x, value) in forward_line::<S>(d).into_iter().enumerate() {
-                        S::store(to.add((y * IN + x) * pass.pitch), value);
+                    for (x, value) in forward_line::<U::Simd>(d).into_iter().enumerate() {
+                        U::Simd::store(to.add((y * IN + x) * pass.pitch), value);
                     }
                 }
             }
@@ -117,15 +123,15 @@ pub(crate) unsafe fn transform_input<S: Simd>(pass: &Transform<'_>, from: &[S::E
 }
 
 /// # Safety
-/// The processor has `S`.
+/// The processor has `U`.
 #[inline(always)]
-pub(crate) unsafe fn transform_output<S: Simd>(
-    pass: &Back<'_, S::Elem>,
-    from: &[S::Elem],
-    to: &mut [S::Elem],
+pub(crate) unsafe fn transform_output<U: Unit>(
+    pass: &Back<'_, U::Format>,
+    from: &[ElemOf<U>],
+    to: &mut [StoredOf<U>],
 ) {
-    let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * S::LANES);
-    let end = pass.from + pass.vectors * S::LANES;
+    let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * U::Simd::LANES);
+    let end = pass.from + pass.vectors * U::Simd::LANES;
     let inside = |at: usize, tile: &TilePlace, map: &Map, len: usize| {
         at + (tile.rows - 1) * map.row() + (tile.columns - 1) * map.pitch + end <= len
     };
@@ -134,7 +140,8 @@ pub(crate) unsafe fn transform_output<S: Simd>(
         "a tile would leave its map"
     );
     assert!(
-        pass.tiles.len() * FREQUENCIES * width <= from.len() && pass.bias.len() >= pass.vectors * S::LANES
+        pass.tiles.len() * FREQUENCIES * width <= from.len()
+            && pass.bias.len() >= pass.vectors * U::Simd::LANES
     );
     let gate = pass.gate.zip(pass.gate_map);
     if let Some((values, map)) = gate {
@@ -145,41 +152,41 @@ pub(crate) unsafe fn transform_output<S: Simd>(
     }
     for (t, tile) in pass.tiles.iter().enumerate() {
         for v in 0..pass.vectors {
-            let c = v * S::LANES;
+            let c = v * U::Simd::LANES;
             // SAFETY: all tiles lie inside their maps and buffers, checked above.
             unsafe {
                 let from = from.as_ptr().add(t * FREQUENCIES * width + c);
                 let to = to.as_mut_ptr().add(tile.output + pass.from + c);
-                let bias = S::load(pass.bias.as_ptr().add(c));
-                let zero = S::splat(S::Elem::ZERO);
+                let bias = U::Simd::load(pass.bias.as_ptr().add(c));
+                let zero = U::Simd::splat(ElemOf::<U>::ZERO);
                 let mut half = [[zero; OUT]; IN]; // [column frequency][row]
                 for (x, column) in half.iter_mut().enumerate() {
                     let mut m = [zero; IN];
                     for (y, m) in m.iter_mut().enumerate() {
-                        *m = S::load(from.add((y * IN + x) * width));
+                        *m = U::Simd::load(from.add((y * IN + x) * width));
                     }
-                    *column = back_line::<S>(m);
+                    *column = back_line::<U::Simd>(m);
                 }
                 for y in 0..tile.rows {
                     let mut m = [zero; IN];
                     for (m, column) in m.iter_mut().zip(&half) {
                         *m = column[y];
                     }
-                    let line = back_line::<S>(m);
+                    let line = back_line::<U::Simd>(m);
                     for (x, value) in line.into_iter().enumerate().take(tile.columns) {
-                        let value = S::add(value, bias);
+                        let value = U::Simd::add(value, bias);
                         let value = match (pass.finish, gate) {
                             (Finish::Leaky(slope), _) => {
-                                S::if_positive(value, value, S::mul(value, S::splat(slope)))
+                                U::Simd::if_positive(value, value, U::Simd::mul(value, U::Simd::splat(slope)))
                             }
                             (Finish::Gate(slope), Some((values, map))) => {
                                 let at = tile.gate + y * map.row() + x * map.pitch + pass.from + c;
-                                let gate = S::load(values.as_ptr().add(at));
-                                S::if_positive(gate, value, S::mul(value, S::splat(slope)))
+                                let gate = U::load(values.as_ptr().add(at));
+                                U::Simd::if_positive(gate, value, U::Simd::mul(value, U::Simd::splat(slope)))
                             }
                             _ => value,
                         };
-                        S::store(to.add(y * row + x * pixel), value);
+                        U::store(to.add(y * row + x * pixel), value);
                     }
                 }
             }
