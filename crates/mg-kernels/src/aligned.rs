@@ -15,6 +15,9 @@ impl Number for f32 {
 impl Number for f64 {
     const ZERO: Self = 0.0;
 }
+impl Number for i16 {
+    const ZERO: Self = 0;
+}
 impl Number for bf16 {
     const ZERO: Self = bf16::ZERO;
 }

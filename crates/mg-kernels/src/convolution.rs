@@ -36,14 +36,7 @@ impl<P: Format> Convolution<P> {
         block: usize,
     ) -> Self {
         if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels.lanes) {
-            return Self::Winograd(Box::new(Winograd::forward(
-                kernels.lanes,
-                geometry,
-                weight,
-                bias,
-                maps,
-                block,
-            )));
+            return Self::Winograd(Box::new(Winograd::forward(kernels, geometry, weight, bias, maps, block)));
         }
         Self::Direct(vec![Packed::forward(kernels, geometry, weight, bias, maps, block)])
     }
@@ -58,14 +51,7 @@ impl<P: Format> Convolution<P> {
         block: usize,
     ) -> Self {
         if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels.lanes) {
-            return Self::Winograd(Box::new(Winograd::adjoint(
-                kernels.lanes,
-                geometry,
-                weight,
-                maps,
-                gate,
-                block,
-            )));
+            return Self::Winograd(Box::new(Winograd::adjoint(kernels, geometry, weight, maps, gate, block)));
         }
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))
     }

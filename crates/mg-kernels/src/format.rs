@@ -5,6 +5,7 @@ use half::bf16;
 use crate::aligned::Number;
 use crate::kernels::Kernels;
 use crate::simd::{Element, Level};
+use crate::winograd::FixedKernels;
 
 /// The numbers a network is computed with: sums and coefficients in `Elem`, maps and packed weights in `Stored`.
 pub(crate) trait Format: Sized + Send + Sync + 'static {
@@ -16,6 +17,10 @@ pub(crate) trait Format: Sized + Send + Sync + 'static {
     const GROUP: usize;
     /// The kernels of a level from [`Level::available`].
     fn kernels(level: Level) -> &'static Kernels<Self>;
+    /// Kernels for products of transformed tiles in fixed point, where they are precise enough and pay.
+    fn fixed(_: Level) -> Option<&'static FixedKernels<Self::Elem>> {
+        None
+    }
 }
 
 /// A number as it lies in memory.

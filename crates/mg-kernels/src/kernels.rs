@@ -8,7 +8,7 @@ use crate::map::Map;
 use crate::pointwise::{self, Apply, Combine, Head, Sums};
 use crate::simd::{ElemOf, Level, Plain, Portable, Simd, StoredOf, Unit, Widened};
 use crate::tile::{self, Tile, WeightTile};
-use crate::winograd::{self, Back, Transform};
+use crate::winograd::{self, Back, FixedKernels, Transform};
 
 /// A convolution tile; see [`tile::convolve`] for what its pointers must satisfy.
 pub(crate) type TileFn<P> = unsafe fn(&Tile<'_, P>);
@@ -239,5 +239,9 @@ impl Format for Half {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 => &avx512_bf16::Of::<Dot>::KERNELS,
         }
+    }
+
+    fn fixed(level: Level) -> Option<&'static FixedKernels<f32>> {
+        winograd::fixed_kernels(level)
     }
 }

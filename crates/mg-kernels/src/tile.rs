@@ -116,22 +116,18 @@ unsafe fn put<U: Unit, const MR: usize, const NV: usize>(
     unsafe {
         match &tile.output {
             Output::Stored(output) => {
-                for i in 0..MR {
-                    if i < tile.rows {
-                        for v in 0..NV {
-                            let at = v * U::Simd::LANES;
-                            U::store(output[i].add(at), finish(i, at, sums[i][v]));
-                        }
+                for (i, row) in sums.iter().enumerate().take(tile.rows) {
+                    for (v, sum) in row.iter().enumerate() {
+                        let at = v * U::Simd::LANES;
+                        U::store(output[i].add(at), finish(i, at, *sum));
                     }
                 }
             }
             Output::Elem(output) => {
-                for i in 0..MR {
-                    if i < tile.rows {
-                        for v in 0..NV {
-                            let at = v * U::Simd::LANES;
-                            U::Simd::store(output[i].add(at), finish(i, at, sums[i][v]));
-                        }
+                for (i, row) in sums.iter().enumerate().take(tile.rows) {
+                    for (v, sum) in row.iter().enumerate() {
+                        let at = v * U::Simd::LANES;
+                        U::Simd::store(output[i].add(at), finish(i, at, *sum));
                     }
                 }
             }

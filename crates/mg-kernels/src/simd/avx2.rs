@@ -150,4 +150,12 @@ impl HalfSimd for Avx2<f32> {
             [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)), _mm256_castsi256_ps(odd)]
         }
     }
+    #[inline(always)]
+    unsafe fn narrow_i16(to: *mut i16, v: __m256) {
+        unsafe {
+            let whole = _mm256_cvtps_epi32(v);
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi32(whole, whole));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
+    }
 }

@@ -145,6 +145,10 @@ impl HalfSimd for Avx512<f32> {
             [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(odd)]
         }
     }
+    #[inline(always)]
+    unsafe fn narrow_i16(to: *mut i16, v: __m512) {
+        unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v))) }
+    }
 }
 
 /// bf16 by the processor's own product of pairs (AVX512-BF16): twice the operations of f32.

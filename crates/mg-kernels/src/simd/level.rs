@@ -9,7 +9,7 @@ pub(crate) enum Level {
     /// AVX-512 foundation.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX-512 with products of pairs of bf16.
+    /// AVX-512 with products of pairs of bf16 and of 16-bit integers.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
 }
@@ -25,7 +25,10 @@ impl Level {
             levels.extend(avx2.then_some(Self::Avx2));
             let avx512 = avx2 && std::arch::is_x86_feature_detected!("avx512f");
             levels.extend(avx512.then_some(Self::Avx512));
-            let bf16 = avx512 && std::arch::is_x86_feature_detected!("avx512bf16");
+            let bf16 = avx512
+                && std::arch::is_x86_feature_detected!("avx512bf16")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512vnni");
             levels.extend(bf16.then_some(Self::Avx512Bf16));
         }
         levels

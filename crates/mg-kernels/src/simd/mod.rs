@@ -77,6 +77,8 @@ pub(crate) trait HalfSimd: Simd<Elem = f32> {
     unsafe fn narrow(to: *mut bf16, v: Self::Vector);
     /// `2 * LANES` values: those of even and of odd index.
     unsafe fn widen_pairs(from: *const bf16) -> [Self::Vector; 2];
+    /// `LANES` values, rounded to nearest, ties to even; what does not fit is anything.
+    unsafe fn narrow_i16(to: *mut i16, v: Self::Vector);
 }
 
 /// A vector unit for one element type.

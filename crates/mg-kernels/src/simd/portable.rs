@@ -102,4 +102,8 @@ impl HalfSimd for Portable<f32> {
         let pairs = unsafe { from.cast::<[[bf16; 2]; LANES]>().read_unaligned() };
         [pairs.map(|pair| f32::from(pair[0])), pairs.map(|pair| f32::from(pair[1]))]
     }
+    #[inline(always)]
+    unsafe fn narrow_i16(to: *mut i16, v: [f32; LANES]) {
+        unsafe { to.cast::<[i16; LANES]>().write_unaligned(v.map(|v| v.round_ties_even() as i16)) }
+    }
 }

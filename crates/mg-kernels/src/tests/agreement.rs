@@ -1,11 +1,12 @@
 //! Winograd's convolutions against direct ones.
 
+use candle_core::WithDType;
 use mg_random::Key;
 use proptest::prelude::*;
 
 use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
-use crate::format::{Format, Whole};
+use crate::format::{Format, Half, Whole};
 use crate::map::Map;
 use crate::packed::{Packed, Target, adjoint_halo};
 use crate::simd::{Element, Level};
@@ -58,7 +59,7 @@ fn gap<P: Format<Stored = <P as Format>::Elem>>(
     let maps = (&input, &output);
     let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
     packed.run(kernels, n, &x, Target::Elem(&mut direct), Finish::Leaky(slope), None);
-    let winograd = Winograd::forward(lanes, geometry, &weight, &bias, maps, n);
+    let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
     winograd.run(kernels, n, (&x, &mut transformed), Finish::Leaky(slope), None, &mut room);
     let forward = distance((&transformed, &output), (&direct, &output), n);
     // The halo stays zero.
@@ -76,7 +77,7 @@ fn gap<P: Format<Stored = <P as Format>::Elem>>(
     for part in Packed::adjoint(kernels, geometry, &weight, maps, Some(&input), n) {
         part.run(kernels, n, &dy, Target::Elem(&mut direct), Finish::Plain, gate);
     }
-    let winograd = Winograd::adjoint(lanes, geometry, &weight, maps, Some(&input), n);
+    let winograd = Winograd::adjoint(kernels, geometry, &weight, maps, Some(&input), n);
     winograd.run(kernels, n, (&dy, &mut transformed), Finish::Plain, gate, &mut room);
     forward.max(distance((&transformed, &target), (&direct, &target), n))
 }
@@ -93,6 +94,70 @@ proptest! {
         for level in Level::available() {
             let (single, double) = (gap::<Whole<f32>>(level, &geometry, side, n), gap::<Whole<f64>>(level, &geometry, side, n));
             prop_assert!(single < 5e-6 && double < 1e-14, "{:?}: {} {}", level, single, double);
+        }
+    }
+}
+
+/// Relative distances to a direct convolution in f64 of the direct and the transformed one in `P`.
+fn errors<P: Format>(
+    level: Level,
+    geometry: &ConvGeometry,
+    (side, n): (usize, usize),
+    shape: fn(f64) -> f64,
+) -> (f64, f64) {
+    let whole = |name: &str, len: usize| normal::<f64>(len, name).into_iter().map(shape).collect::<Vec<_>>();
+    let weight = normal::<f64>(geometry.c_in * geometry.c_out * 9, "weight");
+    let x = whole("x", n * geometry.c_in * side * side);
+    let exact = direct::<Whole<f64>>(level, geometry, (side, n), &weight, &x, false);
+    let distance = |y: Vec<f64>| {
+        let gap: f64 = y.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum();
+        (gap / exact.iter().map(|b| b * b).sum::<f64>()).sqrt()
+    };
+    let form = |transformed| distance(direct::<P>(level, geometry, (side, n), &weight, &x, transformed));
+    (form(false), form(true))
+}
+
+/// A convolution in `P` of images `x [n, c_in, side, side]`, direct or transformed.
+fn direct<P: Format>(
+    level: Level,
+    geometry: &ConvGeometry,
+    (side, n): (usize, usize),
+    weight: &[f64],
+    x: &[f64],
+    transformed: bool,
+) -> Vec<f64> {
+    let (kernels, out) = (P::kernels(level), geometry.out_side(side).unwrap_or(1));
+    let numbers = |values: &[f64]| values.iter().map(|v| P::Elem::of(*v)).collect::<Vec<_>>();
+    let halo = (geometry.pad_before, geometry.pad_after + Winograd::<P>::overhang(out));
+    let input = Map::new::<P::Stored>(side, geometry.c_in, halo, kernels.lanes);
+    let output = Map::new::<P::Stored>(out, geometry.c_out, (0, 0), kernels.lanes);
+    let (weight, maps, finish) = (numbers(weight), (&input, &output), Finish::Plain);
+    let (mut values, mut result) = (Aligned::zeroed(input.len(n)), Aligned::zeroed(output.len(n)));
+    input.load(&numbers(x), &mut values);
+    let bias = vec![P::Elem::ZERO; geometry.c_out];
+    if transformed {
+        let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
+        winograd.run(kernels, n, (&values, &mut result), finish, None, &mut Room::empty());
+    } else {
+        let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
+        packed.run(kernels, n, &values, Target::Stored(&mut result), finish, None);
+    }
+    let mut images = vec![P::Elem::ZERO; n * geometry.c_out * out * out];
+    output.store(&result, &mut images);
+    images.into_iter().map(|v| v.to_f64()).collect()
+}
+
+#[test]
+fn transformed_convolutions_in_bf16_are_as_precise_as_direct_ones() {
+    let activations: [fn(f64) -> f64; 4] =
+        [|x| x, |x| x.max(0.2 * x), |x| (x - 1.5).max(0.0), |x| x * x * x * x * x];
+    for (c_in, c_out, side) in [(96, 128, 8), (130, 40, 16), (512, 256, 4), (16, 16, 7)] {
+        let geometry = ConvGeometry { c_in, c_out, kernel: 3, stride: 1, pad_before: 1, pad_after: 1 };
+        for level in Level::available() {
+            for shape in activations {
+                let (direct, transformed) = errors::<Half>(level, &geometry, (side, 2), shape);
+                assert!(transformed < 1.25 * direct && direct < 5e-3, "{level:?}: {direct} {transformed}");
+            }
         }
     }
 }

@@ -4,9 +4,11 @@
 //! The interpolation points are 0, +-3/4, +-3/2 and infinity instead of the usual 0, +-1, +-2: in f32 that halves the
 //! rounding error, to about four times a direct convolution's.
 
+mod fixed;
 mod transform;
 mod weights;
 
+pub(crate) use fixed::{FixedKernels, kernels as fixed_kernels};
 pub(crate) use transform::{Back, Transform, transform_input, transform_output};
 
 use crate::ConvGeometry;
@@ -19,6 +21,7 @@ use crate::packed::{Gate, TILE_VECTORS, adjoint_start, run_rows};
 use crate::simd::Element;
 use crate::tile::{Finish, Segment};
 use candle_core::WithDType;
+use fixed::{FixedRoom, FixedWeights};
 use transform::TilePlace;
 use weights::transform_weights;
 
@@ -41,8 +44,7 @@ pub(crate) struct Winograd<P: Format> {
     c_in: usize,
     /// Vectors of output channels.
     vectors: usize,
-    /// `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`.
-    weights: Aligned<P::Elem>,
+    weights: Weights<P::Elem>,
     bias: Aligned<P::Elem>,
     tiles: Vec<TilePlace>,
     per_image: usize,
@@ -51,17 +53,25 @@ pub(crate) struct Winograd<P: Format> {
     gate: Option<Map>,
 }
 
+/// Transformed weights.
+enum Weights<E: 'static> {
+    /// `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`.
+    Whole(Aligned<E>),
+    Fixed(FixedWeights, &'static FixedKernels<E>),
+}
+
 /// Memory for transformed tiles.
 pub(crate) struct Room<E> {
     /// `[tile][frequency][c_in]`.
     input: Aligned<E>,
     /// `[tile][frequency][channels of a chunk]`.
     output: Aligned<E>,
+    fixed: FixedRoom,
 }
 
 impl<E: Element> Room<E> {
     pub(crate) fn empty() -> Self {
-        Self { input: Aligned::zeroed(0), output: Aligned::zeroed(0) }
+        Self { input: Aligned::zeroed(0), output: Aligned::zeroed(0), fixed: FixedRoom::empty() }
     }
 }
 
@@ -91,7 +101,7 @@ impl<P: Format> Winograd<P> {
     }
 
     pub(crate) fn forward(
-        lanes: usize,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
         weight: &[P::Elem],
         bias: &[P::Elem],
@@ -104,13 +114,13 @@ impl<P: Format> Winograd<P> {
             std::array::from_fn(|k| from[k].to_f64())
         };
         let tiles = places(block, (input, 0), output, None);
-        let weights = transform_weights(lanes, (c_in, c_out), kernel);
-        Self::of(lanes, (c_in, c_out), weights, bias, tiles, (input, output, None))
+        let weights = transform_weights(kernels.lanes, (c_in, c_out), kernel);
+        Self::of(kernels, (c_in, c_out), weights, bias, tiles, (input, output, None))
     }
 
     /// The adjoint, a 3x3 convolution with the kernel turned round.
     pub(crate) fn adjoint(
-        lanes: usize,
+        kernels: &Kernels<P>,
         geometry: &ConvGeometry,
         weight: &[P::Elem],
         (grad, output): (&Map, &Map),
@@ -123,29 +133,34 @@ impl<P: Format> Winograd<P> {
             std::array::from_fn(|k| from[8 - k].to_f64())
         };
         let tiles = places(block, (grad, adjoint_start(geometry, grad)), output, gate);
-        let weights = transform_weights(lanes, (c_out, c_in), kernel);
-        Self::of(lanes, (c_out, c_in), weights, &[], tiles, (grad, output, gate))
+        let weights = transform_weights(kernels.lanes, (c_out, c_in), kernel);
+        Self::of(kernels, (c_out, c_in), weights, &[], tiles, (grad, output, gate))
     }
 
     fn of(
-        lanes: usize,
+        kernels: &Kernels<P>,
         (c_in, c_out): (usize, usize),
         weights: Aligned<P::Elem>,
         bias: &[P::Elem],
         tiles: Vec<TilePlace>,
         (input, output, gate): (&Map, &Map, Option<&Map>),
     ) -> Self {
-        let vectors = c_out.div_ceil(lanes);
-        let mut padded = Aligned::zeroed(vectors * lanes);
+        let vectors = c_out.div_ceil(kernels.lanes);
+        let mut padded = Aligned::zeroed(vectors * kernels.lanes);
         padded[..bias.len()].copy_from_slice(bias);
-        let per_image = Self::tiles(output.side);
+        let weights = match P::fixed(kernels.level) {
+            Some(fixed) => {
+                Weights::Fixed(FixedWeights::new(&weights, kernels.lanes, c_in, FREQUENCIES), fixed)
+            }
+            None => Weights::Whole(weights),
+        };
         Self {
             c_in,
             vectors,
             weights,
             bias: padded,
             tiles,
-            per_image,
+            per_image: Self::tiles(output.side),
             input: *input,
             output: *output,
             gate: gate.copied(),
@@ -163,24 +178,22 @@ impl<P: Format> Winograd<P> {
         room: &mut Room<P::Elem>,
     ) {
         let tiles = &self.tiles[..images * self.per_image];
-        let (lanes, pitch) = (kernels.lanes, Map::new::<P::Elem>(1, self.c_in, (0, 0), kernels.lanes).pitch);
-        let width = CHUNK * lanes;
-        room.input.grow(self.tiles.len() * FREQUENCIES * pitch);
-        room.output.grow(self.tiles.len() * FREQUENCIES * width);
+        let lanes = kernels.lanes;
+        room.output.grow(self.tiles.len() * FREQUENCIES * CHUNK * lanes);
         let (finish, gate) =
             gate.map_or((finish, None), |(values, slope)| (Finish::Gate(slope), Some(values)));
-        let transform = Transform { tiles, map: &self.input, channels: self.c_in, pitch };
-        kernels.transform_input(&transform, input, &mut room.input);
+        self.take_in(kernels, tiles, input, room);
         for from in (0..self.vectors).step_by(CHUNK) {
             let chunk = CHUNK.min(self.vectors - from);
-            self.multiply(P::Full::kernels(kernels.level), tiles.len(), from, chunk, pitch, room);
-            let bias = &self.bias[from * lanes..];
+            for sub in (0..chunk).step_by(TILE_VECTORS) {
+                self.multiply(kernels, tiles.len(), (from + sub) / TILE_VECTORS, sub, room);
+            }
             let back = Back {
                 tiles,
                 map: &self.output,
                 from: from * lanes,
                 vectors: chunk,
-                bias,
+                bias: &self.bias[from * lanes..],
                 finish,
                 gate,
                 gate_map: self.gate.as_ref(),
@@ -189,36 +202,69 @@ impl<P: Format> Winograd<P> {
         }
     }
 
-    /// The products of all frequencies for a chunk of output channels.
+    /// Values from one frequency to the next in a transformed tile.
+    fn pitch(&self, lanes: usize) -> usize {
+        Map::new::<P::Elem>(1, self.c_in, (0, 0), lanes).pitch
+    }
+
+    /// Transforms the input.
+    fn take_in(
+        &self,
+        kernels: &Kernels<P>,
+        tiles: &[TilePlace],
+        input: &[P::Stored],
+        room: &mut Room<P::Elem>,
+    ) {
+        let pitch = self.pitch(kernels.lanes);
+        let transform = |tiles| Transform { tiles, map: &self.input, channels: self.c_in, pitch };
+        match &self.weights {
+            Weights::Whole(_) => {
+                room.input.grow(self.tiles.len() * FREQUENCIES * pitch);
+                kernels.transform_input(&transform(tiles), input, &mut room.input);
+            }
+            Weights::Fixed(weights, fixed) => {
+                room.input.grow(FREQUENCIES * pitch);
+                for tile in 0..tiles.len() {
+                    kernels.transform_input(&transform(&tiles[tile..=tile]), input, &mut room.input);
+                    fixed.load(weights, (&room.input, pitch), (tile, tiles.len()), &mut room.fixed);
+                }
+            }
+        }
+    }
+
+    /// The products of all frequencies for one block of output channels, number `sub` of the vectors in the room.
     fn multiply(
         &self,
-        kernels: &Kernels<P::Full>,
+        kernels: &Kernels<P>,
         tiles: usize,
-        from: usize,
-        chunk: usize,
-        pitch: usize,
+        block: usize,
+        sub: usize,
         room: &mut Room<P::Elem>,
     ) {
         let (lanes, width) = (kernels.lanes, CHUNK * kernels.lanes);
+        let vectors = TILE_VECTORS.min(self.vectors - block * TILE_VECTORS);
         let zeros = [P::Elem::ZERO; 64];
         for frequency in 0..FREQUENCIES {
-            for sub in (0..chunk).step_by(TILE_VECTORS) {
-                let vectors = TILE_VECTORS.min(chunk - sub);
-                let start =
-                    (from + sub) * lanes * FREQUENCIES * self.c_in + frequency * self.c_in * vectors * lanes;
-                let weights = &self.weights[start..start + self.c_in * vectors * lanes];
-                let input = (frequency * pitch, FREQUENCIES * pitch);
-                let output = (frequency * width + sub * lanes, FREQUENCIES * width);
-                let segment = Segment { offset: 0, len: self.c_in };
-                run_rows(
-                    kernels,
-                    tiles,
-                    segment,
-                    (&room.input, input),
-                    (&mut room.output, output),
-                    weights,
-                    &zeros,
-                );
+            let output = (frequency * width + sub * lanes, FREQUENCIES * width);
+            match &self.weights {
+                Weights::Whole(weights) => {
+                    let (pitch, depth) = (self.pitch(lanes), self.c_in);
+                    let start = block * TILE_VECTORS * lanes * FREQUENCIES * depth;
+                    let weights = &weights[start + frequency * depth * vectors * lanes..];
+                    run_rows(
+                        P::Full::kernels(kernels.level),
+                        tiles,
+                        Segment { offset: 0, len: depth },
+                        (&room.input, (frequency * pitch, FREQUENCIES * pitch)),
+                        (&mut room.output, output),
+                        &weights[..depth * vectors * lanes],
+                        &zeros,
+                    );
+                }
+                Weights::Fixed(weights, fixed) => {
+                    let output = (&mut *room.output, output.0, output.1);
+                    fixed.multiply(weights, (block, vectors), (frequency, tiles), &room.fixed, output);
+                }
             }
         }
     }
