@@ -27,6 +27,11 @@ fn most_weight(c_in: usize) -> f32 {
 /// Most rows of a tile.
 const MOST_ROWS: usize = 14;
 
+/// The nearest integer, ties to even, of a number that fits: adding 3/2 2^23 moves it to the last bits.
+fn nearest(v: f32) -> i16 {
+    (v + 12_582_912.0).to_bits() as i16
+}
+
 /// Weights `[frequency][c_in][c_out]` as integers, with what one is worth.
 pub(crate) struct FixedWeights {
     /// `[blocks of TILE_VECTORS vectors][frequency][pairs of c_in][vectors of the block][2]`.
@@ -54,18 +59,20 @@ impl FixedWeights {
             let rows = weights.chunks_exact(c_in * width).zip(units.chunks_exact_mut(width));
             for ((weights, units), values) in rows.zip(values.chunks_exact_mut(2 * pairs * width)) {
                 for row in weights.chunks_exact(width) {
-                    units
-                        .iter_mut()
-                        .zip(row)
-                        .for_each(|(most, w)| *most = most.max((w.to_f64() as f32).abs()));
+                    for (most, w) in units.iter_mut().zip(row) {
+                        let size = (w.to_f64() as f32).abs();
+                        // Not `max`: what is no number must stay so.
+                        *most = if size <= *most { *most } else { size };
+                    }
                 }
                 let scales: Vec<f32> =
                     units.iter().map(|most| if *most > 0.0 { limit / most } else { 0.0 }).collect();
                 units.iter_mut().for_each(|most| *most /= limit);
-                for (c, row) in weights.chunks_exact(width).enumerate() {
-                    let to = values[c / 2 * width * 2..].iter_mut().skip(c % 2).step_by(2);
-                    for ((to, w), scale) in to.zip(row).zip(&scales) {
-                        *to = (w.to_f64() as f32 * scale).round_ties_even() as i16;
+                for (pair, to) in weights.chunks(2 * width).zip(values.chunks_exact_mut(2 * width)) {
+                    for (half, row) in pair.chunks_exact(width).enumerate() {
+                        for ((to, w), scale) in to.chunks_exact_mut(2).zip(row).zip(&scales) {
+                            to[half] = nearest(w.to_f64() as f32 * scale);
+                        }
                     }
                 }
             }
