@@ -3,6 +3,7 @@ use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::{Gate, Packed, Target};
+use crate::share::Block;
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
 
@@ -56,11 +57,11 @@ impl<P: Format> Convolution<P> {
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))
     }
 
-    /// Convolves `images` maps of `input` into `output`.
+    /// Convolves a block's maps of `input` into `output`.
     pub(crate) fn run(
         &self,
         kernels: &Kernels<P>,
-        images: usize,
+        block: Block,
         (input, output): (&[P::Stored], &mut [P::Stored]),
         finish: Finish<P::Elem>,
         gate: Option<Gate<'_, P>>,
@@ -69,10 +70,10 @@ impl<P: Format> Convolution<P> {
         match self {
             Self::Direct(parts) => {
                 for part in parts {
-                    part.run(kernels, images, input, Target::Stored(output), finish, gate);
+                    part.run(kernels, block, input, Target::stored(output), finish, gate);
                 }
             }
-            Self::Winograd(winograd) => winograd.run(kernels, images, (input, output), finish, gate, room),
+            Self::Winograd(winograd) => winograd.run(kernels, block, (input, output), finish, gate, room),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::{Packed, Target, adjoint_halo};
+use crate::share::Block;
 use crate::simd::{Element, Level};
 use crate::tile::Finish;
 use crate::weight_gradient::{Neighbours, WeightGradient};
@@ -52,7 +53,7 @@ pub(crate) fn conv2d<P: Format>(x: &Tensor, weight: &Tensor, geometry: &ConvGeom
             |(from, to), (x, y)| {
                 input.load(x, from);
                 let images = y.len() / (geometry.c_out * out * out);
-                packed.run(kernels, images, from, Target::Elem(to), Finish::Plain, None);
+                packed.run(kernels, Block::of(images), from, Target::elem(to), Finish::Plain, None);
                 output.store(to, y);
             },
         );
@@ -84,7 +85,15 @@ pub(crate) fn input_adjoint<P: Format>(
             || (Aligned::zeroed(grad.len(BLOCK)), Aligned::zeroed(map.len(BLOCK))),
             |(from, to), (dy, dx)| {
                 grad.load(dy, from);
-                adjoint.reach_images(kernels, (from, to), (&image, &map), geometry.stride, dx);
+                let images = dx.len() / each;
+                adjoint.reach_images(
+                    kernels,
+                    Block::of(images),
+                    (from, to),
+                    (&image, &map),
+                    geometry.stride,
+                    dx,
+                );
             },
         );
     })?;

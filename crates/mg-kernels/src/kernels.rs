@@ -6,6 +6,7 @@ use half::bf16;
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
 use crate::pointwise::{self, Apply, Combine, Head, Sums};
+use crate::share::Shared;
 use crate::simd::{ElemOf, Level, Plain, Portable, Simd, StoredOf, Unit, Widened};
 use crate::tile::{self, Tile, WeightTile};
 use crate::winograd::{self, Back, FixedKernels, Transform};
@@ -44,7 +45,7 @@ pub(crate) struct Kernels<P: Format> {
     pull: PullFn<P>,
     add_scaled: unsafe fn(&Map, usize, P::Elem, &[P::Stored], &mut [P::Elem]),
     transform_input: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
-    transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], &mut [P::Stored]),
+    transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], Shared<'_, P::Stored>),
 }
 
 impl<P: Format> Kernels<P> {
@@ -59,7 +60,8 @@ impl<P: Format> Kernels<P> {
         self.tiles.iter().min_by_key(work).unwrap_or(&self.tiles[0])
     }
 
-    // SAFETY (all blocks): the processor has this level (the invariant), and the passes check their own bounds.
+    // SAFETY (all blocks): the processor has this level (the invariant), and the passes check their own bounds; the
+    // chunks of one convolution are the only ones to write to their channels.
 
     pub(crate) fn apply(&self, pass: &Apply<'_, P>, to: &mut [P::Stored], map: &Map) {
         unsafe { (self.apply)(pass, to, map) }
@@ -100,7 +102,7 @@ impl<P: Format> Kernels<P> {
     pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
         unsafe { (self.transform_input)(pass, from, to) }
     }
-    pub(crate) fn transform_output(&self, pass: &Back<'_, P>, from: &[P::Elem], to: &mut [P::Stored]) {
+    pub(crate) fn transform_output(&self, pass: &Back<'_, P>, from: &[P::Elem], to: Shared<'_, P::Stored>) {
         unsafe { (self.transform_output)(pass, from, to) }
     }
 }
@@ -159,7 +161,7 @@ macro_rules! kernels {
                 unsafe { winograd::transform_input::<U>(pass, from, to) }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn transform_output<U: Unit>(pass: &Back<'_, U::Format>, from: &[ElemOf<U>], to: &mut [StoredOf<U>]) {
+            unsafe fn transform_output<U: Unit>(pass: &Back<'_, U::Format>, from: &[ElemOf<U>], to: Shared<'_, StoredOf<U>>) {
                 unsafe { winograd::transform_output::<U>(pass, from, to) }
             }
 

@@ -107,6 +107,7 @@ mod packed;
 mod pointwise;
 mod score_net;
 mod shape;
+mod share;
 mod simd;
 mod tensor_conv;
 mod tensor_route;

@@ -5,6 +5,7 @@ use crate::aligned::Number;
 use crate::format::{Format, Stored};
 use crate::kernels::Kernels;
 use crate::map::Map;
+use crate::share::{Block, Shared};
 use crate::simd::Element;
 use crate::tile::{Finish, MOST_ROWS, Output, Segment, Tile};
 use crate::{ConvGeometry, Result};
@@ -42,15 +43,31 @@ pub(crate) type Gate<'a, P> = (&'a [<P as Format>::Stored], <P as Format>::Elem)
 
 /// Where a convolution writes, and in which form.
 pub(crate) enum Target<'a, P: Format> {
-    Stored(&'a mut [P::Stored]),
-    Elem(&'a mut [P::Elem]),
+    Stored(Shared<'a, P::Stored>),
+    Elem(Shared<'a, P::Elem>),
 }
 
-impl<P: Format> Target<'_, P> {
+impl<'a, P: Format> Target<'a, P> {
+    pub(crate) fn stored(values: &'a mut [P::Stored]) -> Self {
+        Self::Stored(Shared::new(values))
+    }
+
+    pub(crate) fn elem(values: &'a mut [P::Elem]) -> Self {
+        Self::Elem(Shared::new(values))
+    }
+
     fn len(&self) -> usize {
         match self {
             Target::Stored(values) => values.len(),
             Target::Elem(values) => values.len(),
+        }
+    }
+
+    /// A tile's addresses, `at` elements from the beginning.
+    fn rows(&self, at: impl Fn(usize) -> usize) -> Output<P> {
+        match self {
+            Target::Stored(values) => Output::Stored(std::array::from_fn(|i| values.at(at(i)))),
+            Target::Elem(values) => Output::Elem(std::array::from_fn(|i| values.at(at(i)))),
         }
     }
 }
@@ -181,17 +198,17 @@ impl<P: Format> Packed<P> {
         Self { segments, weights, bias: padded_bias, depth, vectors, places }
     }
 
-    /// Convolves `images` maps of `input` into `output`.
+    /// Convolves a block's maps of `input` into `output`.
     pub(crate) fn run(
         &self,
         kernels: &Kernels<P>,
-        images: usize,
+        block: Block,
         input: &[P::Stored],
         output: Target<'_, P>,
         finish: Finish<P::Elem>,
         gate: Option<Gate<'_, P>>,
     ) {
-        let pixels = images * self.places.per_image;
+        let pixels = block.images * self.places.per_image;
         let width = self.vectors * kernels.lanes;
         let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
         let last = |places: &[u32]| places[..pixels].iter().max().map_or(0, |place| *place as usize);
@@ -200,61 +217,56 @@ impl<P: Format> Packed<P> {
             last(&self.places.output) + width <= output.len(),
             "a convolution would write past its output"
         );
-        let (finish, gate) = match gate {
-            Some((values, slope)) => {
-                assert!(
-                    last(&self.places.gate) + width <= values.len(),
-                    "a convolution would read past its gate"
-                );
-                (Finish::Gate(slope), values.as_ptr())
-            }
-            None => (finish, std::ptr::null()),
-        };
-        let input = input.as_ptr();
-        let mut output = output;
-        for (block, from) in (0..self.vectors).step_by(TILE_VECTORS).enumerate() {
-            let vectors = TILE_VECTORS.min(self.vectors - from);
-            let (from, start) = (from * kernels.lanes, block * self.depth * TILE_VECTORS * kernels.lanes);
-            let (weights, bias) = (self.weights[start..].as_ptr(), self.bias[from..].as_ptr());
-            let mut done = 0;
-            while done < pixels {
-                let size = kernels.tile(pixels - done);
-                let rows = size.rows.min(pixels - done);
-                let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
-                let tile = Tile {
-                    input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
-                    output: output.rows(|i| place(&self.places.output, i) + from),
-                    gate: std::array::from_fn(|i| match finish {
-                        Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
-                        _ => gate,
-                    }),
-                    rows,
-                    segments: &self.segments,
-                    weights,
-                    bias,
-                    finish,
-                };
-                // SAFETY: the kernels fit the processor; the assertions above bound every address a tile of these
-                // pixels reads or writes; weights and bias hold this block by construction.
-                unsafe { (size.convolve[vectors - 1])(&tile) };
-                done += rows;
-            }
+        if let Some((values, _)) = gate {
+            assert!(
+                last(&self.places.gate) + width <= values.len(),
+                "a convolution would read past its gate"
+            );
         }
+        block.each(self.vectors.div_ceil(TILE_VECTORS), |channels| {
+            self.run_channels(kernels, pixels, channels, (input, &output), finish, gate);
+        });
     }
-}
 
-impl<P: Format> Target<'_, P> {
-    /// A tile's addresses, `at` elements from the beginning.
-    fn rows(&mut self, at: impl Fn(usize) -> usize) -> Output<P> {
-        match self {
-            Target::Stored(values) => {
-                let start = values.as_mut_ptr();
-                Output::Stored(std::array::from_fn(|i| start.wrapping_add(at(i))))
-            }
-            Target::Elem(values) => {
-                let start = values.as_mut_ptr();
-                Output::Elem(std::array::from_fn(|i| start.wrapping_add(at(i))))
-            }
+    /// The block of output channels number `channels`, for the first `pixels` pixels, whose addresses were checked.
+    fn run_channels(
+        &self,
+        kernels: &Kernels<P>,
+        pixels: usize,
+        channels: usize,
+        (input, output): (&[P::Stored], &Target<'_, P>),
+        finish: Finish<P::Elem>,
+        gate: Option<Gate<'_, P>>,
+    ) {
+        let (finish, gate) =
+            gate.map_or((finish, std::ptr::null()), |(values, slope)| (Finish::Gate(slope), values.as_ptr()));
+        let (input, from) = (input.as_ptr(), channels * TILE_VECTORS);
+        let vectors = TILE_VECTORS.min(self.vectors - from);
+        let from = from * kernels.lanes;
+        let (weights, bias) = (self.weights[from * self.depth..].as_ptr(), self.bias[from..].as_ptr());
+        let mut done = 0;
+        while done < pixels {
+            let size = kernels.tile(pixels - done);
+            let rows = size.rows.min(pixels - done);
+            let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
+            let tile = Tile {
+                input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
+                output: output.rows(|i| place(&self.places.output, i) + from),
+                gate: std::array::from_fn(|i| match finish {
+                    Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
+                    _ => gate,
+                }),
+                rows,
+                segments: &self.segments,
+                weights,
+                bias,
+                finish,
+            };
+            // SAFETY: the kernels fit the processor; the caller has bounded every address a tile of these pixels reads
+            // or writes, and no other block of channels writes there; weights and bias hold this block by
+            // construction.
+            unsafe { (size.convolve[vectors - 1])(&tile) };
+            done += rows;
         }
     }
 }

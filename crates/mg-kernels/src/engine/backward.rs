@@ -119,7 +119,7 @@ impl<P: Format> Pass<'_, P> {
             Stage::Direct { slope } => Some((&*self.kept.layers[l - 1].values, slope)),
             Stage::Staged { .. } => None,
         };
-        adjoint.run(self.plan.kernels, self.images, (grad, &mut to), Finish::Plain, gate, &mut room);
+        adjoint.run(self.plan.kernels, self.block, (grad, &mut to), Finish::Plain, gate, &mut room);
         self.scratch.room = room;
         self.kept.layers[l - 1].grads = to;
     }
@@ -131,7 +131,14 @@ impl<P: Format> Pass<'_, P> {
         let mut to = std::mem::take(&mut self.scratch.image_grad);
         let grad = Self::grad(self.plan, self.kept, self.scratch, 0);
         let maps = (&self.plan.maps[0], &map);
-        layer.adjoint.reach_images(self.plan.kernels, (grad, &mut to), maps, layer.conv.stride, dx);
+        layer.adjoint.reach_images(
+            self.plan.kernels,
+            self.block,
+            (grad, &mut to),
+            maps,
+            layer.conv.stride,
+            dx,
+        );
         self.scratch.image_grad = to;
     }
 

@@ -118,7 +118,12 @@ impl<'a, P: Format> Batch<'a, P> {
         all.map(|(block, (kept, part))| {
             let images = blocks.images(block);
             engine.with_scratch(|scratch| {
-                work(&mut Pass::new(&engine.plan, kept, scratch, images.len()), moments, part, images)
+                work(
+                    &mut Pass::new(&engine.plan, kept, scratch, blocks.block(images.len())),
+                    moments,
+                    part,
+                    images,
+                )
             })
         })
         .collect()
@@ -253,7 +258,11 @@ impl<'a, P: Format> Batch<'a, P> {
             for (block, kept) in blocks.of_lane(lane).zip(share) {
                 let images = blocks.images(block);
                 engine.with_scratch(|scratch| {
-                    work(&mut Pass::new(&engine.plan, kept, scratch, images.len()), grads, images);
+                    work(
+                        &mut Pass::new(&engine.plan, kept, scratch, blocks.block(images.len())),
+                        grads,
+                        images,
+                    );
                 });
             }
         });

@@ -6,7 +6,7 @@ use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::gradients::{LANES, Lane};
-use super::{Coefficient, Engine, Pass};
+use super::{Blocks, Coefficient, Engine, Pass};
 use crate::format::Format;
 use crate::simd::Element;
 
@@ -16,7 +16,7 @@ impl<P: Format> Engine<P> {
         let parts = blocks.cut(&mut f, 1);
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, f)| {
             let images = blocks.images(block);
-            self.on_block(images.len(), |pass| {
+            self.on_block(blocks, images.len(), |pass| {
                 pass.ascend(&x[images.start * self.plan.pixels..images.end * self.plan.pixels]);
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
             });
@@ -31,7 +31,7 @@ impl<P: Format> Engine<P> {
         let parts: Vec<_> = blocks.cut(&mut f, 1).into_iter().zip(blocks.cut(&mut dx, pixels)).collect();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, (f, dx))| {
             let images = blocks.images(block);
-            self.on_block(images.len(), |pass| {
+            self.on_block(blocks, images.len(), |pass| {
                 pass.ascend(&x[images.start * pixels..images.end * pixels]);
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
                 pass.pull(|_| P::Elem::of(1.0));
@@ -53,7 +53,7 @@ impl<P: Format> Engine<P> {
             let (mut grads, mut scores) = (Lane::zero(&self.plan), vec![]);
             for block in blocks.of_lane(lane) {
                 let images = blocks.images(block);
-                self.on_block(images.len(), |pass| {
+                self.on_block(blocks, images.len(), |pass| {
                     pass.ascend(&x[images.start * pixels..images.end * pixels]);
                     let f: Vec<f64> = pass.scores().map(|score| P::Elem::of(score).to_f64()).collect();
                     let weigh = |(i, f): (usize, &f64)| P::Elem::of(coefficient(images.start + i, *f));
@@ -70,9 +70,10 @@ impl<P: Format> Engine<P> {
         (scores.concat(), lanes)
     }
 
-    fn on_block<R>(&self, images: usize, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {
+    fn on_block<R>(&self, blocks: Blocks, images: usize, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {
+        let block = blocks.block(images);
         self.with_scratch(|scratch| {
-            self.with_kept(|kept| work(&mut Pass::new(&self.plan, kept, scratch, images)))
+            self.with_kept(|kept| work(&mut Pass::new(&self.plan, kept, scratch, block)))
         })
     }
 }
@@ -107,7 +108,7 @@ impl<P: Format> Pass<'_, P> {
     }
 }
 
-impl super::Blocks {
+impl Blocks {
     /// The blocks of one lane of weight gradients.
     pub(super) fn of_lane(self, lane: usize) -> std::ops::Range<usize> {
         let lanes = LANES.min(self.count);

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::format::Format;
+use crate::share::Block;
 use crate::simd::Level;
 use crate::{Result, ScoreShape, ScoreWeights};
 pub(crate) use gradients::Lane;
@@ -133,6 +134,11 @@ struct Blocks {
 impl Blocks {
     fn start(self, block: usize) -> usize {
         block * self.n / self.count
+    }
+
+    /// `images` of this partition; threads share them where there are not enough blocks to go round.
+    fn block(self, images: usize) -> Block {
+        Block { images, split: self.count < rayon::current_num_threads() }
     }
 
     fn images(self, block: usize) -> std::ops::Range<usize> {

@@ -3,6 +3,7 @@ use super::{Kept, Plan, Scratch, Stage, StagedNorm};
 use crate::aligned::Aligned;
 use crate::format::Format;
 use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
+use crate::share::Block;
 use crate::simd::Element;
 use crate::tile::Finish;
 use crate::winograd::Room;
@@ -12,6 +13,7 @@ use candle_core::WithDType;
 pub(crate) struct Pass<'a, P: Format> {
     pub(crate) plan: &'a Plan<P>,
     pub(crate) images: usize,
+    pub(super) block: Block,
     pub(crate) kept: &'a mut Kept<P>,
     pub(crate) scratch: &'a mut Scratch<P>,
 }
@@ -21,9 +23,9 @@ impl<'a, P: Format> Pass<'a, P> {
         plan: &'a Plan<P>,
         kept: &'a mut Kept<P>,
         scratch: &'a mut Scratch<P>,
-        images: usize,
+        block: Block,
     ) -> Self {
-        Self { plan, images, kept, scratch }
+        Self { plan, images: block.images, block, kept, scratch }
     }
 
     /// Takes the images in, `[n, c, y, x]`.
@@ -64,7 +66,7 @@ impl<'a, P: Format> Pass<'a, P> {
         let mut output = std::mem::take(&mut self.kept.layers[l].values);
         let mut room = std::mem::replace(&mut self.scratch.room, Room::empty());
         let input = Self::input(self.plan, self.kept, self.scratch, l);
-        layer.forward.run(self.plan.kernels, self.images, (input, &mut output), finish, None, &mut room);
+        layer.forward.run(self.plan.kernels, self.block, (input, &mut output), finish, None, &mut room);
         self.scratch.room = room;
         self.kept.layers[l].values = output;
         if let Stage::Staged { norm: StagedNorm::Group { groups, eps }, gamma, .. } = &layer.stage {

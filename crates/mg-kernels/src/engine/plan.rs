@@ -9,6 +9,7 @@ use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::{Packed, Target, adjoint_halo};
 use crate::pointwise::Curve;
+use crate::share::Block;
 use crate::simd::{Element, Level};
 use crate::tile::Finish;
 use crate::weight_gradient::WeightGradient;
@@ -205,23 +206,23 @@ impl<P: Format> Adjoint<P> {
     pub(crate) fn reach_images(
         &self,
         kernels: &Kernels<P>,
+        block: Block,
         (grad, cells): (&[P::Stored], &mut [P::Elem]),
         (image, map): (&Map, &Map),
         stride: usize,
         dx: &mut [P::Elem],
     ) {
         let (side, channels) = (image.side, image.channels);
-        let images = dx.len() / (channels * side * side);
         match self {
             Self::Hidden(_) => {}
             Self::Pixels(parts) => {
                 for part in parts {
-                    part.run(kernels, images, grad, Target::Elem(cells), Finish::Plain, None);
+                    part.run(kernels, block, grad, Target::elem(cells), Finish::Plain, None);
                 }
                 map.store(cells, dx);
             }
             Self::Cells(packed, _) => {
-                packed.run(kernels, images, grad, Target::Elem(cells), Finish::Plain, None);
+                packed.run(kernels, block, grad, Target::elem(cells), Finish::Plain, None);
                 for (i, row) in dx.chunks_exact_mut(side).enumerate() {
                     let (n, c, y) = (i / (channels * side), i / side % channels, i % side);
                     let start = map.at(n, y / stride, 0);

@@ -9,6 +9,7 @@ use crate::aligned::{Aligned, Number};
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
 use crate::packed::{Packed, Target, adjoint_halo};
+use crate::share::Block;
 use crate::simd::{Element, Level};
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
@@ -58,9 +59,9 @@ fn gap<P: Format<Stored = <P as Format>::Elem>>(
     let (mut direct, mut transformed) = (Aligned::zeroed(output.len(n)), Aligned::zeroed(output.len(n)));
     let maps = (&input, &output);
     let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
-    packed.run(kernels, n, &x, Target::Elem(&mut direct), Finish::Leaky(slope), None);
+    packed.run(kernels, Block::of(n), &x, Target::elem(&mut direct), Finish::Leaky(slope), None);
     let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
-    winograd.run(kernels, n, (&x, &mut transformed), Finish::Leaky(slope), None, &mut room);
+    winograd.run(kernels, Block::of(n), (&x, &mut transformed), Finish::Leaky(slope), None, &mut room);
     let forward = distance((&transformed, &output), (&direct, &output), n);
     // The halo stays zero.
     assert_eq!(
@@ -75,10 +76,10 @@ fn gap<P: Format<Stored = <P as Format>::Elem>>(
     let (mut direct, mut transformed) = (Aligned::zeroed(target.len(n)), Aligned::zeroed(target.len(n)));
     let (maps, gate) = ((&grad, &target), Some((&*x, slope)));
     for part in Packed::adjoint(kernels, geometry, &weight, maps, Some(&input), n) {
-        part.run(kernels, n, &dy, Target::Elem(&mut direct), Finish::Plain, gate);
+        part.run(kernels, Block::of(n), &dy, Target::elem(&mut direct), Finish::Plain, gate);
     }
     let winograd = Winograd::adjoint(kernels, geometry, &weight, maps, Some(&input), n);
-    winograd.run(kernels, n, (&dy, &mut transformed), Finish::Plain, gate, &mut room);
+    winograd.run(kernels, Block::of(n), (&dy, &mut transformed), Finish::Plain, gate, &mut room);
     forward.max(distance((&transformed, &target), (&direct, &target), n))
 }
 
@@ -137,10 +138,10 @@ fn direct<P: Format>(
     let bias = vec![P::Elem::ZERO; geometry.c_out];
     if transformed {
         let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
-        winograd.run(kernels, n, (&values, &mut result), finish, None, &mut Room::empty());
+        winograd.run(kernels, Block::of(n), (&values, &mut result), finish, None, &mut Room::empty());
     } else {
         let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
-        packed.run(kernels, n, &values, Target::Stored(&mut result), finish, None);
+        packed.run(kernels, Block::of(n), &values, Target::stored(&mut result), finish, None);
     }
     let mut images = vec![P::Elem::ZERO; n * geometry.c_out * out * out];
     output.store(&result, &mut images);

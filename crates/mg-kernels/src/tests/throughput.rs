@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 
 use crate::engine::{Kept, Lane, Pass, Plan, Scratch};
 use crate::format::{Format, Half, Whole};
+use crate::share::Block;
 use crate::simd::Level;
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
 
@@ -91,7 +92,7 @@ fn measure<P: Format<Elem = f32>>() -> Result<()> {
         let n = plan.block;
         let mut dx = vec![0f32; n * plan.pixels];
         let x = vec![0.5f32; n * plan.pixels];
-        let mut pass = Pass::new(&plan, &mut kept, &mut scratch, n);
+        let mut pass = Pass::new(&plan, &mut kept, &mut scratch, Block::of(n));
         let (load, score, pull) = (
             least(|| pass.load(&x)),
             least(|| {

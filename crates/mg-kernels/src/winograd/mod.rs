@@ -11,6 +11,8 @@ mod weights;
 pub(crate) use fixed::{FixedKernels, kernels as fixed_kernels};
 pub(crate) use transform::{Back, Transform, transform_input, transform_output};
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::ConvGeometry;
 use crate::aligned::Aligned;
 use crate::aligned::Number;
@@ -18,6 +20,7 @@ use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::{Gate, TILE_VECTORS, adjoint_start, run_rows};
+use crate::share::{Block, Shared};
 use crate::simd::Element;
 use crate::tile::{Finish, Segment};
 use candle_core::WithDType;
@@ -167,39 +170,44 @@ impl<P: Format> Winograd<P> {
         }
     }
 
-    /// Convolves `images` maps of `input` into `output`.
+    /// Convolves a block's maps of `input` into `output`.
     pub(crate) fn run(
         &self,
         kernels: &Kernels<P>,
-        images: usize,
+        block: Block,
         (input, output): (&[P::Stored], &mut [P::Stored]),
         finish: Finish<P::Elem>,
         gate: Option<Gate<'_, P>>,
         room: &mut Room<P::Elem>,
     ) {
-        let tiles = &self.tiles[..images * self.per_image];
-        let lanes = kernels.lanes;
-        room.output.grow(self.tiles.len() * FREQUENCIES * CHUNK * lanes);
+        let tiles = &self.tiles[..block.images * self.per_image];
         let (finish, gate) =
             gate.map_or((finish, None), |(values, slope)| (Finish::Gate(slope), Some(values)));
         self.take_in(kernels, tiles, input, room);
-        for from in (0..self.vectors).step_by(CHUNK) {
-            let chunk = CHUNK.min(self.vectors - from);
-            for sub in (0..chunk).step_by(TILE_VECTORS) {
-                self.multiply(kernels, tiles.len(), (from + sub) / TILE_VECTORS, sub, room);
+        let chunks = self.vectors.div_ceil(CHUNK);
+        let each = self.tiles.len() * FREQUENCIES * CHUNK * kernels.lanes;
+        room.output.grow(if block.split { chunks * each } else { each });
+        let products: Vec<_> = room.output.chunks_exact_mut(each).map(Mutex::new).collect();
+        let (input, fixed, output) = (&room.input, &room.fixed, Shared::new(output));
+        block.each(chunks, |chunk| {
+            let products =
+                &mut *products[chunk % products.len()].lock().unwrap_or_else(PoisonError::into_inner);
+            let (from, vectors) = (chunk * CHUNK, CHUNK.min(self.vectors - chunk * CHUNK));
+            for sub in (0..vectors).step_by(TILE_VECTORS) {
+                self.multiply(kernels, tiles.len(), from + sub, sub, (input, fixed), products);
             }
             let back = Back {
                 tiles,
                 map: &self.output,
-                from: from * lanes,
-                vectors: chunk,
-                bias: &self.bias[from * lanes..],
+                from: from * kernels.lanes,
+                vectors,
+                bias: &self.bias[from * kernels.lanes..],
                 finish,
                 gate,
                 gate_map: self.gate.as_ref(),
             };
-            kernels.transform_output(&back, &room.output, output);
-        }
+            kernels.transform_output(&back, products, output);
+        });
     }
 
     /// Values from one frequency to the next in a transformed tile.
@@ -232,38 +240,39 @@ impl<P: Format> Winograd<P> {
         }
     }
 
-    /// The products of all frequencies for one block of output channels, number `sub` of the vectors in the room.
+    /// The products of all frequencies for the vectors of output channels from number `from` on, one block of them, to
+    /// vector `sub` of `products`.
     fn multiply(
         &self,
         kernels: &Kernels<P>,
         tiles: usize,
-        block: usize,
+        from: usize,
         sub: usize,
-        room: &mut Room<P::Elem>,
+        (input, fixed_input): (&[P::Elem], &FixedRoom),
+        products: &mut [P::Elem],
     ) {
         let (lanes, width) = (kernels.lanes, CHUNK * kernels.lanes);
-        let vectors = TILE_VECTORS.min(self.vectors - block * TILE_VECTORS);
+        let vectors = TILE_VECTORS.min(self.vectors - from);
         let zeros = [P::Elem::ZERO; 64];
         for frequency in 0..FREQUENCIES {
-            let output = (frequency * width + sub * lanes, FREQUENCIES * width);
+            let to = (frequency * width + sub * lanes, FREQUENCIES * width);
             match &self.weights {
                 Weights::Whole(weights) => {
                     let (pitch, depth) = (self.pitch(lanes), self.c_in);
-                    let start = block * TILE_VECTORS * lanes * FREQUENCIES * depth;
-                    let weights = &weights[start + frequency * depth * vectors * lanes..];
+                    let weights = &weights[(from * FREQUENCIES + frequency * vectors) * lanes * depth..];
                     run_rows(
                         P::Full::kernels(kernels.level),
                         tiles,
                         Segment { offset: 0, len: depth },
-                        (&room.input, (frequency * pitch, FREQUENCIES * pitch)),
-                        (&mut room.output, output),
+                        (input, (frequency * pitch, FREQUENCIES * pitch)),
+                        (products, to),
                         &weights[..depth * vectors * lanes],
                         &zeros,
                     );
                 }
                 Weights::Fixed(weights, fixed) => {
-                    let output = (&mut *room.output, output.0, output.1);
-                    fixed.multiply(weights, (block, vectors), (frequency, tiles), &room.fixed, output);
+                    let block = (from / TILE_VECTORS, vectors);
+                    fixed.multiply(weights, block, (frequency, tiles), fixed_input, (products, to.0, to.1));
                 }
             }
         }

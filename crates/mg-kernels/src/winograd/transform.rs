@@ -4,6 +4,7 @@ use super::{A, B, CHUNK, FREQUENCIES, IN, OUT};
 use crate::aligned::Number;
 use crate::format::Format;
 use crate::map::Map;
+use crate::share::Shared;
 use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
 use crate::tile::Finish;
 
@@ -123,12 +124,12 @@ pub(crate) unsafe fn transform_input<U: Unit>(
 }
 
 /// # Safety
-/// The processor has `U`.
+/// The processor has `U`, and no other task writes these channels of `to`.
 #[inline(always)]
 pub(crate) unsafe fn transform_output<U: Unit>(
     pass: &Back<'_, U::Format>,
     from: &[ElemOf<U>],
-    to: &mut [StoredOf<U>],
+    to: Shared<'_, StoredOf<U>>,
 ) {
     let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * U::Simd::LANES);
     let end = pass.from + pass.vectors * U::Simd::LANES;
@@ -156,7 +157,7 @@ pub(crate) unsafe fn transform_output<U: Unit>(
             // SAFETY: all tiles lie inside their maps and buffers, checked above.
             unsafe {
                 let from = from.as_ptr().add(t * FREQUENCIES * width + c);
-                let to = to.as_mut_ptr().add(tile.output + pass.from + c);
+                let to = to.at(tile.output + pass.from + c);
                 let bias = U::Simd::load(pass.bias.as_ptr().add(c));
                 let zero = U::Simd::splat(ElemOf::<U>::ZERO);
                 let mut half = [[zero; OUT]; IN]; // [column frequency][row]
