@@ -2,6 +2,8 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use candle_core::utils::{cuda_is_available, metal_is_available};
 use clap::{Args, ValueEnum};
+use mg_train::Model;
+use mg_train::config::PrecisionMode;
 
 /// Where to compute.
 #[derive(Args, Clone, Debug)]
@@ -12,9 +14,9 @@ pub(crate) struct DeviceArgs {
     /// Threads on the CPU; all cores unless given
     #[arg(long, value_name = "T")]
     threads: Option<usize>,
-    /// Precision of scores and gradients
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    /// What nets multiply; as configured (model.precision) unless given
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +29,29 @@ enum Kind {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Precision {
+    Auto,
     F32,
+    Bf16,
 }
 
 impl DeviceArgs {
+    /// The precision that was asked for.
+    pub(crate) fn precision(&self) -> Option<PrecisionMode> {
+        self.precision.map(|precision| match precision {
+            Precision::Auto => PrecisionMode::Auto,
+            Precision::F32 => PrecisionMode::F32,
+            Precision::Bf16 => PrecisionMode::Bf16,
+        })
+    }
+
+    /// `model` in the precision that was asked for; as it was learned if none was.
+    pub(crate) fn adjust(&self, model: Model, device: &Device) -> Model {
+        match self.precision() {
+            Some(precision) => model.with_precision(precision.on(device)),
+            None => model,
+        }
+    }
+
     /// Opens the device and sets the number of threads.
     pub(crate) fn open(&self) -> Result<Device> {
         if let Some(threads) = self.threads {
@@ -81,11 +102,16 @@ fn metal() -> Result<Device> {
     Device::new_metal(0).context("no Metal device answers; use --device cpu")
 }
 
-/// The device in words.
-pub(crate) fn describe(device: &Device) -> String {
-    match device {
+/// The device and what it multiplies, in words.
+pub(crate) fn describe(device: &Device, precision: PrecisionMode) -> String {
+    let device_name = match device {
         Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
         Device::Cuda(_) => "CUDA".into(),
         Device::Metal(_) => "Metal".into(),
-    }
+    };
+    let precision = match precision.on(device) {
+        mg_energy::Precision::Full => "f32",
+        mg_energy::Precision::Bf16 => "bf16",
+    };
+    format!("{device_name}, {precision}")
 }

@@ -46,7 +46,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model = Model::load(&args.run, &device)?;
+    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let side = model.config().sides().last().copied().context("the model has no grid")?;
     let originals = originals(args, &model, side, &device)?;
     let n = originals.dim(0)?;

@@ -68,7 +68,7 @@ impl How {
 pub(crate) fn run(args: &Args) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model = Model::load(&args.run, &device)?;
+    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let bar = progress::bar(args.n as u64, "images");
     let how = args.how.synthesis();
     let key = Key::new(args.seed);

@@ -41,7 +41,7 @@ const RUNS: &str = "runs";
 pub(crate) fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let resumed = if args.resume { Some(args.resumed_path()?) } else { None };
-    let (run_dir, config) = match &resumed {
+    let (run_dir, mut config) = match &resumed {
         Some(path) => {
             if let Some(file) = &args.settings.file {
                 let name = file.display();
@@ -57,11 +57,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => (None, args.settings.config()?),
     };
+    let precision = args.device.precision().unwrap_or(config.model.precision);
+    config.model.precision = precision.pinned(&device);
     let data = mg_train::open_data(&config, args.cache.clone())?;
     for (name, defect) in &data.skipped().named {
         tracing::warn!("left out {name}: {defect}");
     }
-    tracing::info!("{} images of {} on {}", data.len(), config.data.source, describe(&device));
+    let (name, device_name) = (&config.data.source, describe(&device, config.model.precision));
+    tracing::info!("{} images of {name} on {device_name}", data.len());
     let mut training = match run_dir {
         Some(run_dir) => {
             let training = Training::resume(run_dir, &config, &data, &device)?;

@@ -31,7 +31,7 @@ impl ConvNet {
         if spec.norm.needs_statistics() {
             return Err(Error::NoStatistics { norm: spec.norm.name() });
         }
-        let net = ScoreNet::new(&spec.shape()?, &params.to_weights(spec, None)?)?;
+        let net = ScoreNet::with_precision(&spec.shape()?, &params.to_weights(spec, None)?, spec.precision)?;
         Ok(ConvNet { spec: spec.clone(), net })
     }
 
@@ -46,7 +46,8 @@ impl ConvNet {
             return Err(Error::Spec(format!("statistics of {found} layers for a net of {layers}")));
         }
         let spec = NetSpec { norm: crate::Norm::Frozen, ..spec.clone() };
-        let net = ScoreNet::new(&spec.shape()?, &params.to_weights(&spec, Some(statistics))?)?;
+        let weights = params.to_weights(&spec, Some(statistics))?;
+        let net = ScoreNet::with_precision(&spec.shape()?, &weights, spec.precision)?;
         Ok(ConvNet { spec, net })
     }
 

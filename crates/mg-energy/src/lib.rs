@@ -40,6 +40,7 @@ pub use conv_net::{ConvNet, Scored};
 pub use energy::{Energy, ValueAndGrad};
 pub use energy_net::EnergyNet;
 pub use error::{Error, Result};
+pub use mg_kernels::Precision;
 pub use params::{Params, Statistics};
 pub use reference::Reference;
 pub use spec::{Activation, ConvSpec, NetSpec, Norm, Padding};

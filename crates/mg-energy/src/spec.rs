@@ -1,4 +1,4 @@
-use mg_kernels::{ConvGeometry, LayerShape, ScoreShape};
+use mg_kernels::{ConvGeometry, LayerShape, Precision, ScoreShape};
 
 use crate::{Error, Result};
 
@@ -18,6 +18,8 @@ pub struct NetSpec {
     pub norm: Norm,
     /// Activation after every normalisation.
     pub activation: Activation,
+    /// What it multiplies; no part of the architecture, so nets of either precision share parameters.
+    pub precision: Precision,
 }
 
 /// One convolution.
@@ -105,6 +107,7 @@ impl NetSpec {
             padding: Padding::Same,
             norm: Norm::Batch,
             activation: Activation::LeakyRelu { slope: 0.2 },
+            precision: Precision::Full,
         }
     }
 

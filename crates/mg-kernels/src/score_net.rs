@@ -42,6 +42,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// bf16 on CPUs that multiply it faster than f32, full precision elsewhere.
+    pub fn fastest(device: &Device) -> Self {
+        match device.is_cpu() && Level::best().has_bf16() {
+            true => Self::Bf16,
+            false => Self::Full,
+        }
+    }
+}
+
 /// A network packed for evaluation: build it once per set of weights, use it many times, from any thread.
 ///
 /// Scores depend on the weights at the time of [`new`](Self::new); results are never part of candle's graph. On the

@@ -3,7 +3,8 @@
     reason = "the comments of presets/default.toml say what every key means; see EXPLANATIONS"
 )]
 
-use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Reference};
+use candle_core::Device;
+use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Precision, Reference};
 use mg_pyramid::Grids;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,38 @@ pub struct ModelConfig {
     pub reference: ReferenceMode,
     pub sigma: f64,
     pub initial: Initial,
+    pub precision: PrecisionMode,
+}
+
+/// What nets multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionMode {
+    /// bf16 on CPUs that multiply it faster than f32, else f32.
+    Auto,
+    /// f32.
+    F32,
+    /// Operands in bf16, sums in f32.
+    Bf16,
+}
+
+impl PrecisionMode {
+    /// What it means on a device.
+    pub fn on(self, device: &Device) -> Precision {
+        match self {
+            PrecisionMode::Auto => Precision::fastest(device),
+            PrecisionMode::F32 => Precision::Full,
+            PrecisionMode::Bf16 => Precision::Bf16,
+        }
+    }
+
+    /// The mode that means the same on every device.
+    pub fn pinned(self, device: &Device) -> Self {
+        match self.on(device) {
+            Precision::Full => PrecisionMode::F32,
+            Precision::Bf16 => PrecisionMode::Bf16,
+        }
+    }
 }
 
 /// The nets of the grids.
@@ -328,7 +361,12 @@ impl Config {
         self.model.grids.get(1..).unwrap_or(&[])
     }
 
-    /// The net of grid number `level`, coarse to fine.
+    /// The net of grid number `level`, coarse to fine, as it computes on `device`.
+    pub fn net_spec_on(&self, level: usize, device: &Device) -> Result<NetSpec> {
+        Ok(NetSpec { precision: self.model.precision.on(device), ..self.net_spec(level)? })
+    }
+
+    /// The net of grid number `level`, coarse to fine, in full precision.
     pub fn net_spec(&self, level: usize) -> Result<NetSpec> {
         let side = self.sides()[level];
         let model = &self.model;

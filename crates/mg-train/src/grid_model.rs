@@ -36,7 +36,7 @@ pub struct Scores {
 impl GridModel {
     /// A model that has learned nothing yet. Frozen statistics are those of `observed`, [n, c, s, s].
     pub fn init(config: &Config, level: usize, key: Key, observed: &Tensor, device: &Device) -> Result<Self> {
-        let spec = config.net_spec(level)?;
+        let spec = config.net_spec_on(level, device)?;
         let params =
             Params::init(&spec, key.named("params").named(&spec.side.to_string()), DType::F32, device)?;
         let frozen = match spec.norm {

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_energy::{ConvNet, EnergyNet, NetSpec, Norm, Params, Statistics};
+use mg_energy::{ConvNet, EnergyNet, NetSpec, Norm, Params, Precision, Statistics};
 use mg_langevin::{Level, Observer, recover, sweep};
 use mg_pyramid::{InitialDistribution, Mask};
 use mg_random::Key;
@@ -164,7 +164,7 @@ impl Model {
         let class = |(c, name): (usize, &String)| {
             let initial = InitialDistribution::from_tensors(&below(&tensors, &format!("class{c}.initial")))?;
             let grid = |level: usize| {
-                let spec = header.config.net_spec(level)?;
+                let spec = header.config.net_spec_on(level, device)?;
                 let prefix = format!("class{c}.grid{}", spec.side);
                 let params = Params::from_tensors(&spec, &below(&tensors, &prefix))?;
                 Ok(ModelGrid { statistics: restore_statistics(&spec, &prefix, &tensors), params, spec })
@@ -174,6 +174,13 @@ impl Model {
         };
         let classes = header.classes.iter().enumerate().map(class).collect::<Result<_>>()?;
         Ok(Model { header, classes })
+    }
+
+    /// The same model, computed in another precision.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        let grids = self.classes.iter_mut().flat_map(|class| &mut class.grids);
+        grids.for_each(|grid| grid.spec.precision = precision);
+        self
     }
 
     /// The configuration it was learned with.

@@ -34,6 +34,15 @@ impl Level {
         levels
     }
 
+    /// Whether it has instructions that multiply bf16.
+    pub(crate) fn has_bf16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => true,
+            _ => false,
+        }
+    }
+
     /// The fastest of them.
     pub(crate) fn best() -> Self {
         Self::available().last().copied().unwrap_or(Self::Portable)
