@@ -17,15 +17,15 @@ pub(crate) enum Convolution<P: Format> {
 impl<P: Format> Convolution<P> {
     /// Zeros that the fastest form of a forward convolution wants after the input's own padding, given the side of
     /// the output.
-    pub(crate) fn forward_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
+    pub(crate) fn forward_overhang(geometry: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> usize {
         let channels = (geometry.c_in, geometry.c_out);
-        if Winograd::<P>::pays(geometry, side, channels, lanes) { Winograd::<P>::overhang(side) } else { 0 }
+        if Winograd::<P>::pays(geometry, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
     }
 
     /// The same for the adjoint's gradient, given the side of the input.
-    pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, lanes: usize) -> usize {
+    pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> usize {
         let channels = (geometry.c_out, geometry.c_in);
-        if Winograd::<P>::pays(geometry, side, channels, lanes) { Winograd::<P>::overhang(side) } else { 0 }
+        if Winograd::<P>::pays(geometry, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
     }
 
     pub(crate) fn forward(
@@ -36,7 +36,7 @@ impl<P: Format> Convolution<P> {
         maps: (&Map, &Map),
         block: usize,
     ) -> Self {
-        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels.lanes) {
+        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels) {
             return Self::Winograd(Box::new(Winograd::forward(kernels, geometry, weight, bias, maps, block)));
         }
         Self::Direct(vec![Packed::forward(kernels, geometry, weight, bias, maps, block)])
@@ -51,7 +51,7 @@ impl<P: Format> Convolution<P> {
         gate: Option<&Map>,
         block: usize,
     ) -> Self {
-        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels.lanes) {
+        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels) {
             return Self::Winograd(Box::new(Winograd::adjoint(kernels, geometry, weight, maps, gate, block)));
         }
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))

@@ -3,6 +3,7 @@ use std::marker::PhantomData;
 use half::bf16;
 
 use crate::aligned::Number;
+use crate::amx::TileUnit;
 use crate::kernels::Kernels;
 use crate::simd::{Element, Level};
 use crate::winograd::FixedKernels;
@@ -17,6 +18,10 @@ pub(crate) trait Format: Sized + Send + Sync + 'static {
     const GROUP: usize;
     /// The kernels of a level from [`Level::available`].
     fn kernels(level: Level) -> &'static Kernels<Self>;
+    /// A unit that multiplies matrices of stored values.
+    fn tile_unit(_: Level) -> Option<&'static TileUnit<Self>> {
+        None
+    }
     /// Kernels for products of transformed tiles in fixed point, where they are precise enough and pay.
     fn fixed(_: Level) -> Option<&'static FixedKernels<Self::Elem>> {
         None

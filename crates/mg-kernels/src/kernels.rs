@@ -3,6 +3,7 @@
 
 use half::bf16;
 
+use crate::amx::{self, TileUnit};
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
 use crate::pointwise::{self, Apply, Combine, Head, Sums};
@@ -44,6 +45,7 @@ pub(crate) struct Kernels<P: Format> {
     dot: unsafe fn(&Head<'_, P::Elem>, usize, &[P::Stored]) -> f64,
     pull: PullFn<P>,
     add_scaled: unsafe fn(&Map, usize, P::Elem, &[P::Stored], &mut [P::Elem]),
+    finish_sums: unsafe fn(&Tile<'_, P>, *const P::Elem, usize),
     transform_input: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
     transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], Shared<'_, P::Stored>),
 }
@@ -99,6 +101,11 @@ impl<P: Format> Kernels<P> {
     ) {
         unsafe { (self.add_scaled)(map, n, coefficient, a, into) }
     }
+    /// # Safety
+    /// As for [`tile::finish_sums`].
+    pub(crate) unsafe fn finish_sums(&self, tile: &Tile<'_, P>, sums: *const P::Elem, stride: usize) {
+        unsafe { (self.finish_sums)(tile, sums, stride) }
+    }
     pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
         unsafe { (self.transform_input)(pass, from, to) }
     }
@@ -108,7 +115,7 @@ impl<P: Format> Kernels<P> {
 }
 
 macro_rules! kernels {
-    ($module:ident, $level:ident, [$($rows:literal),*] $(, $features:literal)?) => {
+    ($module:ident, [$($rows:literal),*] $(, $features:literal)?) => {
         mod $module {
             use super::*;
 
@@ -157,6 +164,10 @@ macro_rules! kernels {
                 unsafe { pointwise::add_scaled::<U>(map, n, c, a, into) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn finish_sums<U: Unit>(tile: &Tile<'_, U::Format>, sums: *const ElemOf<U>, stride: usize) {
+                unsafe { tile::finish_sums::<U>(tile, sums, stride) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn transform_input<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
                 unsafe { winograd::transform_input::<U>(pass, from, to) }
             }
@@ -169,8 +180,10 @@ macro_rules! kernels {
             pub(super) struct Of<U>(std::marker::PhantomData<U>);
 
             impl<U: Unit> Of<U> {
-                pub(super) const KERNELS: Kernels<U::Format> = Kernels {
-                    level: Level::$level,
+                /// `level` is one whose vectors are these.
+                pub(super) const fn at(level: Level) -> Kernels<U::Format> {
+                    Kernels {
+                    level,
                     lanes: U::Simd::LANES,
                     tiles: &[$(Rows {
                         rows: $rows,
@@ -184,23 +197,25 @@ macro_rules! kernels {
                     dot: dot::<U>,
                     pull: pull::<U>,
                     add_scaled: add_scaled::<U>,
+                    finish_sums: finish_sums::<U>,
                     transform_input: transform_input::<U>,
                     transform_output: transform_output::<U>,
-                };
+                }
+                }
             }
         }
     };
 }
 
-kernels!(portable, Portable, [4, 2]);
+kernels!(portable, [4, 2]);
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Dot};
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, [6, 4, 2], "avx2,fma");
+kernels!(avx2, [6, 4, 2], "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, [14, 12, 10, 8, 6, 4, 2], "avx512f,avx2,fma");
+kernels!(avx512, [14, 12, 10, 8, 6, 4, 2], "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_bf16, Avx512Bf16, [14, 12, 10, 8, 6, 4, 2], "avx512bf16,avx512f,avx2,fma");
+kernels!(avx512_bf16, [14, 12, 10, 8, 6, 4, 2], "avx512bf16,avx512f,avx2,fma");
 
 macro_rules! whole {
     ($elem:ty) => {
@@ -211,12 +226,14 @@ macro_rules! whole {
             const GROUP: usize = 1;
 
             fn kernels(level: Level) -> &'static Kernels<Self> {
-                match level {
-                    Level::Portable => &portable::Of::<Plain<Portable<$elem>>>::KERNELS,
+                match level.vectors() {
                     #[cfg(target_arch = "x86_64")]
-                    Level::Avx2 => &avx2::Of::<Plain<Avx2<$elem>>>::KERNELS,
+                    Level::Avx2 => const { &avx2::Of::<Plain<Avx2<$elem>>>::at(Level::Avx2) },
                     #[cfg(target_arch = "x86_64")]
-                    Level::Avx512 | Level::Avx512Bf16 => &avx512::Of::<Plain<Avx512<$elem>>>::KERNELS,
+                    Level::Avx512 | Level::Avx512Bf16 => {
+                        const { &avx512::Of::<Plain<Avx512<$elem>>>::at(Level::Avx512) }
+                    }
+                    _ => const { &portable::Of::<Plain<Portable<$elem>>>::at(Level::Portable) },
                 }
             }
         }
@@ -233,17 +250,31 @@ impl Format for Half {
 
     fn kernels(level: Level) -> &'static Kernels<Self> {
         match level {
-            Level::Portable => &portable::Of::<Widened<Portable<f32>>>::KERNELS,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => &avx2::Of::<Widened<Avx2<f32>>>::KERNELS,
+            Level::Avx2 => const { &avx2::Of::<Widened<Avx2<f32>>>::at(Level::Avx2) },
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => &avx512::Of::<Widened<Avx512<f32>>>::KERNELS,
+            Level::Avx512 => const { &avx512::Of::<Widened<Avx512<f32>>>::at(Level::Avx512) },
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 => &avx512_bf16::Of::<Dot>::KERNELS,
+            Level::Avx512Bf16 => const { &avx512_bf16::Of::<Dot>::at(Level::Avx512Bf16) },
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => const { &avx512_bf16::Of::<Dot>::at(Level::Amx) },
+            #[cfg(test)]
+            Level::PlainTiles => const { &portable::Of::<Widened<Portable<f32>>>::at(Level::PlainTiles) },
+            Level::Portable => const { &portable::Of::<Widened<Portable<f32>>>::at(Level::Portable) },
         }
     }
 
     fn fixed(level: Level) -> Option<&'static FixedKernels<f32>> {
         winograd::fixed_kernels(level)
+    }
+
+    fn tile_unit(level: Level) -> Option<&'static TileUnit<Self>> {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => amx::unit(),
+            #[cfg(test)]
+            Level::PlainTiles => Some(&amx::PLAIN),
+            _ => None,
+        }
     }
 }

@@ -94,6 +94,7 @@
 //! | inner loops (private) | `tile`, `pointwise`, `winograd::transform`, `kernels` (compiled per instruction set), `simd`, `aligned` |
 
 mod aligned;
+mod amx;
 mod conv;
 mod convolution;
 mod cpu_conv;
@@ -104,6 +105,7 @@ mod geometry;
 mod kernels;
 mod map;
 mod packed;
+mod panel;
 mod pointwise;
 mod score_net;
 mod shape;

@@ -2,9 +2,11 @@
 
 use crate::aligned::Aligned;
 use crate::aligned::Number;
+use crate::amx::{SIDE, TileUnit};
 use crate::format::{Format, Stored};
 use crate::kernels::Kernels;
 use crate::map::Map;
+use crate::panel::Panel;
 use crate::share::{Block, Shared};
 use crate::simd::Element;
 use crate::tile::{Finish, MOST_ROWS, Output, Segment, Tile};
@@ -26,6 +28,8 @@ pub(crate) struct Packed<P: Format> {
     /// Vectors of output channels.
     vectors: usize,
     places: Places,
+    /// In place of segments and weights, where there is a tile unit.
+    panel: Option<(Panel<P>, &'static TileUnit<P>)>,
 }
 
 /// Addresses of all pixels of the largest block of images.
@@ -95,7 +99,7 @@ impl<P: Format> Packed<P> {
             let read = n * input.image() + y * stride * row + x * stride * pitch;
             (read, output.at(n, y, x), None)
         });
-        Self::pack(kernels.lanes, offsets, c_out, entry, bias, places)
+        Self::pack(kernels, offsets, c_out, entry, bias, places)
     }
 
     /// The input adjoint from `grad` (with [`adjoint_halo`]) to `output`, one part per phase of the stride that any
@@ -128,7 +132,7 @@ impl<P: Format> Packed<P> {
                     gate,
                 )
             });
-            Self::pack(kernels.lanes, offsets, c_in, entry, &[], places)
+            Self::pack(kernels, offsets, c_in, entry, &[], places)
         };
         (0..stride.min(output.side))
             .flat_map(|ry| (0..stride.min(output.side)).map(move |rx| (ry, rx)))
@@ -165,21 +169,30 @@ impl<P: Format> Packed<P> {
         let places = Places::new(block, output.pixels(), |n, y, x| {
             (start + n * grad.image() + y * grad.row() + x * grad.pitch, output.at(n, y, x), None)
         });
-        Self::pack(kernels.lanes, reads, stride * stride * c_in, entry, &[], places)
+        Self::pack(kernels, reads, stride * stride * c_in, entry, &[], places)
     }
 
     /// `offsets` holds the address of every value that a pixel reads, `entry(d, o)` the weight of value `d` for output
     /// channel `o`.
     fn pack(
-        lanes: usize,
+        kernels: &Kernels<P>,
         offsets: Vec<usize>,
         channels: usize,
         entry: impl Fn(usize, usize) -> P::Elem,
         bias: &[P::Elem],
         places: Places,
     ) -> Self {
+        let lanes = kernels.lanes;
+        let vectors = channels.div_ceil(lanes);
+        let mut padded_bias = Aligned::zeroed(vectors * lanes);
+        padded_bias[..bias.len()].copy_from_slice(bias);
+        if let Some(unit) = P::tile_unit(kernels.level) {
+            let panel = Some((Panel::new(&runs(&offsets, 1).0, channels, entry), unit));
+            let (segments, weights) = (vec![], Aligned::zeroed(0));
+            return Self { segments, weights, bias: padded_bias, depth: 0, vectors, places, panel };
+        }
         let (segments, values) = runs(&offsets, P::GROUP);
-        let (depth, vectors) = (values.len(), channels.div_ceil(lanes));
+        let depth = values.len();
         let mut weights = Aligned::zeroed(depth * vectors * lanes);
         for (block, from) in (0..vectors).step_by(TILE_VECTORS).enumerate() {
             let width = TILE_VECTORS.min(vectors - from) * lanes;
@@ -193,9 +206,7 @@ impl<P: Format> Packed<P> {
                 }
             }
         }
-        let mut padded_bias = Aligned::zeroed(vectors * lanes);
-        padded_bias[..bias.len()].copy_from_slice(bias);
-        Self { segments, weights, bias: padded_bias, depth, vectors, places }
+        Self { segments, weights, bias: padded_bias, depth, vectors, places, panel: None }
     }
 
     /// Convolves a block's maps of `input` into `output`.
@@ -210,7 +221,10 @@ impl<P: Format> Packed<P> {
     ) {
         let pixels = block.images * self.places.per_image;
         let width = self.vectors * kernels.lanes;
-        let reach = self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
+        let reach = match &self.panel {
+            Some((panel, _)) => panel.reach(),
+            None => self.segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0),
+        };
         let last = |places: &[u32]| places[..pixels].iter().max().map_or(0, |place| *place as usize);
         assert!(last(&self.places.input) + reach <= input.len(), "a convolution would read past its input");
         assert!(
@@ -223,51 +237,90 @@ impl<P: Format> Packed<P> {
                 "a convolution would read past its gate"
             );
         }
-        block.each(self.vectors.div_ceil(TILE_VECTORS), |channels| {
-            self.run_channels(kernels, pixels, channels, (input, &output), finish, gate);
-        });
+        let tiles = Tiles {
+            packed: self,
+            kernels,
+            input: input.as_ptr(),
+            output: &output,
+            finish: gate.map_or(finish, |(_, slope)| Finish::Gate(slope)),
+            gate: gate.map_or(std::ptr::null(), |(values, _)| values.as_ptr()),
+        };
+        match &self.panel {
+            Some((panel, unit)) => tiles.run_panels(panel, unit, pixels, block),
+            None => block.each(self.vectors.div_ceil(TILE_VECTORS), |channels| {
+                tiles.run_channels(pixels, channels);
+            }),
+        }
+    }
+}
+
+/// A convolution at work on pixels whose addresses were checked.
+struct Tiles<'a, P: Format> {
+    packed: &'a Packed<P>,
+    kernels: &'a Kernels<P>,
+    input: *const P::Stored,
+    output: &'a Target<'a, P>,
+    finish: Finish<P::Elem>,
+    gate: *const P::Stored,
+}
+
+// SAFETY: input and gate are only read; outputs are written by tasks that each have their own pixels or channels.
+unsafe impl<P: Format> Sync for Tiles<'_, P> {}
+
+impl<'a, P: Format> Tiles<'a, P> {
+    /// The tile of `rows` pixels from number `first` on and channels from number `from` on. Rows beyond are the last
+    /// pixel again.
+    fn at(&self, first: usize, rows: usize, from: usize) -> Tile<'a, P> {
+        let places = &self.packed.places;
+        let place = |places: &[u32], i: usize| places[first + i.min(rows - 1)] as usize;
+        Tile {
+            input: std::array::from_fn(|i| self.input.wrapping_add(place(&places.input, i))),
+            output: self.output.rows(|i| place(&places.output, i) + from),
+            gate: std::array::from_fn(|i| match self.finish {
+                Finish::Gate(_) => self.gate.wrapping_add(place(&places.gate, i) + from),
+                _ => self.gate,
+            }),
+            rows,
+            segments: &self.packed.segments,
+            weights: self.packed.weights[from * self.packed.depth..].as_ptr(),
+            bias: self.packed.bias[from..].as_ptr(),
+            finish: self.finish,
+        }
     }
 
-    /// The block of output channels number `channels`, for the first `pixels` pixels, whose addresses were checked.
-    fn run_channels(
-        &self,
-        kernels: &Kernels<P>,
-        pixels: usize,
-        channels: usize,
-        (input, output): (&[P::Stored], &Target<'_, P>),
-        finish: Finish<P::Elem>,
-        gate: Option<Gate<'_, P>>,
-    ) {
-        let (finish, gate) =
-            gate.map_or((finish, std::ptr::null()), |(values, slope)| (Finish::Gate(slope), values.as_ptr()));
-        let (input, from) = (input.as_ptr(), channels * TILE_VECTORS);
-        let vectors = TILE_VECTORS.min(self.vectors - from);
-        let from = from * kernels.lanes;
-        let (weights, bias) = (self.weights[from * self.depth..].as_ptr(), self.bias[from..].as_ptr());
+    /// The block of output channels number `channels`, for the first `pixels` pixels.
+    fn run_channels(&self, pixels: usize, channels: usize) {
+        let from = channels * TILE_VECTORS;
+        let vectors = TILE_VECTORS.min(self.packed.vectors - from);
         let mut done = 0;
         while done < pixels {
-            let size = kernels.tile(pixels - done);
+            let size = self.kernels.tile(pixels - done);
             let rows = size.rows.min(pixels - done);
-            let place = |places: &[u32], i: usize| places[done + i.min(rows - 1)] as usize;
-            let tile = Tile {
-                input: std::array::from_fn(|i| input.wrapping_add(place(&self.places.input, i))),
-                output: output.rows(|i| place(&self.places.output, i) + from),
-                gate: std::array::from_fn(|i| match finish {
-                    Finish::Gate(_) => gate.wrapping_add(place(&self.places.gate, i) + from),
-                    _ => gate,
-                }),
-                rows,
-                segments: &self.segments,
-                weights,
-                bias,
-                finish,
-            };
-            // SAFETY: the kernels fit the processor; the caller has bounded every address a tile of these pixels reads
-            // or writes, and no other block of channels writes there; weights and bias hold this block by
-            // construction.
+            let tile = self.at(done, rows, from * self.kernels.lanes);
+            // SAFETY: the kernels fit the processor; every address that a tile of these pixels reads or writes was
+            // checked, and no other task writes there; weights and bias hold these channels by construction.
             unsafe { (size.convolve[vectors - 1])(&tile) };
             done += rows;
         }
+    }
+
+    /// All channels of the first `pixels` pixels, by a tile unit.
+    fn run_panels(&self, panel: &Panel<P>, unit: &TileUnit<P>, pixels: usize, block: Block) {
+        let panels = pixels.div_ceil(SIDE);
+        let tasks = if block.split { panels } else { 1 };
+        block.each(tasks, |task| {
+            let mut room = panel.room();
+            unit.with(|| {
+                for first in (task..panels).step_by(tasks).map(|number| number * SIDE) {
+                    let size = (SIDE.min(pixels - first), self.packed.vectors);
+                    let places = &self.packed.places.input[first..];
+                    let input = |i: usize| self.input.wrapping_add(places[i] as usize);
+                    let tile = |row, rows, from| self.at(first + row, rows, from);
+                    // SAFETY: as in `run_channels`.
+                    unsafe { panel.run(self.kernels, unit, size, input, tile, &mut room) };
+                }
+            });
+        });
     }
 }
 

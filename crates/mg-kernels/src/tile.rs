@@ -105,6 +105,33 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
     }
 }
 
+/// Finishes and stores the sums of a tile that were computed elsewhere: one vector of channels, `stride` apart; the
+/// tile's input and weights are not used.
+///
+/// # Safety
+/// The processor has `U`; `sums` is valid for reads of a vector for each of the tile's `rows`, as is its bias; `output`
+/// and `gate` are as for [`convolve`].
+#[inline(always)]
+pub(crate) unsafe fn finish_sums<U: Unit>(tile: &Tile<U::Format>, sums: *const ElemOf<U>, stride: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let bias = U::Simd::load(tile.bias);
+        for i in 0..tile.rows {
+            let sum = U::Simd::add(U::Simd::load(sums.add(i * stride)), bias);
+            let (by, slope) = match tile.finish {
+                Finish::Plain => (sum, ElemOf::<U>::of(1.0)),
+                Finish::Leaky(slope) => (sum, slope),
+                Finish::Gate(slope) => (U::load(tile.gate[i]), slope),
+            };
+            let sum = U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
+            match &tile.output {
+                Output::Stored(output) => U::store(output[i], sum),
+                Output::Elem(output) => U::Simd::store(output[i], sum),
+            }
+        }
+    }
+}
+
 /// Stores `finish(pixel, first channel, sum)` for every sum of a tile.
 #[inline(always)]
 unsafe fn put<U: Unit, const MR: usize, const NV: usize>(

@@ -56,7 +56,7 @@ pub(crate) enum Adjoint<P: Format> {
     /// For the first layer, a part per phase of the stride.
     Pixels(Vec<Packed<P>>),
     /// For the first layer too: all phases at once, into this map of `stride x stride` cells.
-    Cells(Packed<P>, Map),
+    Cells(Box<Packed<P>>, Map),
 }
 
 /// What lies between a convolution and its activation.
@@ -84,11 +84,11 @@ impl<P: Format> Plan<P> {
         observing: bool,
     ) -> Result<Self> {
         let kernels = P::kernels(level);
-        let (sides, block) = (shape.sides()?, block::<P>(shape, kernels.lanes)?);
+        let (sides, block) = (shape.sides()?, block::<P>(shape, kernels)?);
         let mut maps = Vec::with_capacity(sides.len());
         for (i, side) in sides.iter().enumerate() {
             let halo = shape.layers.get(i).map_or((0, 0), |layer| {
-                let overhang = Convolution::<P>::forward_overhang(&layer.conv, sides[i + 1], kernels.lanes);
+                let overhang = Convolution::<P>::forward_overhang(&layer.conv, sides[i + 1], kernels);
                 (layer.conv.pad_before, layer.conv.pad_after + overhang)
             });
             maps.push(match i.checked_sub(1) {
@@ -151,7 +151,7 @@ impl<P: Format> LayerPlan<P> {
         let side = around.output.side;
         let raw = Map::new::<P::Stored>(side, conv.c_out, (0, 0), kernels.lanes);
         let (before, after) = adjoint_halo(&conv, around.input.side)?;
-        let overhang = Convolution::<P>::adjoint_overhang(&conv, around.input.side, kernels.lanes);
+        let overhang = Convolution::<P>::adjoint_overhang(&conv, around.input.side, kernels);
         let grad = Map::new::<P::Stored>(side, conv.c_out, (before, after + overhang), kernels.lanes);
         let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
         let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
@@ -186,7 +186,10 @@ impl<P: Format> Adjoint<P> {
         let phases = conv.kernel * conv.kernel * conv.c_in.div_ceil(lanes);
         if merged <= phases {
             let map = Map::new::<P::Elem>(side.div_ceil(conv.stride), cells * conv.c_in, (0, 0), lanes);
-            return Self::Cells(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block), map);
+            return Self::Cells(
+                Box::new(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block)),
+                map,
+            );
         }
         let map = Map::new::<P::Elem>(side, conv.c_in, (0, 0), lanes);
         Self::Pixels(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block))
@@ -266,14 +269,14 @@ pub(crate) fn numbers<E: Element>(tensor: &Tensor) -> Result<Vec<E>> {
 }
 
 /// Images per task: enough work in the costliest layer to use each weight many times while it is in the cache.
-fn block<P: Format>(shape: &ScoreShape, lanes: usize) -> Result<usize> {
+fn block<P: Format>(shape: &ScoreShape, kernels: &Kernels<P>) -> Result<usize> {
     const PIXELS: usize = 256;
     const TILES: usize = 56;
     let sides = shape.sides()?;
     let cost = |(i, layer): (usize, &LayerShape)| {
         let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
         let pixels = sides[i + 1] * sides[i + 1];
-        let winograd = Winograd::<P>::pays(&layer.conv, sides[i + 1], (c_in, c_out), lanes);
+        let winograd = Winograd::<P>::pays(&layer.conv, sides[i + 1], (c_in, c_out), kernels);
         let images =
             if winograd { TILES.div_ceil(Winograd::<P>::tiles(sides[i + 1])) } else { PIXELS / pixels };
         (c_in * c_out * kernel * kernel * pixels, images)

@@ -12,6 +12,12 @@ pub(crate) enum Level {
     /// AVX-512 with products of pairs of bf16 and of 16-bit integers.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    /// That, and tiles of bf16 (AMX).
+    #[cfg(target_arch = "x86_64")]
+    Amx,
+    /// Plain arrays, with plain code in place of tiles of bf16: what follows from tiles, on every processor.
+    #[cfg(test)]
+    PlainTiles,
 }
 
 impl Level {
@@ -20,25 +26,40 @@ impl Level {
         let mut levels = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 =
-                std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+            use std::arch::is_x86_feature_detected as has;
+            let avx2 = has!("avx2") && has!("fma");
+            let avx512 = avx2 && has!("avx512f");
+            let bf16 = avx512 && has!("avx512bf16") && has!("avx512bw") && has!("avx512vnni");
             levels.extend(avx2.then_some(Self::Avx2));
-            let avx512 = avx2 && std::arch::is_x86_feature_detected!("avx512f");
             levels.extend(avx512.then_some(Self::Avx512));
-            let bf16 = avx512
-                && std::arch::is_x86_feature_detected!("avx512bf16")
-                && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512vnni");
             levels.extend(bf16.then_some(Self::Avx512Bf16));
+            levels.extend((bf16 && crate::amx::unit().is_some()).then_some(Self::Amx));
         }
         levels
+    }
+
+    /// All levels this processor has, and the stand-ins.
+    #[cfg(test)]
+    pub(crate) fn tested() -> Vec<Self> {
+        [Self::available(), vec![Self::PlainTiles]].concat()
+    }
+
+    /// The level of the vector instructions, without tiles.
+    pub(crate) fn vectors(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Self::Avx512Bf16,
+            #[cfg(test)]
+            Self::PlainTiles => Self::Portable,
+            level => level,
+        }
     }
 
     /// Whether it has instructions that multiply bf16.
     pub(crate) fn has_bf16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => true,
+            Self::Avx512Bf16 | Self::Amx => true,
             _ => false,
         }
     }

@@ -84,13 +84,15 @@ impl<P: Format> Winograd<P> {
         geometry: &ConvGeometry,
         side: usize,
         (c_in, c_out): (usize, usize),
-        lanes: usize,
+        kernels: &Kernels<P>,
     ) -> bool {
+        let lanes = kernels.lanes;
         let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
         let tiles = side.div_ceil(OUT).pow(2);
         let transformed = tiles * (FREQUENCIES * c_in * v_out + 400 * v_in + 400 * v_out);
         let fits = geometry.kernel == 3 && geometry.stride == 1 && c_in >= lanes && c_out >= lanes;
-        fits && transformed * 10 < side * side * 9 * c_in.div_ceil(P::GROUP) * v_out * 9
+        fits && P::tile_unit(kernels.level).is_none()
+            && transformed * 10 < side * side * 9 * c_in.div_ceil(P::GROUP) * v_out * 9
     }
 
     /// Rows and columns of zeros that the last tiles read beyond a map of outputs of `side`.
