@@ -68,6 +68,15 @@
 //! - **Winograd.** 3x3 convolutions with stride 1 between enough channels (and their adjoints) take F(4x4, 3x3), whose
 //!   products of matrices run in the same tiles: a quarter of the multiplications, in f32 a relative error of about
 //!   1e-6 in place of 4e-7.
+//! - **bf16** ([`Precision::Bf16`]): maps and packed weights lie in bf16, which halves what moves through the caches; sums,
+//!   norms, coefficients and the head stay in f32. Tiles take two inputs a product, with the processor's instruction for
+//!   it (twice the f32 rate) or by widening. Winograd's transformed values are too many bits for bf16: they are multiplied
+//!   as 16-bit integers with scales of their own, summed exactly, at the same rate. Weight gradients pair pixels side by
+//!   side in a row. The error is what rounding the operands of a direct convolution explains, layer by layer
+//!   (`tests/precision.rs`).
+//! - **Tile units** (AMX): pixels' values are copied into panels of 32 pixels that stay in the first cache while all output
+//!   channels are computed; no Winograd then, for products cost next to nothing. The unit is used when the system grants it
+//!   and a small product comes out right.
 //! - **Adjoints are convolutions.** With stride `s`, each of the `s * s` phases of the input's gradient is a stride-1
 //!   convolution of the output's gradient with its share of the kernel: nothing is multiplied by inserted zeros. For
 //!   the images themselves, with few channels, all phases are channels of one convolution.
@@ -75,8 +84,8 @@
 //!   images: then the network runs layer by layer over all blocks, and only what the backward pass needs is kept.
 //! - **The same bits on any number of threads.** Where results are sums over images, blocks and lanes depend on the
 //!   batch and the network alone, and the sums run in order; an image's own bits do not depend on its block. Work runs
-//!   in the current rayon pool.
-//! - **Instruction sets** (AVX-512, AVX2 with FMA, portable) are chosen when a network is built.
+//!   in the current rayon pool; where there are fewer blocks than threads, these share a block's output channels.
+//! - **Instruction sets** (AMX, AVX-512 with and without bf16, AVX2 with FMA, portable) are chosen when a network is built.
 //!
 //! On CUDA and Metal, or in 16-bit floats, the same functions run by candle's tensor operations with back propagation
 //! written out ([`Route::Tensor`]); there too, adjoints are forward convolutions, since candle's transposed one is
@@ -86,12 +95,12 @@
 //!
 //! | | |
 //! |---|---|
-//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`]; [`Error`] |
+//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Error`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `norm`, `gradients`; the drivers `independent` and `coupled` |
-//! | a convolution on the CPU (private) | `map` (layout), `convolution` (which form), `packed` (direct), `winograd`, `weight_gradient`, `cpu_conv` |
-//! | inner loops (private) | `tile`, `pointwise`, `winograd::transform`, `kernels` (compiled per instruction set), `simd`, `aligned` |
+//! | a convolution on the CPU (private) | `map` (layout), `convolution` (which form), `packed` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `cpu_conv`, `share` (one block, several threads) |
+//! | inner loops (private) | `format` (f32, f64, bf16), `tile`, `pointwise`, `winograd::{transform, fixed}`, `amx`, `kernels` (compiled per instruction set), `simd`, `aligned` |
 
 mod aligned;
 mod amx;
