@@ -66,6 +66,11 @@ impl ConvNet {
         Ok(self.net.score_and_grad(x)?)
     }
 
+    /// f(x) `[n]` and `factor` df/dx [n, c, s, s], the factor at no cost.
+    pub fn score_and_scaled_grad(&self, x: &Tensor, factor: f64) -> Result<(Tensor, Tensor)> {
+        Ok(self.net.score_and_scaled_grad(x, factor)?)
+    }
+
     /// f(x) `[n]` and the parameter gradient of sum_i c_i f(x_i), where c_i = `coefficient(i, f(x_i))` counts as a
     /// constant. With c = -1/n this is half of equation (7).
     pub fn score_and_param_grads(

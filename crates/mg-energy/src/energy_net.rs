@@ -24,12 +24,13 @@ impl Energy for EnergyNet {
     }
 
     fn value_and_grad(&self, x: &Tensor) -> Result<ValueAndGrad> {
-        let (score, score_grad) = self.net.score_and_grad(x)?;
-        if self.reference == Reference::Uniform {
-            return Ok(ValueAndGrad { energy: score.neg()?, grad: score_grad.neg()? });
+        let (score, grad) = self.net.score_and_scaled_grad(x, -1.0)?;
+        match self.reference {
+            Reference::Uniform => Ok(ValueAndGrad { energy: score.neg()?, grad }),
+            reference => {
+                let energy = (reference.energy(x)? - score)?;
+                Ok(ValueAndGrad { energy, grad: (reference.grad(x)? + grad)? })
+            }
         }
-        let energy = (self.reference.energy(x)? - score)?;
-        let grad = (self.reference.grad(x)? - score_grad)?;
-        Ok(ValueAndGrad { energy, grad })
     }
 }

@@ -173,11 +173,20 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.score_and_scaled_grad(x, 1.0)
+    }
+
+    /// As [`score_and_grad`](Self::score_and_grad), with `factor` times the gradient, which costs nothing: -1 makes the
+    /// gradient of an energy.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn score_and_scaled_grad(&self, x: &Tensor, factor: f64) -> Result<(Tensor, Tensor)> {
         let n = self.check(x)?;
         on!(self, net => {
-            let (f, grad) = with_elements(x, |x| net.score_and_grad(x, n))?;
+            let (f, grad) = with_elements(x, |x| net.score_and_grad(x, n, factor))?;
             Ok((vector(f, x)?, Tensor::from_vec(grad, x.dims(), x.device())?))
-        }, net.score_and_grad(x))
+        }, net.score_and_grad(x, factor))
     }
 
     /// Scores `f [n]` and the gradient of `sum_i c_i f(x_i)` with respect to all weights, where

@@ -47,10 +47,10 @@ impl TensorNet {
         self.head(&self.forward(x)?.1)
     }
 
-    pub(crate) fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn score_and_grad(&self, x: &Tensor, factor: f64) -> Result<(Tensor, Tensor)> {
         let (traces, last) = self.forward(x)?;
         let f = self.head(&last)?;
-        let mut grad = self.head_map()?.broadcast_as(last.shape())?.contiguous()?;
+        let mut grad = (self.head_map()? * factor)?.broadcast_as(last.shape())?.contiguous()?;
         for layer in (0..traces.len()).rev() {
             let (dz, _) = self.through_norm(layer, &traces[layer], &grad, false)?;
             grad = self.through_conv(layer, &dz)?;

@@ -12,14 +12,17 @@ use mg_random::Key;
 
 const SLOPE: f64 = 0.2;
 
-/// Side of the grid and layers as (channels, kernel, stride), section 6.1.
-const NETS: [(usize, &[(usize, usize, usize)]); 3] = [
+/// Channels, kernel, stride.
+type Layer = (usize, usize, usize);
+
+/// Side of the grid and its layers (section 6.1).
+const NETS: [(usize, &[Layer]); 3] = [
     (4, &[(96, 5, 2), (128, 3, 1), (256, 3, 1)]),
     (16, &[(96, 5, 2), (128, 3, 1), (256, 3, 1), (512, 3, 1)]),
     (64, &[(96, 5, 2), (128, 3, 2), (256, 3, 1)]),
 ];
 
-fn net(side: usize, layers: &[(usize, usize, usize)]) -> (ScoreShape, ScoreWeights) {
+fn net(side: usize, layers: &[Layer]) -> (ScoreShape, ScoreWeights) {
     let (mut c_in, mut shapes, mut weights) = (3, vec![], vec![]);
     for (i, &(c_out, kernel, stride)) in layers.iter().enumerate() {
         let (pad_before, pad_after) = (kernel / 2, kernel / 2);

@@ -1,7 +1,7 @@
 use mg_energy::Energy;
 use mg_random::Key;
 
-use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted, error, rows};
+use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted, error};
 
 /// A kernel whose chains are held within [min, max] after every step, as released code of this field does.
 ///
@@ -21,8 +21,7 @@ pub struct Clamped<K> {
 impl<K: Unadjusted> Kernel for Clamped<K> {
     fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
         check_bounds(self.min, self.max)?;
-        let (chain, info) = self.inner.step(energy, chain, key)?;
-        Ok((Chain::new(rows::clamp(chain.x(), self.min, self.max)?)?, info))
+        self.inner.step_within(energy, chain, Some((self.min, self.max)), key)
     }
 }
 

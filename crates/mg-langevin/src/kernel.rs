@@ -1,7 +1,7 @@
 use mg_energy::Energy;
 use mg_random::Key;
 
-use crate::{Chain, Result, StepInfo};
+use crate::{Chain, Result, StepInfo, rows};
 
 /// A Markov transition: one step of n independent chains towards exp(-U(x) / temperature).
 ///
@@ -21,7 +21,25 @@ pub trait Kernel {
 /// Only these may be [`Clamped`](crate::Clamped): moving the outcome of an accept-reject step would silently
 /// undo what that step is for. Give [`Mala`](crate::Mala) and [`Hmc`](crate::Hmc) bounds by
 /// [`Within`](crate::Within).
-pub trait Unadjusted: Kernel {}
+pub trait Unadjusted: Kernel {
+    /// One [`step`](Kernel::step) whose outcome is held within `bounds`, (min, max), coordinate by coordinate.
+    ///
+    /// # Errors
+    /// As [`step`](Kernel::step).
+    fn step_within(
+        &self,
+        energy: &dyn Energy,
+        chain: Chain,
+        bounds: Option<(f64, f64)>,
+        key: Key,
+    ) -> Result<(Chain, StepInfo)> {
+        let (chain, info) = self.step(energy, chain, key)?;
+        match bounds {
+            Some((min, max)) => Ok((Chain::new(rows::clamp(chain.x(), min, max)?)?, info)),
+            None => Ok((chain, info)),
+        }
+    }
+}
 
 impl<K: Kernel + ?Sized> Kernel for &K {
     fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
@@ -35,5 +53,26 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
     }
 }
 
-impl<K: Unadjusted + ?Sized> Unadjusted for &K {}
-impl<K: Unadjusted + ?Sized> Unadjusted for Box<K> {}
+impl<K: Unadjusted + ?Sized> Unadjusted for &K {
+    fn step_within(
+        &self,
+        energy: &dyn Energy,
+        chain: Chain,
+        bounds: Option<(f64, f64)>,
+        key: Key,
+    ) -> Result<(Chain, StepInfo)> {
+        (**self).step_within(energy, chain, bounds, key)
+    }
+}
+
+impl<K: Unadjusted + ?Sized> Unadjusted for Box<K> {
+    fn step_within(
+        &self,
+        energy: &dyn Energy,
+        chain: Chain,
+        bounds: Option<(f64, f64)>,
+        key: Key,
+    ) -> Result<(Chain, StepInfo)> {
+        (**self).step_within(energy, chain, bounds, key)
+    }
+}

@@ -43,13 +43,24 @@ impl Langevin {
 
 impl Kernel for Langevin {
     fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+        self.step_within(energy, chain, None, key)
+    }
+}
+
+impl Unadjusted for Langevin {
+    fn step_within(
+        &self,
+        energy: &dyn Energy,
+        chain: Chain,
+        bounds: Option<(f64, f64)>,
+        key: Key,
+    ) -> Result<(Chain, StepInfo)> {
         check("step_size", self.step_size, self.step_size >= 0.0, "finite and not negative")?;
         check("noise_scale", self.noise_scale, self.noise_scale >= 0.0, "finite and not negative")?;
         let (x, value) = chain.evaluate(energy)?;
         let key = key.named("noise");
-        let (x, grad_norm) = rows::descend(&x, &value.grad, self.step_size, self.noise_scale, key)?;
+        let sizes = (self.step_size, self.noise_scale);
+        let (x, grad_norm) = rows::descend(&x, &value.grad, sizes, bounds, key)?;
         Ok((Chain::new(x)?, StepInfo { energy: value.energy, grad_norm, acceptance: None }))
     }
 }
-
-impl Unadjusted for Langevin {}

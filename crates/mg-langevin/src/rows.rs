@@ -14,11 +14,16 @@ use crate::{Error, Result};
 trait Real: WithDType + Into<f64> {
     /// `len` standard normal numbers.
     fn normals(key: Key, len: usize) -> Vec<Self>;
+    /// Within [min, max]; a NaN stays one.
+    fn held(self, min: Self, max: Self) -> Self;
 }
 
 impl Real for f32 {
     fn normals(key: Key, len: usize) -> Vec<f32> {
         normals(key, len)
+    }
+    fn held(self, min: f32, max: f32) -> f32 {
+        self.clamp(min, max)
     }
 }
 
@@ -26,38 +31,45 @@ impl Real for f64 {
     fn normals(key: Key, len: usize) -> Vec<f64> {
         normals(key, len).into_iter().map(f64::from).collect()
     }
+    fn held(self, min: f64, max: f64) -> f64 {
+        self.clamp(min, max)
+    }
 }
 
 /// Elements per parallel piece, rounded to whole rows.
 const PIECE: usize = 1 << 14;
 
-/// `x - step_size grad + noise_scale z` with z drawn from `key`, and the Euclidean norms of `grad`'s rows.
+/// `x - step_size grad + noise_scale z` with z drawn from `key`, held within `bounds`, and the Euclidean norms of
+/// `grad`'s rows.
 pub(crate) fn descend(
     x: &Tensor,
     grad: &Tensor,
-    step_size: f64,
-    noise_scale: f64,
+    (step_size, noise_scale): (f64, f64),
+    bounds: Option<(f64, f64)>,
     key: Key,
 ) -> Result<(Tensor, Tensor)> {
     if !is_fused(x) {
         let norms = inner(grad, grad)?.sqrt()?;
-        let moved = add_scaled(x, -step_size, grad)?;
-        if noise_scale == 0.0 {
-            return Ok((moved, norms));
+        let mut moved = add_scaled(x, -step_size, grad)?;
+        if noise_scale != 0.0 {
+            moved = add_scaled(&moved, noise_scale, &normal_like(key, x)?)?;
         }
-        return Ok((add_scaled(&moved, noise_scale, &normal_like(key, x)?)?, norms));
+        if let Some((min, max)) = bounds {
+            moved = clamp(&moved, min, max)?;
+        }
+        return Ok((moved, norms));
     }
     match x.dtype() {
-        DType::F64 => descend_slices::<f64>(x, grad, step_size, noise_scale, key),
-        _ => descend_slices::<f32>(x, grad, step_size, noise_scale, key),
+        DType::F64 => descend_slices::<f64>(x, grad, (step_size, noise_scale), bounds, key),
+        _ => descend_slices::<f32>(x, grad, (step_size, noise_scale), bounds, key),
     }
 }
 
 fn descend_slices<T: Real>(
     x: &Tensor,
     grad: &Tensor,
-    step_size: f64,
-    noise_scale: f64,
+    (step_size, noise_scale): (f64, f64),
+    bounds: Option<(f64, f64)>,
     key: Key,
 ) -> Result<(Tensor, Tensor)> {
     let (n, row) = rows(x);
@@ -68,6 +80,7 @@ fn descend_slices<T: Real>(
     };
     let mut norms = vec![T::zero(); n];
     let (step, scale) = (T::from_f64(step_size), T::from_f64(noise_scale));
+    let bounds = bounds.map(|(min, max)| (T::from_f64(min), T::from_f64(max)));
     with_slices(x, grad, |x: &[T], grad: &[T]| {
         let piece = (PIECE / row).max(1);
         let pieces = out.par_chunks_mut(piece * row).zip(norms.par_chunks_mut(piece));
@@ -77,8 +90,12 @@ fn descend_slices<T: Real>(
             for (norm, grad) in norms.iter_mut().zip(grads.clone()) {
                 *norm = T::from_f64(dot(grad, grad).sqrt());
             }
-            for ((out, x), grad) in out.iter_mut().zip(x).zip(grad) {
-                *out = *x - step * *grad + scale * *out;
+            let moved = out.iter_mut().zip(x).zip(grad);
+            match bounds {
+                None => moved.for_each(|((out, x), grad)| *out = *x - step * *grad + scale * *out),
+                Some((min, max)) => moved.for_each(|((out, x), grad)| {
+                    *out = (*x - step * *grad + scale * *out).held(min, max);
+                }),
             }
         });
     })?;

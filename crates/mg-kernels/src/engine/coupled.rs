@@ -33,12 +33,16 @@ impl<P: Format> Engine<P> {
         f
     }
 
-    pub(super) fn coupled_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
+    pub(super) fn coupled_grad(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        factor: P::Elem,
+    ) -> (Vec<P::Elem>, Vec<P::Elem>) {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(self.plan.layers.len());
         let f = batch.scores();
-        let ones = vec![P::Elem::of(1.0); n];
-        let mut sums = batch.pull(&ones);
+        let mut sums = batch.pull(&vec![factor; n]);
         for l in (1..self.plan.layers.len()).rev() {
             sums = batch.descend(l, &sums);
         }

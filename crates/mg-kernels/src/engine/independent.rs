@@ -24,7 +24,12 @@ impl<P: Format> Engine<P> {
         f
     }
 
-    pub(super) fn independent_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
+    pub(super) fn independent_grad(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        factor: P::Elem,
+    ) -> (Vec<P::Elem>, Vec<P::Elem>) {
         let pixels = self.plan.pixels;
         let (blocks, mut f, mut dx) =
             (self.even_blocks(n), vec![P::Elem::ZERO; n], vec![P::Elem::ZERO; n * pixels]);
@@ -34,7 +39,7 @@ impl<P: Format> Engine<P> {
             self.on_block(blocks, images.len(), |pass| {
                 pass.ascend(&x[images.start * pixels..images.end * pixels]);
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
-                pass.pull(|_| P::Elem::of(1.0));
+                pass.pull(|_| factor);
                 pass.descend(None);
                 pass.reach_images(dx);
             });

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::format::Format;
 use crate::share::Block;
-use crate::simd::Level;
+use crate::simd::{Element, Level};
 use crate::{Result, ScoreShape, ScoreWeights};
 pub(crate) use gradients::Lane;
 pub(crate) use pass::Pass;
@@ -56,9 +56,18 @@ impl<P: Format> Engine<P> {
         if self.plan.coupled { self.coupled_score(x, n) } else { self.independent_score(x, n) }
     }
 
-    /// Scores and gradients with respect to the images.
-    pub(crate) fn score_and_grad(&self, x: &[P::Elem], n: usize) -> (Vec<P::Elem>, Vec<P::Elem>) {
-        if self.plan.coupled { self.coupled_grad(x, n) } else { self.independent_grad(x, n) }
+    /// Scores, and `factor` times their gradients with respect to the images.
+    pub(crate) fn score_and_grad(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        factor: f64,
+    ) -> (Vec<P::Elem>, Vec<P::Elem>) {
+        let factor = P::Elem::of(factor);
+        match self.plan.coupled {
+            true => self.coupled_grad(x, n, factor),
+            false => self.independent_grad(x, n, factor),
+        }
     }
 
     /// Scores and gradients with respect to the weights.
