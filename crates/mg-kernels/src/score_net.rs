@@ -38,7 +38,7 @@ pub enum Precision {
     Full,
     /// Weights, activations and their gradients rounded to bf16 where they enter a product; sums, norms and the head in
     /// f32. Weights, images, scores and gradients are f32 outside. About twice as fast where the processor multiplies
-    /// bf16, and no faster elsewhere.
+    /// bf16, and no faster elsewhere. [`Route::Tensor`] stays in f32 on the CPU.
     Bf16,
 }
 

@@ -32,8 +32,9 @@ struct Trace {
 impl TensorNet {
     pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, precision: Precision) -> Result<Self> {
         let inner = match precision {
-            Precision::Full => weights.head.dtype(),
-            Precision::Bf16 => DType::BF16,
+            // candle has no products of bf16 on the CPU.
+            Precision::Bf16 if !weights.head.device().is_cpu() => DType::BF16,
+            _ => weights.head.dtype(),
         };
         let weights = &weights.layers_in(inner)?;
         let layers = shape.layers.iter().zip(&weights.layers);

@@ -5,7 +5,8 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::{activations, distance, named, normal, norms, small, weights};
 use mg_kernels::{
-    LayerWeights, Route, ScoreNet, ScoreWeights, conv2d, conv2d_input_adjoint, conv2d_weight_adjoint,
+    LayerWeights, Precision, Route, ScoreNet, ScoreWeights, conv2d, conv2d_input_adjoint,
+    conv2d_weight_adjoint,
 };
 use mg_random::Key;
 
@@ -41,18 +42,21 @@ fn gpu_equals_cpu() {
         println!("skipped: built without cuda and metal, or no such device here");
         return;
     };
-    for (norm, activation) in norms().into_iter().flat_map(|n| activations().map(|a| (n, a))) {
+    let nets = || norms().into_iter().flat_map(|n| activations().map(|a| (n, a)));
+    // Tensor cores may round products of f32 to ten bits.
+    let precisions = [(Precision::Full, 5e-3), (Precision::Bf16, 0.1)];
+    for ((precision, limit), (norm, activation)) in
+        precisions.into_iter().flat_map(|p| nets().map(move |n| (p, n)))
+    {
         let shape = small(norm, activation);
         let weights = weights(&shape, Key::new(1), DType::F32);
         let x = normal(Key::new(2), &[9, 3, shape.side, shape.side], DType::F32);
         let cpu = ScoreNet::new(&shape, &weights).unwrap();
-        let gpu = ScoreNet::new(&shape, &on(&device, &weights)).unwrap();
+        let gpu = ScoreNet::with_precision(&shape, &on(&device, &weights), precision).unwrap();
         assert_eq!(gpu.route(), Route::Tensor);
         let x_gpu = x.to_device(&device).unwrap();
         let ((f, dx), (f_gpu, dx_gpu)) =
             (cpu.score_and_grad(&x).unwrap(), gpu.score_and_grad(&x_gpu).unwrap());
-        // Tensor cores may round products to ten bits.
-        let limit = 5e-3;
         let back = |t: &Tensor| t.to_device(&Device::Cpu).unwrap();
         assert!(distance(&back(&f_gpu), &f) < limit && distance(&back(&dx_gpu), &dx) < limit, "{norm:?}");
         let (_, grads) = cpu.score_and_weight_grads(&x, &|i, _| 1.0 + i as f64).unwrap();

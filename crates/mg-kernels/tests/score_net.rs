@@ -9,6 +9,7 @@ use mg_random::Key;
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 const N: usize = 5;
+const PRECISIONS: [Precision; 2] = [Precision::Full, Precision::Bf16];
 
 /// Every norm and activation with weights and images, in f64.
 fn each(mut claim: impl FnMut(&ScoreShape, &ScoreWeights, &Tensor)) {
@@ -112,6 +113,47 @@ fn the_fused_engine_equals_the_tensor_route() {
 }
 
 #[test]
+fn bf16_is_near_f32_on_both_routes() {
+    let shapes = norms().into_iter().flat_map(|norm| [small(norm, LEAKY), wide(norm, LEAKY)]);
+    for shape in shapes {
+        let (weights, x) = (weights(&shape, Key::new(1), DType::F32), images(&shape, 9, DType::F32));
+        let single = ScoreNet::new(&shape, &weights).unwrap();
+        for route in [Route::Fused, Route::Tensor] {
+            let half = ScoreNet::with_route(&shape, &weights, Precision::Bf16, route).unwrap();
+            assert_eq!(half.route(), route);
+            for layer in 0..shape.layers.len() {
+                let gap = distance(&half.features(&x, layer).unwrap(), &single.features(&x, layer).unwrap());
+                assert!(gap < 0.02, "{route:?} layer {layer}: {gap} {shape:?}");
+            }
+            let (_, grads) = half.score_and_weight_grads(&x, &|_, _| 1.0).unwrap();
+            let (_, expected) = single.score_and_weight_grads(&x, &|_, _| 1.0).unwrap();
+            let gap = distance(&grads.head, &expected.head);
+            assert!(gap < 0.03, "{route:?} head: {gap} {shape:?}");
+            assert_eq!(half.score_and_grad(&x).unwrap().1.dtype(), DType::F32);
+        }
+    }
+    let shape = small(Norm::None, LEAKY);
+    let double = weights(&shape, Key::new(1), DType::F64);
+    let refused = ScoreNet::with_precision(&shape, &double, Precision::Bf16).unwrap_err();
+    assert!(refused.to_string().contains("bf16"), "{refused}");
+}
+
+#[test]
+fn a_gradient_may_be_scaled_at_no_cost() {
+    for norm in norms() {
+        let shape = small(norm, LEAKY);
+        let (weights, x) = (weights(&shape, Key::new(1), DType::F64), images(&shape, N, DType::F64));
+        for route in [Route::Fused, Route::Tensor] {
+            let net = ScoreNet::with_route(&shape, &weights, Precision::Full, route).unwrap();
+            let ((f, dx), (g, scaled)) =
+                (net.score_and_grad(&x).unwrap(), net.score_and_scaled_grad(&x, -0.5).unwrap());
+            assert_eq!(flat(&f), flat(&g));
+            assert!(distance(&(dx * -0.5).unwrap(), &scaled) < 1e-13);
+        }
+    }
+}
+
+#[test]
 fn the_gradient_equals_candles_autograd() {
     for activation in activations() {
         let shape = small(Norm::None, activation);
@@ -157,11 +199,12 @@ fn f32_is_close_to_f64() {
 
 #[test]
 fn one_and_two_threads_give_the_same_bits() {
-    for shape in
-        norms().map(|norm| small(norm, LEAKY)).into_iter().chain(norms().map(|norm| wide(norm, LEAKY)))
-    {
-        let (weights, x) = (weights(&shape, Key::new(1), DType::F32), images(&shape, 37, DType::F32));
-        let net = ScoreNet::new(&shape, &weights).unwrap();
+    let shapes = || norms().into_iter().flat_map(|norm| [small(norm, LEAKY), wide(norm, LEAKY)]);
+    // Of one image, threads share the channels.
+    let cases = PRECISIONS.into_iter().flat_map(|precision| [1, 37].map(|n| (precision, n)));
+    for ((precision, n), shape) in cases.flat_map(|case| shapes().map(move |shape| (case, shape))) {
+        let (weights, x) = (weights(&shape, Key::new(1), DType::F32), images(&shape, n, DType::F32));
+        let net = ScoreNet::with_precision(&shape, &weights, precision).unwrap();
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
@@ -173,16 +216,17 @@ fn one_and_two_threads_give_the_same_bits() {
             })
         };
         let one = run(1);
-        assert!((0..3).all(|_| run(2) == one), "{shape:?}");
+        assert!((0..3).all(|_| run(2) == one), "{precision:?} {n} {shape:?}");
     }
 }
 
 #[test]
 fn an_image_scores_the_same_in_any_batch() {
-    for norm in [Norm::None, Norm::Group { groups: 2, eps: 1e-5 }, Norm::Fixed { eps: 1e-5 }] {
-        let shape = small(norm, LEAKY);
+    let norms = [Norm::None, Norm::Group { groups: 2, eps: 1e-5 }, Norm::Fixed { eps: 1e-5 }];
+    let shapes = || norms.into_iter().flat_map(|norm| [small(norm, LEAKY), wide(norm, LEAKY)]);
+    for (precision, shape) in PRECISIONS.into_iter().flat_map(|p| shapes().map(move |shape| (p, shape))) {
         let (weights, x) = (weights(&shape, Key::new(1), DType::F32), images(&shape, 37, DType::F32));
-        let net = ScoreNet::new(&shape, &weights).unwrap();
+        let net = ScoreNet::with_precision(&shape, &weights, precision).unwrap();
         let (f, dx) = net.score_and_grad(&x).unwrap();
         for i in [0, 17, 36] {
             let (f1, dx1) = net.score_and_grad(&x.narrow(0, i, 1).unwrap()).unwrap();

@@ -119,6 +119,7 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
         &["chains.hidden_square=8", "model.norm=group", "model.activation=silu"],
         &["model.grids=[1, 4, 6, 9]", "model.reference=gaussian", "chains.steps=[1, 2, 3]"],
         &["chains.sampler=mala", "chains.step_size=0.001", "model.initial=pooled"],
+        &["model.precision=bf16", "model.norm=batch"],
     ]
     .into_iter()
     .enumerate()
@@ -137,12 +138,15 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
 #[test]
 fn a_run_is_the_same_on_one_and_two_threads() {
     let dir = tempfile::tempdir().unwrap();
-    let config = tiny(&[]);
-    for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| run(&dir.path().join(threads.to_string()), &config, None));
+    for precision in ["f32", "bf16"] {
+        let config = tiny(&[&format!("model.precision={precision}")]);
+        let path = |threads: usize| dir.path().join(format!("{precision}-{threads}"));
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&path(threads), &config, None));
+        }
+        assert!(artefacts(&path(1)) == artefacts(&path(2)), "{precision}");
     }
-    assert!(artefacts(&dir.path().join("1")) == artefacts(&dir.path().join("2")));
 }
 
 #[test]
