@@ -142,6 +142,10 @@ fn looking_around_prints_data_on_standard_output_only() {
         plots.contains("gap.svg")
             && String::from_utf8(read(dir.join("plots/gap.svg"))).unwrap().contains("16x16")
     );
+    ok(dir, "train tiny.toml --run runs/two --seed 4");
+    let table = ok(dir, "runs plot runs/one runs/two --out both");
+    assert!(table.contains("iterations 9 to 12") && table.contains("deviation"), "{table}");
+    assert_eq!(files(&dir.join("both")).len(), 2 * 4);
     assert!(ok(dir, "config explain learn.rate").contains("Learning rate"));
     assert!(ok(dir, "config presets").contains("release-a"));
     let shown = ok(dir, "config show tiny.toml --set seed=9");

@@ -16,11 +16,13 @@ pub(crate) enum Command {
         #[arg(default_value = "runs")]
         folder: PathBuf,
     },
-    /// Draw the curves of a run as SVG: the gap and the pixel deviation of every grid
+    /// Draw curves as SVG: of one run the gap and the pixel deviation of every grid, of several runs these grid by grid
+    /// over iterations, with a table of their last means
     Plot {
-        /// The run directory
-        run: PathBuf,
-        /// Folder for gap.svg and deviation.svg; the run directory unless given
+        /// Run directories
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Folder for the files; the (first) run directory unless given
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
@@ -35,7 +37,13 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List { folder } => list(folder),
         Command::Show { run } => show(run),
-        Command::Plot { run, out } => plot(run, out.as_deref().unwrap_or(run)),
+        Command::Plot { runs, out } => {
+            let out = out.as_deref().unwrap_or(&runs[0]);
+            match runs.as_slice() {
+                [run] => plot(run, out),
+                several => compare(several, out),
+            }
+        }
     }
 }
 
@@ -166,4 +174,63 @@ fn plot(path: &Path, out: &Path) -> Result<()> {
         say!("{}", file.display());
     }
     Ok(())
+}
+
+/// What runs are compared by.
+type Quantity = (&'static str, fn(&GridReport) -> f64);
+const QUANTITIES: [Quantity; 4] = [
+    ("gap", |grid| grid.gap),
+    ("score", |grid| grid.score),
+    ("difference", |grid| grid.difference),
+    ("deviation", |grid| grid.deviation),
+];
+
+/// Curves of several runs in one picture for every grid and quantity, and a table of means over the last third of the
+/// iterations that all have done.
+fn compare(paths: &[PathBuf], out: &Path) -> Result<()> {
+    let runs = paths.iter().map(|path| OnDisk::read(path)).collect::<Result<Vec<_>>>()?;
+    let done = runs.iter().map(|run| run.reports.len()).min().unwrap_or(0);
+    anyhow::ensure!(done > 0, "a run has no iteration yet, so no curve; train it first");
+    let sides = runs[0].config.sides();
+    if let Some(other) = runs.iter().find(|run| run.config.sides() != sides) {
+        let (first, other, theirs) = (runs[0].path.display(), other.path.display(), other.config.sides());
+        anyhow::bail!("{first} has the grids {sides:?}, {other} {theirs:?}; compare runs of the same grids");
+    }
+    crate::images::make_folder(out)?;
+    let name =
+        |run: &OnDisk| run.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    say!("means over iterations {} to {done}", done - done.div_ceil(3) + 1);
+    say!(
+        "{:<6} {:<11} {}",
+        "grid",
+        "",
+        runs.iter().map(|run| format!("{:>20}", name(run))).collect::<String>()
+    );
+    for &side in sides {
+        for (quantity, of) in QUANTITIES {
+            let values = |run: &OnDisk| -> Vec<(f64, f64)> {
+                let grid = |report: &Report| report.grids.iter().find(|grid| grid.side == side).map(of);
+                let point = |report: &Report| Some((report.iteration as f64, grid(report)?));
+                run.reports.iter().filter_map(point).collect()
+            };
+            let mut curves = Curves::new(&format!("{quantity}, grid {side}x{side}"), "iteration", quantity);
+            let mut row = format!("{side:<6} {quantity:<11} ");
+            for run in &runs {
+                let curve = values(run);
+                row += &format!("{:>20}", mean_and_deviation(&curve[done - done.div_ceil(3)..done]));
+                curves = curves.line(&name(run), curve);
+            }
+            curves.save(out.join(format!("{quantity}-{side}.svg")))?;
+            say!("{}", row.trim_end());
+        }
+    }
+    say!("{}", out.display());
+    Ok(())
+}
+
+fn mean_and_deviation(points: &[(f64, f64)]) -> String {
+    let n = points.len() as f64;
+    let mean = points.iter().map(|point| point.1).sum::<f64>() / n;
+    let variance = points.iter().map(|point| (point.1 - mean).powi(2)).sum::<f64>() / n;
+    format!("{mean:.3} ({:.3})", variance.sqrt())
 }

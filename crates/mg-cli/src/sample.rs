@@ -80,6 +80,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         anyhow::bail!("the model has no grid");
     };
     images::write_all(finest, &args.out)?;
+    let statistics = mg_eval::SampleStatistics::of(finest)?;
+    tracing::info!(
+        "pixels of {} images: mean {:+.4}, deviation {:.4}, at the ends of the range {:.2} %",
+        args.n,
+        statistics.mean,
+        statistics.std_dev,
+        100.0 * statistics.saturated
+    );
     let sheet = args.out.join("sheet.png");
     match args.grids {
         true => {
