@@ -57,8 +57,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => (None, args.settings.config()?),
     };
-    let precision = args.device.precision().unwrap_or(config.model.precision);
-    config.model.precision = precision.pinned(&device);
+    config.model.precision = args.device.precision().unwrap_or(config.model.precision);
+    config = config.pinned(&device);
     let data = mg_train::open_data(&config, args.cache.clone())?;
     for (name, defect) in &data.skipped().named {
         tracing::warn!("left out {name}: {defect}");

@@ -81,6 +81,7 @@ struct Grid {
     energy: EnergyNet,
     chains: Tensor,   // [n, 3, s, s]
     observed: Tensor, // [n, 3, s, s]
+    runs: u64,
 }
 
 impl Grid {
@@ -96,10 +97,13 @@ impl Grid {
             observed: images(key.named("observed"), options.batch, side)?,
             spec,
             params,
+            runs: 0,
         })
     }
 
-    fn sample(&mut self, n_steps: usize, key: Key) -> Outcome<()> {
+    fn sample(&mut self, n_steps: usize) -> Outcome<()> {
+        let key = Key::new(self.runs).named("steps");
+        self.runs += 1;
         let kernel = Clamped { inner: Langevin::from_delta(DELTA), min: -1.0, max: 1.0 };
         self.chains = run(&kernel, &self.energy, &self.chains, n_steps, key, &mut unobserved)?.x;
         Ok(())
@@ -153,10 +157,8 @@ fn measure(options: &Options) -> Outcome<String> {
     let (mut steps, mut sweep, mut update, mut pack) = (vec![], 0.0, 0.0, 0.0);
     for side in options.side.map_or(SIDES.to_vec(), |side| vec![side]) {
         let mut grid = Grid::new(side, options)?;
-        let mut keys = (0..).map(|i| Key::new(i).named("steps"));
-        let mut key = || keys.next().ok_or("out of keys");
-        grid.sample(2, key()?)?;
-        let step = seconds(options.repeats, || grid.sample(options.steps, key()?))? / options.steps as f64;
+        grid.sample(2)?;
+        let step = seconds(options.repeats, || grid.sample(options.steps))? / options.steps as f64;
         grid.update()?;
         update += seconds(3, || grid.update())?;
         pack += seconds(3, || grid.pack().map(drop))?;

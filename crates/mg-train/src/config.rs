@@ -114,14 +114,6 @@ impl PrecisionMode {
             PrecisionMode::Bf16 => Precision::Bf16,
         }
     }
-
-    /// The mode that means the same on every device.
-    pub fn pinned(self, device: &Device) -> Self {
-        match self.on(device) {
-            Precision::Full => PrecisionMode::F32,
-            Precision::Bf16 => PrecisionMode::Bf16,
-        }
-    }
 }
 
 /// The nets of the grids.
@@ -359,6 +351,16 @@ impl Config {
     /// Sides of the grids that have a model, coarse to fine: all but the 1x1 grid.
     pub fn sides(&self) -> &[usize] {
         self.model.grids.get(1..).unwrap_or(&[])
+    }
+
+    /// The same with nothing left to the device: what a run on `device` keeps to, wherever it goes on.
+    pub fn pinned(&self, device: &Device) -> Self {
+        let mut config = self.clone();
+        config.model.precision = match self.model.precision.on(device) {
+            Precision::Full => PrecisionMode::F32,
+            Precision::Bf16 => PrecisionMode::Bf16,
+        };
+        config
     }
 
     /// The net of grid number `level`, coarse to fine, as it computes on `device`.

@@ -48,6 +48,7 @@ impl Training {
     /// # Errors
     /// When the data do not fit the configuration or the directory cannot be written.
     pub fn start(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
+        let config = &config.pinned(device);
         let learner = Contrastive::new(config, data, device)?;
         let metrics = LineFile::open(&run_dir.metrics_path(), 0)?;
         let guard = Guard::new(&config.guard, 0);
@@ -77,6 +78,7 @@ impl Training {
         let Some(Checkpoint { header, tensors }) = checkpoint else {
             return Training::start(run_dir, config, data, device); // killed before the first checkpoint
         };
+        let config = &config.pinned(device);
         let refuse = |reason: String| Error::Run { path: run_dir.path().to_path_buf(), reason };
         if let Some(key) = differs(&header.config, config) {
             return Err(refuse(format!(
