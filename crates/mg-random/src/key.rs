@@ -44,37 +44,64 @@ impl Key {
 
     /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
     pub fn fill_uniform(self, out: &mut [f32]) {
-        self.fill(out, |words| words.map(|word| word.map(unit)));
+        self.fill::<false>(out);
     }
 
     /// Fills `out` with standard normal numbers, in parallel; element `i` depends on the key and `i` only.
     pub fn fill_normal(self, out: &mut [f32]) {
-        self.fill(out, |[a, b, c, d]| {
-            let mut out = [[0.0; LANES]; 4];
-            for lane in 0..LANES {
-                (out[0][lane], out[1][lane]) = box_muller(a[lane], b[lane]);
-                (out[2][lane], out[3][lane]) = box_muller(c[lane], d[lane]);
-            }
-            out
-        });
+        self.fill::<true>(out);
     }
 
     /// Element 4 b + w is drawn from word w of block b.
-    fn fill(self, out: &mut [f32], draw: impl Fn([[u32; LANES]; 4]) -> [[f32; LANES]; 4] + Sync) {
+    fn fill<const NORMAL: bool>(self, out: &mut [f32]) {
+        // The processor's widest vectors, found at run time: the same operations in the same order, so the same bits.
+        let arch = pulp::Arch::new();
         out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
-            let mut index = (piece * PIECE / 4) as u64;
-            for some in out.chunks_mut(4 * LANES) {
-                let values = draw(blocks(self.0, index, Use::Fill));
-                for (lane, four) in some.chunks_mut(4).enumerate() {
-                    four.iter_mut().zip(&values).for_each(|(out, word)| *out = word[lane]);
-                }
-                index += LANES as u64;
-            }
+            arch.dispatch(Piece::<NORMAL> { key: self.0, first: (piece * PIECE / 4) as u64, out });
         });
     }
 }
 
+/// A part of a fill, from block `first` on.
+struct Piece<'a, const NORMAL: bool> {
+    key: u64,
+    first: u64,
+    out: &'a mut [f32],
+}
+
+impl<const NORMAL: bool> pulp::NullaryFnOnce for Piece<'_, NORMAL> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut index = self.first;
+        for some in self.out.chunks_mut(4 * LANES) {
+            let [a, b, c, d] = blocks(self.key, index, Use::Fill);
+            let mut values = [[0.0; LANES]; 4];
+            for lane in 0..LANES {
+                let words = [a[lane], b[lane], c[lane], d[lane]];
+                let drawn = match NORMAL {
+                    true => {
+                        let (first, second) =
+                            (box_muller(words[0], words[1]), box_muller(words[2], words[3]));
+                        [first.0, first.1, second.0, second.1]
+                    }
+                    false => words.map(unit),
+                };
+                for (row, value) in values.iter_mut().zip(drawn) {
+                    row[lane] = value;
+                }
+            }
+            for (lane, four) in some.chunks_mut(4).enumerate() {
+                four.iter_mut().zip(&values).for_each(|(out, word)| *out = word[lane]);
+            }
+            index += LANES as u64;
+        }
+    }
+}
+
 /// The upper 24 bits of a word as a number of [0, 1).
+#[inline(always)]
 pub(crate) fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / (1 << 24) as f32)
 }
@@ -109,6 +136,21 @@ mod tests {
         Key::new(3).fill_normal(&mut long);
         Key::new(3).fill_normal(&mut short);
         assert_eq!(long[..short.len()], short[..]);
+    }
+
+    #[test]
+    fn wide_vectors_give_the_bits_of_numbers_one_by_one() {
+        let (key, n) = (Key::new(9), 2 * PIECE + 7);
+        let (mut normals, mut uniforms) = (vec![0f32; n], vec![0f32; n]);
+        key.fill_normal(&mut normals);
+        key.fill_uniform(&mut uniforms);
+        for i in 0..n {
+            let words = block(key.bits(), (i / 4) as u64, Use::Fill);
+            let (first, second) = box_muller(words[i % 4 / 2 * 2], words[i % 4 / 2 * 2 + 1]);
+            let normal = if i % 2 == 0 { first } else { second };
+            assert_eq!(normals[i].to_bits(), normal.to_bits(), "{i}");
+            assert_eq!(uniforms[i].to_bits(), unit(words[i % 4]).to_bits(), "{i}");
+        }
     }
 
     #[test]
