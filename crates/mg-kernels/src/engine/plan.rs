@@ -226,12 +226,21 @@ impl<P: Format> Adjoint<P> {
             }
             Self::Cells(packed, _) => {
                 packed.run(kernels, block, grad, Target::elem(cells), Finish::Plain, None);
-                for (i, row) in dx.chunks_exact_mut(side).enumerate() {
-                    let (n, c, y) = (i / (channels * side), i / side % channels, i % side);
-                    let start = map.at(n, y / stride, 0);
-                    for (x, to) in row.iter_mut().enumerate() {
-                        let phase = y % stride * stride + x % stride;
-                        *to = cells[start + x / stride * map.pitch + phase * channels + c];
+                let across = stride * channels;
+                for (n, image) in dx.chunks_exact_mut(channels * side * side).enumerate() {
+                    for y in 0..side {
+                        let row = &cells[map.at(n, y / stride, 0) + y % stride * across..];
+                        for (x, values) in row.chunks(map.pitch).take(map.side).enumerate() {
+                            // The values of `stride` pixels side by side, fewer where the image ends.
+                            for (rx, pixel) in values[..across].chunks_exact(channels).enumerate() {
+                                let at = x * stride + rx;
+                                if at < side {
+                                    for (c, value) in pixel.iter().enumerate() {
+                                        image[(c * side + y) * side + at] = *value;
+                                    }
+                                }
+                            }
+                        }
                     }
                 }
             }
