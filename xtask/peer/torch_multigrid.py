@@ -6,8 +6,8 @@ go: channels-last memory, frozen parameters while sampling, bfloat16 autocast on
     python3 -m venv peer && peer/bin/pip install torch numpy
     cargo xtask bench --peer peer/bin/python
 
-It prints one JSON line: seconds per Langevin step of each grid (median), per sweep (30 steps a grid) and per
-parameter update of all grids, and the peak of resident memory in MiB.
+It prints one JSON line: seconds per Langevin step of each grid (median), per sweep (30 steps a grid), per parameter
+update of all grids and per iteration (both), and the peak of resident memory in MiB.
 """
 
 import argparse
@@ -122,15 +122,18 @@ def main():
         step_s[str(side)] = median_seconds(grid.langevin, args.repeats, WARM_UP)
         grid.net.requires_grad_(True)
         update_s += median_seconds(grid.update, 3, 1)
+    sweep_s = STEPS * sum(step_s.values())
     report = {
         "peer": f"torch {torch.__version__}",
         "precision": args.precision,
         "norm": args.norm,
         "batch": args.batch,
         "threads": args.threads,
-        "step_s": {side: round(seconds, 5) for side, seconds in step_s.items()},
-        "sweep_s": round(STEPS * sum(step_s.values()), 4),
-        "update_s": round(update_s, 4),
+        "repeats": args.repeats,
+        "step_s": {side: round(seconds, 7) for side, seconds in step_s.items()},
+        "sweep_s": round(sweep_s, 5),
+        "update_s": round(update_s, 5),
+        "iteration_s": round(sweep_s + update_s, 5),
         "peak_mib": round(peak_mib()),
     }
     print(json.dumps(report))

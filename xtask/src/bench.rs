@@ -1,49 +1,75 @@
-//! `cargo xtask bench`: seconds per Langevin step, per sweep and per update, and those of a peer.
+//! `cargo xtask bench`: seconds per Langevin step, per sweep, per update and per iteration beside those of a peer,
+//! the speed of every convolution, and how the cost grows.
 //!
-//! Both sides print one JSON line a run. They take turns, so that whatever else the machine does falls on both,
-//! and a ratio is made of neighbours only.
+//! What is measured runs in processes of its own, which print JSON lines.
 
+mod layers;
 mod machine;
+mod plot;
 mod report;
 mod sample;
+mod scaling;
+mod side;
+mod spread;
+mod turns;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use crate::spawn;
+use layers::Layers;
 use machine::Machine;
-use report::Report;
-use sample::Sample;
+use report::{Findings, Report};
+use scaling::Scaling;
+use side::Side;
+use turns::Turns;
 
-/// Time the Langevin sweep, alone or in turns with the PyTorch peer.
+/// Time the Langevin sweep, a single image, every convolution, or the growth of the cost.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A Python that has torch; the peer runs only with it
+    /// What to time
+    #[arg(value_enum, default_value = "sweep")]
+    what: What,
+    /// A Python that has torch; the peer runs only with it [sweep, single]
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
     /// The peer's script, which prints the same JSON line
     #[arg(long, value_name = "FILE", default_value = "xtask/peer/torch_multigrid.py")]
     peer_script: PathBuf,
-    /// Runs of each side
+    /// How often everything is run; the tables hold medians and extremes of the runs
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Arithmetic of both sides
-    #[arg(long, value_enum, default_value = "f32")]
-    precision: Precision,
-    /// Normalisation of the nets
-    #[arg(long, value_enum, default_value = "none")]
-    norm: Norm,
-    /// Images per batch
-    #[arg(long, default_value_t = 100)]
-    batch: usize,
-    /// Threads of both sides
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-    /// Write the runs to this file, and a table beside it
-    #[arg(long, value_name = "FILE")]
+    /// Arithmetic of both sides [default: f32; micro: both]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Normalisation of the nets [default: none]
+    #[arg(long, value_enum)]
+    norm: Option<Norm>,
+    /// Images per batch [default: 100; single: 1]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Threads of both sides [default: 2; micro: 1]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Timed steps of each grid in a run [default: 5; single: 50]
+    #[arg(long)]
+    repeats: Option<usize>,
+    /// Write the runs to this file, and a table (and plot) of the same name beside it
+    #[arg(long, value_name = "FILE.json")]
     json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum What {
+    /// Steps, sweep, update, whole iteration and memory of the paper's three nets; with --peer in turns with PyTorch
+    Sweep,
+    /// The same for a batch of one image: latency
+    Single,
+    /// Every convolution and its two adjoints: GFLOP/s on one thread, and their share of the measured peak
+    Micro,
+    /// Seconds against batch, grid side and number of steps, with a plot; some minutes
+    Scaling,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,37 +86,15 @@ enum Norm {
 
 /// Builds, runs and reports.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    ensure!(args.runs > 0, "--runs 0 measures nothing; give at least 1");
+    args.check()?;
     if let Some(folder) = args.json.as_ref().and_then(|path| path.parent()) {
         let folder = root.join(folder);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let machine = Machine::read(root);
-    machine.warn_if_busy(args.threads);
-    let build = ["build", "--release", "--locked", "-p", "mg-kernels", "--example", "sweep"];
-    spawn::run(root, "cargo", &build, &[])?;
-
-    let options = options(args);
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let examples = spawn::target_dir(root)?.join("release/examples");
-    let ours = examples.join(format!("sweep{}", std::env::consts::EXE_SUFFIX));
-    let ours = ours.to_str().context("the target folder is not UTF-8")?;
-    let script = args.peer_script.to_str().context("--peer-script is not UTF-8")?;
-    let mut report = Report::new(machine, options.join(" "));
-    println!("{}", Sample::header());
-    for run in 0..args.runs {
-        let mut pair = (None, None);
-        // Who goes first changes from run to run: a drift of the clock then falls on both sides.
-        for turn in 0..2 {
-            if (run + turn) % 2 == 0 {
-                pair.0 = Some(Sample::measure(root, "ours", ours, &options)?);
-            } else if let Some(python) = &args.peer {
-                pair.1 =
-                    Some(Sample::measure(root, "peer", python, &[&[script], options.as_slice()].concat())?);
-            }
-        }
-        report.push(pair.0.context("our side did not run")?, pair.1);
-    }
+    machine.warn_if_busy(args.threads());
+    let findings = args.measure(root)?;
+    let report = Report::new(machine, args.settings(), findings);
     print!("\n{}", report.markdown());
     if let Some(path) = &args.json {
         report.write(&root.join(path))?;
@@ -98,18 +102,128 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The options that both sides understand.
-fn options(args: &Args) -> Vec<String> {
-    let pairs = [
-        ("--precision", name(&args.precision)),
-        ("--norm", name(&args.norm)),
-        ("--batch", args.batch.to_string()),
-        ("--threads", args.threads.to_string()),
-    ];
-    pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect()
+impl Args {
+    /// An option that would change nothing is a misunderstanding.
+    fn check(&self) -> Result<()> {
+        ensure!(self.runs > 0, "--runs 0 measures nothing; give at least 1");
+        let numbers = [("--batch", self.batch), ("--threads", self.threads), ("--repeats", self.repeats)];
+        for (option, number) in numbers {
+            ensure!(number != Some(0), "{option} 0 measures nothing; give at least 1");
+        }
+        let given = [
+            ("--peer", self.peer.is_some(), &[What::Sweep, What::Single][..]),
+            ("--precision", self.precision.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling]),
+            ("--threads", self.threads.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--repeats", self.repeats.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+        ];
+        for (option, _, with) in given.into_iter().filter(|(_, given, _)| *given) {
+            let what = name(&self.what);
+            ensure!(with.contains(&self.what), "`bench {what}` takes no {option}; leave it away");
+        }
+        if let Some(path) = &self.json {
+            let path_shown = path.display();
+            ensure!(
+                path.extension().is_some_and(|end| end == "json"),
+                "--json {path_shown}: the name must end in .json; the table goes beside it as .md"
+            );
+        }
+        Ok(())
+    }
+
+    fn measure(&self, root: &Path) -> Result<Findings> {
+        if self.what == What::Micro {
+            return Ok(Layers::measure(root, self.runs)?.findings());
+        }
+        let (ours, options) = (Side::ours(root)?, self.options());
+        if self.what == What::Scaling {
+            return Ok(Scaling::measure(root, &ours, &options, self.runs)?.findings());
+        }
+        let script = self.peer_script.to_str().context("--peer-script is not UTF-8")?;
+        let peer = self.peer.as_ref().map(|python| Side::peer(python, script));
+        Ok(Turns::measure(root, &ours, peer.as_ref(), &options, self.runs)?.findings())
+    }
+
+    fn threads(&self) -> usize {
+        if self.what == What::Micro { 1 } else { self.threads.unwrap_or(2) }
+    }
+
+    /// The options that both sides understand.
+    fn options(&self) -> Vec<String> {
+        let single = self.what == What::Single;
+        let pairs = [
+            ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
+            ("--norm", name(&self.norm.unwrap_or(Norm::None))),
+            ("--batch", self.batch.unwrap_or(if single { 1 } else { 100 }).to_string()),
+            ("--threads", self.threads().to_string()),
+            ("--repeats", self.repeats.unwrap_or(if single { 50 } else { 5 }).to_string()),
+        ];
+        pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect()
+    }
+
+    /// What was measured, for the report.
+    fn settings(&self) -> String {
+        let how = match self.what {
+            What::Micro => {
+                "one thread, no normalisation, a block of images, the least of 25 times".to_string()
+            }
+            _ => format!("`{}`", self.options().join(" ")),
+        };
+        format!("{how}; runs: {}", self.runs)
+    }
 }
 
 /// A choice as it is written on the command line.
 fn name(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Args {
+        Line::try_parse_from(format!("bench {line}").split_whitespace()).expect("a command line").args
+    }
+
+    #[test]
+    fn without_a_word_it_is_the_sweep() {
+        let args = parse("--peer python");
+        assert_eq!(args.what, What::Sweep);
+        assert!(args.check().is_ok());
+        let options = "--precision f32 --norm none --batch 100 --threads 2 --repeats 5";
+        assert_eq!(args.options().join(" "), options);
+    }
+
+    #[test]
+    fn a_single_image_is_a_batch_of_one_with_more_repeats() {
+        let options = parse("single --precision bf16 --threads 1").options().join(" ");
+        assert_eq!(options, "--precision bf16 --norm none --batch 1 --threads 1 --repeats 50");
+    }
+
+    #[test]
+    fn options_that_would_change_nothing_are_errors() {
+        for line in [
+            "single --batch 2",
+            "micro --peer python",
+            "micro --threads 2",
+            "scaling --peer python",
+            "sweep --runs 0",
+            "sweep --batch 0",
+            "sweep --json results/bench.md",
+        ] {
+            assert!(parse(line).check().is_err(), "{line}");
+        }
+        let error = parse("micro --norm none").check().unwrap_err().to_string();
+        assert_eq!(error, "`bench micro` takes no --norm; leave it away");
+    }
 }

@@ -29,7 +29,7 @@ struct Args {
 enum Chore {
     /// Check the architecture: crate arrows, unsafe, printing, file access, sizes, links
     Tidy,
-    /// Time the Langevin sweep, alone or in turns with the PyTorch peer
+    /// Time the Langevin sweep, a single image, every convolution, or the growth of the cost
     Bench(bench::Args),
     /// Run what continuous integration runs, in its order
     Ci(ci::Args),

@@ -16,7 +16,8 @@ pub(super) struct Machine {
     pub(super) rustc: String,
 }
 
-const FEATURES: &[&str] = &["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve"];
+const FEATURES: &[&str] =
+    &["avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16", "sve"];
 
 impl Machine {
     pub(super) fn read(root: &Path) -> Self {

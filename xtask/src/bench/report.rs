@@ -1,4 +1,4 @@
-//! The runs, their medians and ratios, as text and as files.
+//! What was found, with where and how, as text and as files.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,96 +7,54 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
-use super::sample::{FIGURES, Sample};
 
-/// Everything one call of `bench` measured.
+/// Everything one call of `bench` measured, the command, the machine and the revision.
 pub(super) struct Report {
     machine: Machine,
-    options: String,
     command: String,
-    runs: Vec<(Sample, Option<Sample>)>,
+    settings: String,
+    findings: Findings,
 }
 
-/// Median, least and greatest.
-#[derive(Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
+/// What one kind of measurement found.
+pub(super) struct Findings {
+    /// Markdown.
+    pub(super) text: String,
+    /// What the programs printed, run by run.
+    pub(super) runs: Vec<Value>,
+    /// The numbers of the tables.
+    pub(super) summary: Value,
+    /// SVG.
+    pub(super) plot: Option<String>,
 }
 
 impl Report {
-    pub(super) fn new(machine: Machine, options: String) -> Self {
+    pub(super) fn new(machine: Machine, settings: String, findings: Findings) -> Self {
         // Where a program lies on this machine is of no use on another.
         let name = |arg: String| match Path::new(&arg) {
             path if path.is_absolute() => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             _ => arg,
         };
         let args: Vec<String> = std::env::args().skip(1).map(name).collect();
-        Report { machine, options, command: format!("cargo xtask {}", args.join(" ")), runs: Vec::new() }
+        Report { machine, command: format!("cargo xtask {}", args.join(" ")), settings, findings }
     }
 
-    pub(super) fn push(&mut self, ours: Sample, peer: Option<Sample>) {
-        self.runs.push((ours, peer));
-    }
-
-    /// Ours, the peer's, and ours divided by the peer's within each run.
-    fn spreads(&self, key: &str) -> [Option<Spread>; 3] {
-        let peer = |run: &(Sample, Option<Sample>)| run.1.as_ref()?.figure(key);
-        let ratio = |run: &(Sample, Option<Sample>)| Some(run.0.figure(key)? / peer(run)?);
-        [
-            Spread::of(self.runs.iter().filter_map(|run| run.0.figure(key))),
-            Spread::of(self.runs.iter().filter_map(peer)),
-            Spread::of(self.runs.iter().filter_map(ratio)),
-        ]
-    }
-
-    /// A table with the machine above it.
+    /// Tables with the machine above them.
     pub(super) fn markdown(&self) -> String {
-        let machine = &self.machine;
+        let Machine { cpu, cores, features, load, revision, rustc } = &self.machine;
+        let load = load.map_or("unknown".to_string(), |load| load.to_string());
         let mut text = String::new();
-        let load = machine.load.map_or("unknown".to_string(), |load| load.to_string());
         let _ = writeln!(text, "- command: `{}`", self.command);
-        let _ = writeln!(
-            text,
-            "- settings: `{}`; runs of each side, in turns: {}",
-            self.options,
-            self.runs.len()
-        );
-        let _ = writeln!(
-            text,
-            "- machine: {}, {} cores, {}",
-            machine.cpu,
-            machine.cores,
-            machine.features.join(" ")
-        );
-        let _ =
-            writeln!(text, "- load average before: {load}; revision {}; {}", machine.revision, machine.rustc);
-        if let Some(name) = self.runs.iter().find_map(|run| run.1.as_ref()?.json["peer"].as_str()) {
-            let _ = writeln!(text, "- peer: {name}");
-        }
-        let _ = writeln!(text, "\nMedian (least - greatest); seconds, memory in MiB; ratio = ours / peer.\n");
-        let _ = writeln!(text, "| | ours | peer | ratio |\n|---|---|---|---|");
-        for (name, key) in FIGURES {
-            let [ours, peer, ratio] = self.spreads(key).map(|s| s.map_or("-".to_string(), |s| s.to_string()));
-            let _ = writeln!(text, "| {name} | {ours} | {peer} | {ratio} |");
-        }
-        text
+        let _ = writeln!(text, "- settings: {}", self.settings);
+        let _ = writeln!(text, "- machine: {cpu}, {cores} cores, {}", features.join(" "));
+        let _ = writeln!(text, "- load average before: {load}; revision {revision}; {rustc}");
+        text + &self.findings.text
     }
 
     fn json(&self) -> Value {
-        let spread = |s: Option<Spread>| s.map(|s| json!({ "median": s.median, "min": s.min, "max": s.max }));
-        let runs = self
-            .runs
-            .iter()
-            .map(|(ours, peer)| json!({ "ours": ours.json, "peer": peer.as_ref().map(|p| &p.json) }));
-        let summary = FIGURES.iter().map(|(_, key)| {
-            let [ours, peer, ratio] = self.spreads(key).map(spread);
-            (key.to_string(), json!({ "ours": ours, "peer": peer, "ratio": ratio }))
-        });
         json!({
             "command": self.command,
-            "settings": self.options,
+            "settings": self.settings,
             "revision": self.machine.revision,
             "rustc": self.machine.rustc,
             "machine": {
@@ -105,77 +63,53 @@ impl Report {
                 "features": self.machine.features,
                 "load_before": self.machine.load,
             },
-            "runs": runs.collect::<Vec<_>>(),
-            "summary": summary.collect::<serde_json::Map<_, _>>(),
+            "runs": self.findings.runs,
+            "summary": self.findings.summary,
         })
     }
 
-    /// Writes the runs to `path` and the table beside it.
+    /// Writes the runs to `path`, and table and plot beside it.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.json())? + "\n";
-        let table = path.with_extension("md");
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        std::fs::write(&table, self.markdown())
-            .with_context(|| format!("cannot write {}", table.display()))?;
-        println!("\nwrote {} and {}", path.display(), table.display());
-        Ok(())
+        let mut table = self.markdown();
+        if let Some(plot) = &self.findings.plot {
+            let file = path.with_extension("svg");
+            write(&file, plot)?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let _ = writeln!(table, "\n![seconds, on logarithmic axes]({name})");
+        }
+        write(path, &(serde_json::to_string_pretty(&self.json())? + "\n"))?;
+        write(&path.with_extension("md"), &table)
     }
 }
 
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let n = values.len();
-        Some(Spread { median: 0.5 * (values[(n - 1) / 2] + values[n / 2]), min, max })
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = if self.median >= 100.0 { 0 } else { 3 };
-        write!(f, "{:.digits$} ({:.digits$} - {:.digits$})", self.median, self.min, self.max)
-    }
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("wrote {}", path.display());
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::tests::sample;
     use super::*;
 
-    fn report(sweeps: &[(f64, f64)]) -> Report {
+    #[test]
+    fn the_machine_stands_above_the_table_and_in_the_file() {
         let machine = Machine {
             cpu: "cpu".to_string(),
             cores: 2,
-            features: Vec::new(),
+            features: vec!["fma".to_string()],
             load: None,
-            revision: "r".to_string(),
-            rustc: "rustc".to_string(),
+            revision: "r1".to_string(),
+            rustc: "rustc 1".to_string(),
         };
-        let mut report = Report::new(machine, "--batch 100".to_string());
-        for (ours, peer) in sweeps {
-            report.push(sample(*ours), Some(sample(*peer)));
-        }
-        report
-    }
-
-    #[test]
-    fn ratios_are_made_within_a_run() {
-        let report = report(&[(1.0, 2.0), (3.0, 4.0), (8.0, 10.0)]);
-        let ratio = report.json()["summary"]["sweep_s"]["ratio"].clone();
-        assert_eq!(ratio, json!({ "median": 0.75, "min": 0.5, "max": 0.8 }));
-        assert!(
-            report.markdown().contains(
-                "| sweep | 3.000 (1.000 - 8.000) | 4.000 (2.000 - 10.000) | 0.750 (0.500 - 0.800) |"
-            )
-        );
-    }
-
-    #[test]
-    fn an_even_number_of_runs_takes_the_middle_of_two() {
-        let spread = Spread::of([4.0, 1.0, 2.0, 10.0].into_iter());
-        assert_eq!(spread, Some(Spread { median: 3.0, min: 1.0, max: 10.0 }));
-        assert_eq!(Spread::of(std::iter::empty()), None);
+        let summary = json!({ "sweep_s": 1 });
+        let findings = Findings { text: "\n| a |\n".to_string(), runs: vec![json!(7)], summary, plot: None };
+        let report = Report::new(machine, "`--batch 1`".to_string(), findings);
+        let text = report.markdown();
+        let lines = "- settings: `--batch 1`\n- machine: cpu, 2 cores, fma\n\
+                     - load average before: unknown; revision r1; rustc 1\n\n| a |\n";
+        assert!(text.ends_with(lines), "{text}");
+        let json = report.json();
+        assert_eq!((&json["runs"][0], &json["revision"]), (&json!(7), &json!("r1")));
     }
 }

@@ -1,57 +1,27 @@
 //! One run of one side.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::spawn;
-
-/// The figures that are compared, in the order of the tables. `step` is a part of `step_s`.
-pub(super) const FIGURES: &[(&str, &str)] = &[
-    ("sweep", "sweep_s"),
-    ("update", "update_s"),
-    ("step 4", "step_s.4"),
-    ("step 16", "step_s.16"),
-    ("step 64", "step_s.64"),
-    ("memory", "peak_mib"),
-];
-
 /// The JSON line that a side printed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) json: Value,
 }
 
 impl Sample {
-    /// Runs a side and prints its figures as a row.
-    pub(super) fn measure(root: &Path, side: &str, program: &str, args: &[&str]) -> Result<Self> {
-        let text = spawn::output(root, program, args)?;
-        let sample = Sample::parse(&text).with_context(|| format!("the output of `{program}`"))?;
-        sample.check_settings(args)?;
-        println!("{}", sample.row(side));
-        Ok(sample)
-    }
-
     /// Takes the last line that is a JSON object.
-    fn parse(text: &str) -> Result<Self> {
-        let lines = text.lines().rev().filter(|line| line.starts_with('{'));
-        let json = lines.filter_map(|line| serde_json::from_str(line).ok()).next();
-        let sample = Sample { json: json.context("holds no JSON line")? };
-        // Not every system tells the peak of memory.
-        for (_, key) in FIGURES.iter().filter(|(_, key)| *key != "peak_mib") {
-            ensure!(sample.figure(key).is_some(), "the JSON line has no positive `{key}`");
-        }
-        Ok(sample)
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        Ok(Sample { json: json_lines(text).last().context("holds no JSON line")? })
     }
 
     /// A side that measured something else than it was asked for must not be compared.
-    fn check_settings(&self, args: &[&str]) -> Result<()> {
+    pub(super) fn check_settings(&self, args: &[String]) -> Result<()> {
         let options = args.iter().zip(args.iter().skip(1)).filter(|(option, _)| option.starts_with("--"));
         for (option, asked) in options {
             let said = &self.json[option.trim_start_matches('-')];
             let said = said.as_str().map_or_else(|| said.to_string(), str::to_string);
-            ensure!(said == **asked, "asked for {option} {asked}, but the JSON line says {said}");
+            ensure!(said == *asked, "asked for {option} {asked}, but the JSON line says {said}");
         }
         Ok(())
     }
@@ -61,17 +31,11 @@ impl Sample {
         let value = key.split('.').try_fold(&self.json, |value, part| value.get(part))?;
         value.as_f64().filter(|figure| *figure > 0.0)
     }
+}
 
-    pub(super) fn header() -> String {
-        let names: String = FIGURES.iter().map(|(name, _)| format!("{name:>10}")).collect();
-        format!("{:<5}{names}   (seconds, MiB)", "side")
-    }
-
-    fn row(&self, side: &str) -> String {
-        let value = |key: &str| self.figure(key).unwrap_or(f64::NAN);
-        let values: String = FIGURES.iter().map(|(_, key)| format!("{:>10.4}", value(key))).collect();
-        format!("{side:<5}{values}")
-    }
+/// The objects that stand on lines of their own, whatever was printed before them on the line.
+pub(super) fn json_lines(text: &str) -> impl Iterator<Item = Value> {
+    text.lines().filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
 }
 
 #[cfg(test)]
@@ -82,7 +46,7 @@ pub(super) mod tests {
     pub(in super::super) fn sample(sweep: f64) -> Sample {
         let text = format!(
             "{{\"precision\":\"f32\",\"batch\":100,\"step_s\":{{\"4\":1,\"16\":1,\"64\":1}},\
-             \"sweep_s\":{sweep},\"update_s\":1,\"peak_mib\":1}}"
+             \"sweep_s\":{sweep},\"update_s\":1,\"iteration_s\":1,\"peak_mib\":1}}"
         );
         Sample::parse(&format!("warming up\n{text}\n")).expect("a complete line")
     }
@@ -95,15 +59,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_incomplete_line_is_an_error() {
+    fn json_is_found_behind_other_words() {
+        let lines: Vec<Value> = json_lines("test a ... {\"x\": 1}\n{broken\n\n{\"x\": 2}\nok").collect();
+        assert_eq!(lines, [serde_json::json!({ "x": 1 }), serde_json::json!({ "x": 2 })]);
         assert!(Sample::parse("nothing").is_err());
-        assert!(Sample::parse("{\"sweep_s\": 1}").unwrap_err().to_string().contains("update_s"));
     }
 
     #[test]
     fn other_settings_than_asked_for_are_an_error() {
-        assert!(sample(1.0).check_settings(&["x.py", "--precision", "f32", "--batch", "100"]).is_ok());
-        assert!(sample(1.0).check_settings(&["--precision", "bf16"]).is_err());
-        assert!(sample(1.0).check_settings(&["--batch", "1"]).is_err());
+        let check = |line: &str| {
+            let args: Vec<String> = line.split(' ').map(str::to_string).collect();
+            sample(1.0).check_settings(&args)
+        };
+        assert!(check("x.py --precision f32 --batch 100").is_ok());
+        assert!(check("--precision bf16").is_err());
+        assert!(check("--batch 1").is_err());
+        assert!(check("--side 4").is_err());
     }
 }

@@ -1,0 +1,41 @@
+//! A program that measures: ours or the peer's.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::sample::Sample;
+use crate::spawn;
+
+/// A program that understands the options of the example `sweep` and prints its JSON line.
+pub(super) struct Side {
+    pub(super) name: &'static str,
+    program: String,
+    script: Option<String>,
+}
+
+impl Side {
+    /// The example of this workspace, built now.
+    pub(super) fn ours(root: &Path) -> Result<Self> {
+        let build = ["build", "--release", "--locked", "-p", "mg-langevin", "--example", "sweep"];
+        spawn::run(root, "cargo", &build, &[])?;
+        let examples = spawn::target_dir(root)?.join("release/examples");
+        let program = examples.join(format!("sweep{}", std::env::consts::EXE_SUFFIX));
+        let program = program.to_str().context("the target folder is not UTF-8")?.to_string();
+        Ok(Side { name: "ours", program, script: None })
+    }
+
+    pub(super) fn peer(python: &str, script: &str) -> Self {
+        Side { name: "peer", program: python.to_string(), script: Some(script.to_string()) }
+    }
+
+    /// One run.
+    pub(super) fn measure(&self, root: &Path, options: &[String]) -> Result<Sample> {
+        let args = self.script.iter().chain(options).map(String::as_str);
+        let text = spawn::output(root, &self.program, &args.collect::<Vec<_>>())?;
+        let named = || format!("the output of `{}`", self.program);
+        let sample = Sample::parse(&text).with_context(named)?;
+        sample.check_settings(options).with_context(named)?;
+        Ok(sample)
+    }
+}
