@@ -1,4 +1,4 @@
-"""The peer of `cargo xtask bench`: the same sweep and update in PyTorch, eager, on the CPU.
+"""The peer of `cargo xtask bench`: the same sweep and update in PyTorch, eager unless --compile says otherwise.
 
 A stranger who would otherwise write Multigrid in PyTorch would write about this. It is tuned as far as options
 go: channels-last memory, frozen parameters while sampling, bfloat16 autocast on request, the thread count given.
@@ -53,18 +53,21 @@ class Grid:
     """One grid's net, optimiser and chains."""
 
     def __init__(self, side, args):
-        self.net = Score(side, args.norm).to(memory_format=torch.channels_last)
+        self.device = args.device
+        self.net = Score(side, args.norm).to(self.device, memory_format=torch.channels_last)
+        if args.compile:
+            self.net = torch.compile(self.net)
         self.optimiser = torch.optim.SGD(self.net.parameters(), lr=1e-3, momentum=0.9)
         self.bf16 = args.precision == "bf16"
         self.chains = self.images(args.batch, side)
         self.observed = self.images(args.batch, side)
 
-    @staticmethod
-    def images(n, side):
-        return torch.empty(n, 3, side, side).uniform_(-1, 1).contiguous(memory_format=torch.channels_last)
+    def images(self, n, side):
+        pixels = torch.empty(n, 3, side, side, device=self.device).uniform_(-1, 1)
+        return pixels.contiguous(memory_format=torch.channels_last)
 
     def score(self, x):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             return self.net(x).float()
 
     def langevin(self):
@@ -75,6 +78,7 @@ class Grid:
         drift = drift - x / REFERENCE_STD**2
         noise = torch.randn_like(x)
         self.chains = (x + STEP_SIZE**2 / 2 * drift + STEP_SIZE * noise).clamp_(-1, 1)
+        self.finish()
 
     def update(self):
         """Ascends mean f(observed) - mean f(synthesized)."""
@@ -82,6 +86,14 @@ class Grid:
         loss = self.score(self.chains).mean() - self.score(self.observed).mean()
         loss.backward()
         self.optimiser.step()
+        self.finish()
+
+    def finish(self):
+        """Waits for the device."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        elif self.device == "mps":
+            torch.mps.synchronize()
 
 
 def median_seconds(work, repeats, warm_up):
@@ -111,7 +123,11 @@ def main():
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5, help="timed steps of each grid")
+    parser.add_argument("--device", choices=["cpu", "cuda", "metal"], default="cpu")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the nets")
     args = parser.parse_args()
+    named = args.device
+    args.device = {"metal": "mps"}.get(named, named)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
 
@@ -124,7 +140,8 @@ def main():
         update_s += median_seconds(grid.update, 3, 1)
     sweep_s = STEPS * sum(step_s.values())
     report = {
-        "peer": f"torch {torch.__version__}",
+        "peer": f"torch {torch.__version__}{', compiled' if args.compile else ''}",
+        "device": named,
         "precision": args.precision,
         "norm": args.norm,
         "batch": args.batch,

@@ -52,6 +52,12 @@ pub(crate) struct Args {
     /// Threads of both sides [default: 2; micro: 1]
     #[arg(long)]
     threads: Option<usize>,
+    /// Where both sides compute; a GPU builds ours with cudnn or metal [sweep, single]
+    #[arg(long, value_enum)]
+    device: Option<Device>,
+    /// Let the peer compile its nets (torch.compile) [sweep, single]
+    #[arg(long)]
+    peer_compile: bool,
     /// Timed steps of each grid in a run [default: 5; single: 50]
     #[arg(long)]
     repeats: Option<usize>,
@@ -76,6 +82,24 @@ enum What {
 enum Precision {
     F32,
     Bf16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Device {
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+impl Device {
+    /// Features that our side needs there.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Device::Cpu => &[],
+            Device::Cuda => &["--features", "cudnn"],
+            Device::Metal => &["--features", "metal"],
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -112,6 +136,8 @@ impl Args {
         }
         let given = [
             ("--peer", self.peer.is_some(), &[What::Sweep, What::Single][..]),
+            ("--device", self.device.is_some(), &[What::Sweep, What::Single]),
+            ("--peer-compile", self.peer_compile, &[What::Sweep, What::Single]),
             ("--precision", self.precision.is_some(), &[What::Sweep, What::Single, What::Scaling]),
             ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
             ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling]),
@@ -136,13 +162,18 @@ impl Args {
         if self.what == What::Micro {
             return Ok(Layers::measure(root, self.runs)?.findings());
         }
-        let (ours, options) = (Side::ours(root)?, self.options());
+        let (ours, options) = (Side::ours(root, self.device().features())?, self.options());
         if self.what == What::Scaling {
             return Ok(Scaling::measure(root, &ours, &options, self.runs)?.findings());
         }
         let script = self.peer_script.to_str().context("--peer-script is not UTF-8")?;
-        let peer = self.peer.as_ref().map(|python| Side::peer(python, script));
+        let compile = self.peer_compile.then_some("--compile");
+        let peer = self.peer.as_ref().map(|python| Side::peer(python, script, compile));
         Ok(Turns::measure(root, &ours, peer.as_ref(), &options, self.runs)?.findings())
+    }
+
+    fn device(&self) -> Device {
+        self.device.unwrap_or(Device::Cpu)
     }
 
     fn threads(&self) -> usize {
@@ -153,6 +184,7 @@ impl Args {
     fn options(&self) -> Vec<String> {
         let single = self.what == What::Single;
         let pairs = [
+            ("--device", name(&self.device())),
             ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
             ("--norm", name(&self.norm.unwrap_or(Norm::None))),
             ("--batch", self.batch.unwrap_or(if single { 1 } else { 100 }).to_string()),
@@ -200,14 +232,14 @@ mod tests {
         let args = parse("--peer python");
         assert_eq!(args.what, What::Sweep);
         assert!(args.check().is_ok());
-        let options = "--precision f32 --norm none --batch 100 --threads 2 --repeats 5";
+        let options = "--device cpu --precision f32 --norm none --batch 100 --threads 2 --repeats 5";
         assert_eq!(args.options().join(" "), options);
     }
 
     #[test]
     fn a_single_image_is_a_batch_of_one_with_more_repeats() {
         let options = parse("single --precision bf16 --threads 1").options().join(" ");
-        assert_eq!(options, "--precision bf16 --norm none --batch 1 --threads 1 --repeats 50");
+        assert_eq!(options, "--device cpu --precision bf16 --norm none --batch 1 --threads 1 --repeats 50");
     }
 
     #[test]
@@ -216,6 +248,7 @@ mod tests {
             "single --batch 2",
             "micro --peer python",
             "micro --threads 2",
+            "scaling --device cuda",
             "scaling --peer python",
             "sweep --runs 0",
             "sweep --batch 0",

@@ -27,9 +27,10 @@ impl Energy for EnergyNet {
         let (score, grad) = self.net.score_and_scaled_grad(x, -1.0)?;
         match self.reference {
             Reference::Uniform => Ok(ValueAndGrad { energy: score.neg()?, grad }),
-            reference => {
-                let energy = (reference.energy(x)? - score)?;
-                Ok(ValueAndGrad { energy, grad: (reference.grad(x)? + grad)? })
+            Reference::Gaussian { sigma } => {
+                let precision = 1.0 / (sigma * sigma);
+                let (grad, norms) = mg_kernels::add_scaled_and_norms(&grad, precision, x)?;
+                Ok(ValueAndGrad { energy: ((norms * (0.5 * precision))? - score)?, grad })
             }
         }
     }

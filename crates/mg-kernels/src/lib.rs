@@ -97,6 +97,7 @@
 //! |---|---|
 //! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Error`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
+//! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `norm`, `gradients`; the drivers `independent` and `coupled` |
 //! | a convolution on the CPU (private) | `map` (layout), `convolution` (which form), `packed` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `cpu_conv`, `share` (one block, several threads) |
@@ -107,6 +108,7 @@ mod amx;
 mod conv;
 mod convolution;
 mod cpu_conv;
+mod elementwise;
 mod engine;
 mod error;
 mod format;
@@ -130,6 +132,7 @@ mod weights;
 mod winograd;
 
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
+pub use elementwise::add_scaled_and_norms;
 pub use error::{Error, Result};
 pub use geometry::ConvGeometry;
 pub use score_net::{Precision, Route, ScoreNet};

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! cargo run --release -p mg-langevin --example sweep -- [--norm none|batch] [--precision f32|bf16] [--batch 100]
-//!     [--threads 2] [--repeats 5] [--side 64] [--steps 1]
+//!     [--threads 2] [--repeats 5] [--side 64] [--steps 1] [--device cpu|cuda|metal]
 //! ```
 //!
-//! A repeat is a run of `--steps` steps, a step's time that of the median repeat divided by them. `--side` takes the
+//! GPUs need the features `cuda`, `cudnn` or `metal`. A repeat is a run of `--steps` steps, a step's time that of the median repeat divided by them. `--side` takes the
 //! net of one grid in place of the grids 4, 16 and 64.
 
 use std::error::Error;
@@ -38,13 +38,15 @@ struct Options {
     repeats: usize,
     side: Option<usize>,
     steps: usize,
+    device: Device,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
         let (norm, precision) = (Norm::None, Precision::Full);
+        let (side, device) = (None, Device::Cpu);
         let mut options =
-            Options { norm, precision, batch: 100, threads: 2, repeats: 5, side: None, steps: 1 };
+            Options { norm, precision, batch: 100, threads: 2, repeats: 5, side, steps: 1, device };
         while let Some(option) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
             let number = || match value.parse() {
@@ -58,13 +60,18 @@ impl Options {
                 ("--precision", "f32") => options.precision = Precision::Full,
                 ("--precision", "bf16") => options.precision = Precision::Bf16,
                 ("--precision", _) => return Err(format!("--precision {value}: f32 or bf16").into()),
+                ("--device", "cpu") => options.device = Device::Cpu,
+                ("--device", "cuda") => options.device = Device::new_cuda(0)?,
+                ("--device", "metal") => options.device = Device::new_metal(0)?,
+                ("--device", _) => return Err(format!("--device {value}: cpu, cuda or metal").into()),
                 ("--batch", _) => options.batch = number()?,
                 ("--threads", _) => options.threads = number()?,
                 ("--repeats", _) => options.repeats = number()?,
                 ("--side", _) => options.side = Some(number()?),
                 ("--steps", _) => options.steps = number()?,
                 _ => {
-                    let known = "--norm, --precision, --batch, --threads, --repeats, --side and --steps";
+                    let known =
+                        "--norm, --precision, --batch, --threads, --repeats, --side, --steps and --device";
                     return Err(format!("{option} is unknown; there are {known}").into());
                 }
             }
@@ -89,12 +96,13 @@ impl Grid {
         let (norm, precision) = (options.norm, options.precision);
         let spec = NetSpec { norm, precision, ..NetSpec::paper(side) };
         let key = Key::new(side as u64);
-        let params = Params::init(&spec, key.named("params"), DType::F32, &Device::Cpu)?;
+        let device = &options.device;
+        let params = Params::init(&spec, key.named("params"), DType::F32, device)?;
         Ok(Grid {
             velocity: params.zeros_like()?,
             energy: EnergyNet::new(ConvNet::new(&spec, &params)?, REFERENCE),
-            chains: images(key.named("chains"), options.batch, side)?,
-            observed: images(key.named("observed"), options.batch, side)?,
+            chains: images(key.named("chains"), options.batch, side, device)?,
+            observed: images(key.named("observed"), options.batch, side, device)?,
             spec,
             params,
             runs: 0,
@@ -118,7 +126,12 @@ impl Grid {
         self.velocity = self.velocity.zip(&grads, |_, v, g| (v * MOMENTUM)? + g)?;
         self.params = self.params.zip(&self.velocity, |_, p, v| p - (v * RATE)?)?;
         self.energy.net = self.pack()?;
-        Ok(())
+        self.finish()
+    }
+
+    /// Waits for the device. (A run of steps ends with reading its trace, which waits too.)
+    fn finish(&self) -> Outcome<()> {
+        Ok(self.chains.device().synchronize()?)
     }
 
     fn pack(&self) -> Outcome<ConvNet> {
@@ -127,10 +140,10 @@ impl Grid {
 }
 
 /// Pixels uniform on [-1, 1]: [n, 3, s, s].
-fn images(key: Key, n: usize, side: usize) -> Outcome<Tensor> {
+fn images(key: Key, n: usize, side: usize, device: &Device) -> Outcome<Tensor> {
     let mut values = vec![0f32; n * 3 * side * side];
     key.fill_uniform(&mut values);
-    Ok(Tensor::from_vec(values, (n, 3, side, side), &Device::Cpu)?.affine(2.0, -1.0)?)
+    Ok(Tensor::from_vec(values, (n, 3, side, side), &Device::Cpu)?.affine(2.0, -1.0)?.to_device(device)?)
 }
 
 /// Median seconds of `repeats` calls.
@@ -169,9 +182,14 @@ fn measure(options: &Options) -> Outcome<String> {
     let (norm, steps) = (options.norm.name(), steps.join(", "));
     let side = options.side.map_or("null".to_string(), |side| side.to_string());
     let Options { batch, threads, repeats, steps: n_steps, .. } = options;
+    let device = match options.device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    };
     Ok(format!(
-        "{{\"ours\": \"mg-langevin {}\", \"precision\": \"{precision}\", \"norm\": \"{norm}\", \"batch\": {batch}, \
-         \"threads\": {threads}, \"repeats\": {repeats}, \"side\": {side}, \"steps\": {n_steps}, \
+        "{{\"ours\": \"mg-langevin {}\", \"precision\": \"{precision}\", \"norm\": \"{norm}\", \"device\": \"{device}\", \
+         \"batch\": {batch}, \"threads\": {threads}, \"repeats\": {repeats}, \"side\": {side}, \"steps\": {n_steps}, \
          \"step_s\": {{{steps}}}, \"sweep_s\": {sweep:.5}, \"update_s\": {update:.5}, \
          \"iteration_s\": {:.5}, \"pack_s\": {pack:.5}, \"peak_mib\": {}}}",
         env!("CARGO_PKG_VERSION"),

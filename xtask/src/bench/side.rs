@@ -11,27 +11,29 @@ use crate::spawn;
 pub(super) struct Side {
     pub(super) name: &'static str,
     program: String,
-    script: Option<String>,
+    /// What comes before the options: a script, and options of its own.
+    words: Vec<String>,
 }
 
 impl Side {
-    /// The example of this workspace, built now.
-    pub(super) fn ours(root: &Path) -> Result<Self> {
+    /// The example of this workspace, built now with these features.
+    pub(super) fn ours(root: &Path, features: &[&str]) -> Result<Self> {
         let build = ["build", "--release", "--locked", "-p", "mg-langevin", "--example", "sweep"];
-        spawn::run(root, "cargo", &build, &[])?;
+        spawn::run(root, "cargo", &[&build, features].concat(), &[])?;
         let examples = spawn::target_dir(root)?.join("release/examples");
         let program = examples.join(format!("sweep{}", std::env::consts::EXE_SUFFIX));
         let program = program.to_str().context("the target folder is not UTF-8")?.to_string();
-        Ok(Side { name: "ours", program, script: None })
+        Ok(Side { name: "ours", program, words: Vec::new() })
     }
 
-    pub(super) fn peer(python: &str, script: &str) -> Self {
-        Side { name: "peer", program: python.to_string(), script: Some(script.to_string()) }
+    pub(super) fn peer(python: &str, script: &str, option: Option<&str>) -> Self {
+        let words = std::iter::once(script).chain(option).map(str::to_string).collect();
+        Side { name: "peer", program: python.to_string(), words }
     }
 
     /// One run.
     pub(super) fn measure(&self, root: &Path, options: &[String]) -> Result<Sample> {
-        let args = self.script.iter().chain(options).map(String::as_str);
+        let args = self.words.iter().chain(options).map(String::as_str);
         let text = spawn::output(root, &self.program, &args.collect::<Vec<_>>())?;
         let named = || format!("the output of `{}`", self.program);
         let sample = Sample::parse(&text).with_context(named)?;
