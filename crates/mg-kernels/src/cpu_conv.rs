@@ -1,17 +1,17 @@
 //! A convolution and its two adjoints by the engine's kernels, for single operations on the CPU.
 
-use crate::aligned::Number;
 use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, Number};
 use crate::engine::Adjoint;
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Packed, Target, adjoint_halo};
+use crate::packed::{Packed, Target};
 use crate::share::Block;
 use crate::simd::{Element, Level};
+use crate::taps::adjoint_halo;
 use crate::tile::Finish;
 use crate::weight_gradient::{Neighbours, WeightGradient};
 use crate::{ConvGeometry, Error, Result};

@@ -122,6 +122,7 @@ mod score_net;
 mod shape;
 mod share;
 mod simd;
+mod taps;
 mod tensor_conv;
 mod tensor_route;
 #[cfg(test)]

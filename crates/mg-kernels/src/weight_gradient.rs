@@ -5,8 +5,9 @@ use crate::aligned::{Aligned, Number};
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{TILE_VECTORS, runs, taps};
+use crate::packed::TILE_VECTORS;
 use crate::simd::Element;
+use crate::taps::{runs, taps};
 use crate::tile::{MOST_ROWS, Segment, WeightTile};
 
 /// The weight adjoint of a convolution, summed over blocks of images in the layout

@@ -1,11 +1,10 @@
-use crate::aligned::Number;
 use candle_core::Tensor;
 use candle_core::WithDType;
 
 use super::norm::ChannelSums;
 use super::plan::LayerPlan;
 use super::{Plan, Stage, StagedNorm};
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, Number};
 use crate::format::Format;
 use crate::simd::Element;
 use crate::{LayerWeights, Result, ScoreWeights};

@@ -8,9 +8,10 @@ use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
-use crate::packed::{Packed, Target, adjoint_halo};
+use crate::packed::{Packed, Target};
 use crate::share::Block;
 use crate::simd::{Element, Level};
+use crate::taps::adjoint_halo;
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
 

@@ -14,14 +14,14 @@ pub(crate) use transform::{Back, Transform, transform_input, transform_output};
 use std::sync::{Mutex, PoisonError};
 
 use crate::ConvGeometry;
-use crate::aligned::Aligned;
-use crate::aligned::Number;
+use crate::aligned::{Aligned, Number};
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Gate, TILE_VECTORS, adjoint_start, run_rows};
+use crate::packed::{Gate, TILE_VECTORS, run_rows};
 use crate::share::{Block, Shared};
 use crate::simd::Element;
+use crate::taps::adjoint_start;
 use crate::tile::{Finish, Segment};
 use candle_core::WithDType;
 use fixed::{FixedRoom, FixedWeights};
