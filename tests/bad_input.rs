@@ -83,6 +83,78 @@ fn masks_and_inputs_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn sets_that_cannot_judge_features_are_refused() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --steps 1");
+    fs::create_dir(dir.join("bare")).unwrap();
+    image::RgbImage::new(16, 16).save(dir.join("bare/a.png")).unwrap();
+    let says = |words: &str, expected: &[&str]| {
+        let error = fails(dir, &format!("svm {words}"));
+        assert!(expected.iter().all(|part| error.contains(part)), "mg svm {words}\n{error}");
+    };
+    let set = "--data portraits --test portraits";
+    says("run --data portraits --validation 100", &["--test SET", "split"]);
+    says(&format!("run {set}"), &["888", "10000", "--validation N"]);
+    says(&format!("run {set} --validation 0"), &["--validation is 0"]);
+    says(&format!("run {set} --validation 800 --labels 200"), &["--labels 200", "88", "to draw 100 from"]);
+    says(&format!("run {set} --validation 100 --labels 21"), &["--labels 21", "multiple of 2"]);
+    says(&format!("run {set} --validation 100 --labels 0"), &["--labels 0"]);
+    says(&format!("run {set} --validation 100 --labels 20 --draws 0"), &["final_draws"]);
+    says(&format!("run {set} --grids 8"), &["no grid 8", "4, 16"]);
+    says(&format!("run {set} --class nobody"), &["nobody"]);
+    says("run --data bare --test bare --validation 1", &["bare has no labels", "sub-folders"]);
+    for class in ["a", "b"] {
+        fs::create_dir_all(dir.join("other").join(class)).unwrap();
+        image::RgbImage::new(16, 16).save(dir.join("other").join(class).join("0.png")).unwrap();
+    }
+    says("run --data portraits --test other --validation 100", &["person, smiley", "a, b"]);
+    says("nowhere --data portraits --test portraits", &["nowhere"]);
+}
+
+#[test]
+fn measures_refuse_what_they_cannot_measure() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --steps 1");
+    ok(dir, "train tiny.toml --run classes --steps 2 --set data.class=each");
+    fs::create_dir(dir.join("plain")).unwrap();
+    image::RgbImage::new(20, 20).save(dir.join("plain/a.png")).unwrap();
+    ok(dir, "data pack portraits --side 8 --out small.mgpack");
+    for (words, expected) in [
+        ("ood run --in nowhere --out portraits", "nowhere"),
+        ("ood run --in portraits --out nowhere", "nowhere"),
+        ("ood run --in portraits --out plain --grid 5", "4, 16"),
+        ("ood run --in portraits --out small.mgpack", "side 8"),
+        ("ood run --in portraits --out plain --plot energies.png", ".svg"),
+        ("ood run --in portraits --out plain -n 0", "-n is 0"),
+        ("ood classes --in portraits --out plain", "person, smiley"),
+        ("ood run --in portraits --out plain --json no/such/folder.json", "folder.json"),
+        ("classify run --data portraits", "data.class=each"),
+        ("classify classes --data plain", "no labels"),
+        ("classify classes --data portraits --fit plain", "no labels"),
+        ("classify classes --data nowhere", "nowhere"),
+        ("classify classes --data portraits --grid 5", "4, 16"),
+        ("classify classes --data portraits --split test", "test"),
+        ("loglik run --data nowhere", "nowhere"),
+        ("loglik run --data small.mgpack", "side 8"),
+        ("loglik run --data plain --grid 5", "4, 16"),
+        ("loglik run --data plain --chains 1", "--chains is 1"),
+        ("loglik run --data plain --temperatures 0", "--temperatures is 0"),
+        ("loglik classes --data plain", "person, smiley"),
+        ("loglik classes --data plain --class nobody", "nobody"),
+    ] {
+        let error = fails(dir, words);
+        assert!(error.contains(expected), "mg {words}\n{error}");
+    }
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(dir.join("strange").join(class)).unwrap();
+        image::RgbImage::new(20, 20).save(dir.join("strange").join(class).join("a.png")).unwrap();
+    }
+    assert!(fails(dir, "classify classes --data strange").contains("cat"));
+}
+
+#[test]
 fn a_run_directory_has_one_writer_and_is_never_overwritten() {
     let dir = workplace();
     let dir = dir.path();

@@ -146,6 +146,9 @@ fn looking_around_prints_data_on_standard_output_only() {
     let table = ok(dir, "runs plot runs/one runs/two --out both");
     assert!(table.contains("iterations 9 to 12") && table.contains("deviation"), "{table}");
     assert_eq!(files(&dir.join("both")).len(), 2 * 4);
+    let table = ok(dir, "runs plot runs/one runs/two --out both --clock");
+    assert!(table.contains("means over minutes"), "{table}");
+    assert!(String::from_utf8(read(dir.join("both/gap-16.svg"))).unwrap().contains("minutes"));
     assert!(ok(dir, "config explain learn.rate").contains("Learning rate"));
     assert!(ok(dir, "config presets").contains("release-a"));
     let shown = ok(dir, "config show tiny.toml --set seed=9");
@@ -153,6 +156,44 @@ fn looking_around_prints_data_on_standard_output_only() {
     // What `config show` prints is a configuration.
     std::fs::write(dir.join("shown.toml"), shown).unwrap();
     ok(dir, "config show shown.toml");
+}
+
+#[test]
+fn features_are_judged_by_few_labels() {
+    let dir = workplace();
+    let dir = dir.path();
+    // Two tints in stripes of any phase: a set with splits and classes.
+    for (split, n) in [("train", 40), ("test", 16)] {
+        for (class, tint) in [("day", 200u8), ("night", 30)] {
+            let folder = dir.join("set").join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..n {
+                let pixel =
+                    |x: u32, y: u32| image::Rgb([tint, (x * 9 + i * 31) as u8, (y * 7 + i * 17) as u8]);
+                image::RgbImage::from_fn(16, 16, pixel).save(folder.join(format!("{i:02}.png"))).unwrap();
+            }
+        }
+    }
+    ok(dir, "train tiny.toml --data set --run run");
+    let common = "--data set --labels 10,20 --validation 20 --draws 5";
+    let table = ok(dir, &format!("svm run {common} --json a.json"));
+    assert_eq!(table.lines().count(), 1 + 1 + 2 + 1, "{table}");
+    let json: serde_json::Value = serde_json::from_slice(&read(dir.join("a.json"))).unwrap();
+    assert_eq!(json["grids"], serde_json::json!([16]));
+    assert_eq!(json["images"], serde_json::json!({ "training": 60, "validation": 20, "test": 32 }));
+    let error = |json: &serde_json::Value, i: usize| json["scores"][i]["test_error"].as_f64().unwrap();
+    assert!(error(&json, 1) < 20.0, "{json}");
+    assert!(table.contains(&format!("{:.2} %", error(&json, 1))), "{table}");
+
+    // The same on one thread; another with other draws, grids, or pixels.
+    ok(dir, &format!("svm run {common} --json b.json --threads 1"));
+    assert!(read(dir.join("a.json")) == read(dir.join("b.json")));
+    let two = ok(dir, &format!("svm run/model.safetensors {common} --grids 4,16 --test set/test"));
+    assert!(two.contains("4x4 and 16x16"), "{two}");
+    let pixels = ok(dir, "svm --pixels --data set --labels 10 --validation 20 --draws 2 --json p.json");
+    assert!(pixels.starts_with("12288 features: raw pixels"), "{pixels}");
+    let pixels: serde_json::Value = serde_json::from_slice(&read(dir.join("p.json"))).unwrap();
+    assert!(pixels["run"].is_null() && error(&pixels, 0) < 50.0, "{pixels}");
 }
 
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: seconds per Langevin step, per sweep, per update and per iteration beside those of a peer,
-//! the speed of every convolution, and how the cost grows.
+//! the speed of every convolution, how the cost grows, the support vector machines of table 2,
+//! and the networks that scores look through.
 //!
 //! What is measured runs in processes of its own, which print JSON lines.
 
@@ -25,18 +26,22 @@ use scaling::Scaling;
 use side::Side;
 use turns::Turns;
 
-/// Time the Langevin sweep, a single image, every convolution, or the growth of the cost.
+/// Time the Langevin sweep, a single image, every convolution, the growth of the cost, support vector machines, or
+/// backbones.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to time
     #[arg(value_enum, default_value = "sweep")]
     what: What,
-    /// A Python that has torch; the peer runs only with it [sweep, single]
+    /// A Python that has torch, for svm scikit-learn; the peer runs only with it [sweep, single, svm,
+    /// backbone]
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
     /// The peer's script, which prints the same JSON line
-    #[arg(long, value_name = "FILE", default_value = "xtask/peer/torch_multigrid.py")]
-    peer_script: PathBuf,
+    /// [default: xtask/peer/torch_multigrid.py; svm: xtask/peer/sklearn_svm.py; backbone:
+    /// xtask/peer/torch_backbones.py]
+    #[arg(long, value_name = "FILE")]
+    peer_script: Option<PathBuf>,
     /// How often everything is run; the tables hold medians and extremes of the runs
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -49,6 +54,15 @@ pub(crate) struct Args {
     /// Images per batch [default: 100; single: 1]
     #[arg(long)]
     batch: Option<usize>,
+    /// The network [backbone; default: lite0]
+    #[arg(long, value_enum)]
+    network: Option<Network>,
+    /// Labelled images of a draw, all classes together [default: 1000]
+    #[arg(long)]
+    labels: Option<usize>,
+    /// Draws in a run [default: 1]
+    #[arg(long)]
+    draws: Option<usize>,
     /// Threads of both sides [default: 2; micro: 1]
     #[arg(long)]
     threads: Option<usize>,
@@ -76,6 +90,16 @@ enum What {
     Micro,
     /// Seconds against batch, grid side and number of steps, with a plot; some minutes
     Scaling,
+    /// Draws of table 2: fits of all C and of one, 15,360 features, ten classes; with --peer in turns with scikit-learn
+    Svm,
+    /// Features of images by the networks that scores look through; with --peer in turns with PyTorch
+    Backbone,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Network {
+    Lite0,
+    Inception,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -121,7 +145,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let report = Report::new(machine, args.settings(), findings);
     print!("\n{}", report.markdown());
     if let Some(path) = &args.json {
-        report.write(&root.join(path))?;
+        report.write(root, &root.join(path))?;
     }
     Ok(())
 }
@@ -130,19 +154,36 @@ impl Args {
     /// An option that would change nothing is a misunderstanding.
     fn check(&self) -> Result<()> {
         ensure!(self.runs > 0, "--runs 0 measures nothing; give at least 1");
-        let numbers = [("--batch", self.batch), ("--threads", self.threads), ("--repeats", self.repeats)];
+        let numbers = [
+            ("--batch", self.batch),
+            ("--labels", self.labels),
+            ("--draws", self.draws),
+            ("--threads", self.threads),
+            ("--repeats", self.repeats),
+        ];
         for (option, number) in numbers {
             ensure!(number != Some(0), "{option} 0 measures nothing; give at least 1");
         }
         let given = [
-            ("--peer", self.peer.is_some(), &[What::Sweep, What::Single][..]),
+            ("--peer", self.peer.is_some(), &[What::Sweep, What::Single, What::Svm, What::Backbone][..]),
             ("--device", self.device.is_some(), &[What::Sweep, What::Single]),
             ("--peer-compile", self.peer_compile, &[What::Sweep, What::Single]),
             ("--precision", self.precision.is_some(), &[What::Sweep, What::Single, What::Scaling]),
             ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
-            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling]),
-            ("--threads", self.threads.is_some(), &[What::Sweep, What::Single, What::Scaling]),
-            ("--repeats", self.repeats.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling, What::Backbone]),
+            ("--network", self.network.is_some(), &[What::Backbone]),
+            ("--labels", self.labels.is_some(), &[What::Svm]),
+            ("--draws", self.draws.is_some(), &[What::Svm]),
+            (
+                "--threads",
+                self.threads.is_some(),
+                &[What::Sweep, What::Single, What::Scaling, What::Svm, What::Backbone],
+            ),
+            (
+                "--repeats",
+                self.repeats.is_some(),
+                &[What::Sweep, What::Single, What::Scaling, What::Backbone],
+            ),
         ];
         for (option, _, with) in given.into_iter().filter(|(_, given, _)| *given) {
             let what = name(&self.what);
@@ -162,14 +203,22 @@ impl Args {
         if self.what == What::Micro {
             return Ok(Layers::measure(root, self.runs)?.findings());
         }
-        let (ours, options) = (Side::ours(root, self.device().features())?, self.options());
+        let (example, subject, script) = match self.what {
+            What::Svm => (("mg-eval", "svm"), &turns::SVM, "xtask/peer/sklearn_svm.py"),
+            What::Backbone => {
+                (("mg-backbone", "features"), &turns::BACKBONE, "xtask/peer/torch_backbones.py")
+            }
+            _ => (("mg-langevin", "sweep"), &turns::SWEEP, "xtask/peer/torch_multigrid.py"),
+        };
+        let (ours, options) = (Side::ours(root, example, self.device().features())?, self.options());
         if self.what == What::Scaling {
             return Ok(Scaling::measure(root, &ours, &options, self.runs)?.findings());
         }
-        let script = self.peer_script.to_str().context("--peer-script is not UTF-8")?;
+        let script = self.peer_script.as_deref().unwrap_or(Path::new(script));
+        let script = script.to_str().context("--peer-script is not UTF-8")?;
         let compile = self.peer_compile.then_some("--compile");
         let peer = self.peer.as_ref().map(|python| Side::peer(python, script, compile));
-        Ok(Turns::measure(root, &ours, peer.as_ref(), &options, self.runs)?.findings())
+        Ok(Turns::measure(root, subject, (&ours, peer.as_ref()), &options, self.runs)?.findings())
     }
 
     fn device(&self) -> Device {
@@ -182,6 +231,23 @@ impl Args {
 
     /// The options that both sides understand.
     fn options(&self) -> Vec<String> {
+        if self.what == What::Svm {
+            let pairs = [
+                ("--labels", self.labels.unwrap_or(1000)),
+                ("--draws", self.draws.unwrap_or(1)),
+                ("--threads", self.threads()),
+            ];
+            return pairs.into_iter().flat_map(|(option, n)| [option.to_string(), n.to_string()]).collect();
+        }
+        if self.what == What::Backbone {
+            let pairs = [
+                ("--network", name(&self.network.unwrap_or(Network::Lite0))),
+                ("--batch", self.batch.unwrap_or(50).to_string()),
+                ("--threads", self.threads().to_string()),
+                ("--repeats", self.repeats.unwrap_or(5).to_string()),
+            ];
+            return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
+        }
         let single = self.what == What::Single;
         let pairs = [
             ("--device", name(&self.device())),
@@ -243,6 +309,13 @@ mod tests {
     }
 
     #[test]
+    fn support_vector_machines_have_options_of_their_own() {
+        let args = parse("svm --labels 2000 --peer python");
+        assert!(args.check().is_ok());
+        assert_eq!(args.options().join(" "), "--labels 2000 --draws 1 --threads 2");
+    }
+
+    #[test]
     fn options_that_would_change_nothing_are_errors() {
         for line in [
             "single --batch 2",
@@ -250,6 +323,11 @@ mod tests {
             "micro --threads 2",
             "scaling --device cuda",
             "scaling --peer python",
+            "svm --batch 2",
+            "sweep --network lite0",
+            "backbone --norm none",
+            "svm --labels 0",
+            "sweep --labels 100",
             "sweep --runs 0",
             "sweep --batch 0",
             "sweep --json results/bench.md",

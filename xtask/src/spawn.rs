@@ -1,7 +1,8 @@
 //! Other programs, run from the root of the repository.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,25 @@ pub(crate) fn output(root: &Path, program: &str, args: &[&str]) -> Result<String
         bail!("`{line}` failed with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed bytes that are not UTF-8"))
+}
+
+/// Runs a program that reads `input` on standard input.
+pub(crate) fn feed(root: &Path, program: &str, args: &[&str], input: &str) -> Result<()> {
+    let line = line(program, args, &[]);
+    let mut child = Command::new(program)
+        .args(args)
+        .current_dir(root)
+        .stdin(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{program}`; is it installed and on the PATH?"))?;
+    // A program that ends before it has read all says why itself.
+    let fed = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`{line}` failed with {status}");
+    }
+    fed.transpose().with_context(|| format!("`{line}` did not read its input"))?;
+    Ok(())
 }
 
 /// Where cargo puts what it builds here.

@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use mg_data::{DataSet, OnBadImage, Source, Spec};
 use mg_eval::{Sheet, recovery_error};
 use mg_pyramid::Mask;
 use mg_random::Key;
@@ -10,7 +9,7 @@ use mg_train::Model;
 
 use crate::device::DeviceArgs;
 use crate::sample::How;
-use crate::{images, progress};
+use crate::{images, progress, set};
 
 /// Fill in hidden pixels (section 6.4). Writes recovered images, sheet.png with original, masked and recovered side by
 /// side, and prints the errors on hidden pixels.
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let side = model.config().sides().last().copied().context("the model has no grid")?;
-    let originals = originals(args, &model, side, &device)?;
+    let originals = originals(args, &model, &device)?;
     let n = originals.dim(0)?;
     let masks = masks(args, side, n)?;
     let bar = progress::bar(n as u64, "images");
@@ -83,7 +82,7 @@ fn report(
     if args.json {
         let json = serde_json::json!({
             "images": error.n_images, "hidden": hidden, "mae": error.mae, "psnr": error.psnr,
-            "pooled_psnr": error.pooled_psnr, "sheet": sheet.display().to_string(),
+            "pooled_psnr": error.pooled_psnr, "ssim": error.ssim, "sheet": sheet.display().to_string(),
         });
         say!("{json}");
         return Ok(());
@@ -93,17 +92,16 @@ fn report(
     say!("MAE          {:.4}   on hidden pixels, in [0, 1]", error.mae);
     say!("PSNR         {:.2} dB, mean over images", error.psnr);
     say!("pooled PSNR  {:.2} dB", error.pooled_psnr);
+    if let Some(ssim) = error.ssim {
+        say!("SSIM         {ssim:.3}   of whole images, mean over images");
+    }
     say!("sheet        {}", sheet.display());
     Ok(())
 }
 
 /// The images to recover, [n, c, s, s].
-fn originals(args: &Args, model: &Model, side: usize, device: &Device) -> Result<Tensor> {
-    let mut spec = Spec::new(Source::find(&args.input)?);
-    spec.side = side;
-    spec.resize = mg_train::resize(model.config());
-    spec.on_bad = OnBadImage::Skip;
-    let set = DataSet::open(&spec)?;
+fn originals(args: &Args, model: &Model, device: &Device) -> Result<Tensor> {
+    let set = set::open(model, &args.input, None)?;
     let order = Key::new(args.seed).named("images").permutation(set.len());
     let chosen: Vec<u64> = order.iter().take(args.n).collect();
     Ok(set.batch(&chosen, &[], device)?)

@@ -5,17 +5,25 @@
 #[macro_use]
 mod say;
 
+mod classify;
 mod config;
 mod data;
 mod device;
 mod estimate;
+mod eval;
+mod grid;
 mod images;
 mod inpaint;
+mod loglik;
+mod ood;
+mod probe;
 mod problem;
 mod progress;
 mod runs;
 mod sample;
+mod set;
 mod settings;
+mod svm;
 mod train;
 
 use std::process::ExitCode;
@@ -41,6 +49,18 @@ enum Command {
     Sample(sample::Args),
     /// Fill in hidden pixels
     Inpaint(inpaint::Args),
+    /// Score images against reference images: inception score, Fréchet and kernel distance, precision and recall
+    Eval(Box<eval::Args>),
+    /// Judge features by a linear support vector machine on few labels
+    Svm(svm::Args),
+    /// Measure how a model's energy tells foreign images from its own
+    Ood(ood::Args),
+    /// Classify images by the models of several classes (equation 3)
+    Classify(classify::Args),
+    /// Estimate log Z and the log likelihood of images
+    Loglik(loglik::Args),
+    /// Learn classifiers from few labels and measure their errors
+    Probe(probe::Args),
     /// List, inspect and pack sets of images
     #[command(subcommand)]
     Data(data::Command),
@@ -58,6 +78,12 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Inpaint(args) => inpaint::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Svm(args) => svm::run(&args),
+        Command::Ood(args) => ood::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Loglik(args) => loglik::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Data(command) => data::run(&command),
         Command::Runs(command) => runs::run(&command),
         Command::Config(command) => config::run(&command),

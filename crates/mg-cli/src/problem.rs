@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use mg_probe::Error as Probe;
 use mg_train::Error as Train;
 
 /// Prints the error with its causes and, where the message does not say it, what to do.
@@ -28,8 +29,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// What to do, from the kind of the error.
 fn help(error: &anyhow::Error) -> String {
-    let advice = error.chain().find_map(|cause| cause.downcast_ref::<Train>().and_then(for_training));
-    advice.unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
+    let training = error.chain().find_map(|cause| cause.downcast_ref::<Train>().and_then(for_training));
+    let of_a_probe = || error.chain().find_map(|cause| cause.downcast_ref::<Probe>().and_then(for_probe));
+    let of_a_set = || error.chain().find_map(|cause| cause.downcast_ref::<mg_data::Error>().map(for_data));
+    training
+        .or_else(of_a_probe)
+        .or_else(of_a_set)
+        .unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
 }
 
 fn for_training(error: &Train) -> Option<String> {
@@ -44,13 +50,7 @@ fn for_training(error: &Train) -> Option<String> {
             "presets are layered with commas, for example --preset full,single-grid".into()
         }
         Train::Pyramid(_) => "model.grids goes up from 1, for example --set model.grids=[1,4,16,64]".into(),
-        Train::Data(mg_data::Error::TooLarge { .. }) => {
-            "name a folder for a packed copy with --cache DIR, or pack the set once with `mg data pack`"
-                .into()
-        }
-        Train::Data(_) => {
-            "`mg data list` names the sets there are; `mg data info NAME|PATH` looks at one".into()
-        }
+        Train::Data(error) => for_data(error),
         Train::Format { what: "model", .. } => {
             "give a run directory, or a model.safetensors that `mg train` wrote".into()
         }
@@ -64,7 +64,36 @@ fn for_training(error: &Train) -> Option<String> {
         Train::Diverged { .. } => {
             "a smaller chains.step_size or learn.rate is calmer; see `mg config explain guard`".into()
         }
+        Train::NoGrid { .. } => "`mg config explain model.grids` says what grids are".into(),
         Train::Io { .. } => "the message names the file and the reason".into(),
+        _ => return None,
+    })
+}
+
+fn for_data(error: &mg_data::Error) -> String {
+    use mg_data::Defect::{NotRgb, NotSquare, OtherSide};
+    match error {
+        mg_data::Error::TooLarge { .. } => {
+            "name a folder for a packed copy with --cache DIR, or pack the set once with `mg data pack`"
+                .into()
+        }
+        mg_data::Error::BadImage { defect: NotRgb(_) | NotSquare { .. } | OtherSide { .. }, .. } => {
+            "--side S (and --crop PIXELS) makes RGB squares of one size of all images".into()
+        }
+        _ => "`mg data list` names the sets there are; `mg data info NAME|PATH` looks at one".into(),
+    }
+}
+
+fn for_probe(error: &Probe) -> Option<String> {
+    Some(match error {
+        Probe::Train(error) => return for_training(error),
+        Probe::NotFinite { .. } => {
+            "lower --rate and --trunk-rate; a third of each is a good next step".into()
+        }
+        Probe::NoLabels { .. } | Probe::TooFew { .. } | Probe::UnknownClass { .. } | Probe::Label { .. } => {
+            "`mg data info NAME|PATH` counts the images of every class".into()
+        }
+        Probe::Data(error) => for_data(error),
         _ => return None,
     })
 }

@@ -19,6 +19,9 @@ pub(crate) enum Command {
     /// Draw curves as SVG: of one run the gap and the pixel deviation of every grid, of several runs these grid by grid
     /// over iterations, with a table of their last means
     Plot {
+        /// Compare runs over minutes in place of iterations
+        #[arg(long)]
+        clock: bool,
         /// Run directories
         #[arg(required = true)]
         runs: Vec<PathBuf>,
@@ -37,11 +40,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List { folder } => list(folder),
         Command::Show { run } => show(run),
-        Command::Plot { runs, out } => {
+        Command::Plot { runs, out, clock } => {
             let out = out.as_deref().unwrap_or(&runs[0]);
             match runs.as_slice() {
                 [run] => plot(run, out),
-                several => compare(several, out),
+                several => compare(several, out, *clock),
             }
         }
     }
@@ -185,39 +188,46 @@ const QUANTITIES: [Quantity; 4] = [
     ("deviation", |grid| grid.deviation),
 ];
 
-/// Curves of several runs in one picture for every grid and quantity, and a table of means over the last third of the
-/// iterations that all have done.
-fn compare(paths: &[PathBuf], out: &Path) -> Result<()> {
+/// Curves of several runs in one picture for every grid and quantity, and a table of means over the last third of what
+/// all have done, by iterations or by the clock.
+fn compare(paths: &[PathBuf], out: &Path, clock: bool) -> Result<()> {
     let runs = paths.iter().map(|path| OnDisk::read(path)).collect::<Result<Vec<_>>>()?;
-    let done = runs.iter().map(|run| run.reports.len()).min().unwrap_or(0);
-    anyhow::ensure!(done > 0, "a run has no iteration yet, so no curve; train it first");
     let sides = runs[0].config.sides();
     if let Some(other) = runs.iter().find(|run| run.config.sides() != sides) {
         let (first, other, theirs) = (runs[0].path.display(), other.path.display(), other.config.sides());
         anyhow::bail!("{first} has the grids {sides:?}, {other} {theirs:?}; compare runs of the same grids");
     }
+    let x = |run: &OnDisk, report: &Report| match clock {
+        true => run.minutes.get(&report.iteration).copied(),
+        false => Some(report.iteration as f64),
+    };
+    let last = |run: &OnDisk| run.reports.iter().rev().find_map(|report| x(run, report)).unwrap_or(0.0);
+    let end = runs.iter().map(last).fold(f64::INFINITY, f64::min);
+    anyhow::ensure!(end > 0.0, "a run has no iteration yet, so no curve; train it first");
+    let start = if clock { end * 2.0 / 3.0 } else { end - (end / 3.0).ceil() };
     crate::images::make_folder(out)?;
     let name =
         |run: &OnDisk| run.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    say!("means over iterations {} to {done}", done - done.div_ceil(3) + 1);
-    say!(
-        "{:<6} {:<11} {}",
-        "grid",
-        "",
-        runs.iter().map(|run| format!("{:>20}", name(run))).collect::<String>()
-    );
+    match clock {
+        true => say!("means over minutes {start:.1} to {end:.1}"),
+        false => say!("means over iterations {} to {end}", start + 1.0),
+    }
+    let names: String = runs.iter().map(|run| format!("{:>20}", name(run))).collect();
+    say!("{:<6} {:<11} {names}", "grid", "");
     for &side in sides {
         for (quantity, of) in QUANTITIES {
             let values = |run: &OnDisk| -> Vec<(f64, f64)> {
                 let grid = |report: &Report| report.grids.iter().find(|grid| grid.side == side).map(of);
-                let point = |report: &Report| Some((report.iteration as f64, grid(report)?));
+                let point = |report: &Report| x(run, report).zip(grid(report));
                 run.reports.iter().filter_map(point).collect()
             };
-            let mut curves = Curves::new(&format!("{quantity}, grid {side}x{side}"), "iteration", quantity);
+            let x_label = if clock { "minutes" } else { "iteration" };
+            let mut curves = Curves::new(&format!("{quantity}, grid {side}x{side}"), x_label, quantity);
             let mut row = format!("{side:<6} {quantity:<11} ");
             for run in &runs {
                 let curve = values(run);
-                row += &format!("{:>20}", mean_and_deviation(&curve[done - done.div_ceil(3)..done]));
+                let inside = curve.iter().filter(|(x, _)| *x > start && *x <= end);
+                row += &format!("{:>20}", mean_and_deviation(&inside.copied().collect::<Vec<_>>()));
                 curves = curves.line(&name(run), curve);
             }
             curves.save(out.join(format!("{quantity}-{side}.svg")))?;
@@ -229,6 +239,9 @@ fn compare(paths: &[PathBuf], out: &Path) -> Result<()> {
 }
 
 fn mean_and_deviation(points: &[(f64, f64)]) -> String {
+    if points.is_empty() {
+        return "-".to_owned();
+    }
     let n = points.len() as f64;
     let mean = points.iter().map(|point| point.1).sum::<f64>() / n;
     let variance = points.iter().map(|point| (point.1 - mean).powi(2)).sum::<f64>() / n;

@@ -1,7 +1,7 @@
 use std::io::Cursor;
 use std::panic::catch_unwind;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::{Defect, Resize};
 
@@ -24,12 +24,33 @@ const MAX_DECODER_BYTES: u64 = 1 << 30;
 /// [`MAX_FILE`]. Damage within a jpeg's compressed data that still decodes to something cannot be seen.
 pub fn decode(bytes: &[u8], side: usize, resize: Resize) -> Result<Vec<u8>, Defect> {
     // The decoders are not ours, and none promises never to panic on hostile bytes.
-    let image =
-        catch_unwind(|| pixels(bytes)).unwrap_or_else(|_| Err(Defect::Damaged("decoder panicked".into())))?;
+    let image = catch_unwind(|| pixels(bytes, resize))
+        .unwrap_or_else(|_| Err(Defect::Damaged("decoder panicked".into())))?;
     resize.apply(&image, side)
 }
 
-fn pixels(bytes: &[u8]) -> Result<RgbImage, Defect> {
+fn pixels(bytes: &[u8], resize: Resize) -> Result<RgbImage, Defect> {
+    let (mut decoder, width, height) = open(bytes)?;
+    check_size(width, height)?;
+    let orientation = decoder.orientation().map_err(defect)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| too_large(error, width, height))?;
+    if resize == Resize::Exact && image.color() != ColorType::Rgb8 {
+        return Err(Defect::NotRgb(format!("{:?}", image.color())));
+    }
+    image.apply_orientation(orientation);
+    Ok(if image.color().has_alpha() { on_white(&image) } else { image.into_rgb8() })
+}
+
+/// Width and height of an image, from its first bytes.
+///
+/// # Errors
+/// As for [`decode`], as far as the first bytes tell.
+pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), Defect> {
+    let of = || open(bytes).map(|(_, width, height)| (width, height));
+    catch_unwind(of).unwrap_or_else(|_| Err(Defect::Damaged("decoder panicked".into())))
+}
+
+fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, u32, u32), Defect> {
     let length = bytes.len() as u64;
     if length == 0 {
         return Err(Defect::Empty);
@@ -49,13 +70,9 @@ fn pixels(bytes: &[u8]) -> Result<RgbImage, Defect> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(defect)?;
+    let decoder = reader.into_decoder().map_err(defect)?;
     let (width, height) = decoder.dimensions();
-    check_size(width, height)?;
-    let orientation = decoder.orientation().map_err(defect)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| too_large(error, width, height))?;
-    image.apply_orientation(orientation);
-    Ok(if image.color().has_alpha() { on_white(&image) } else { image.into_rgb8() })
+    Ok((decoder, width, height))
 }
 
 fn check_size(width: u32, height: u32) -> Result<(), Defect> {
@@ -149,6 +166,29 @@ mod tests {
         let grey = GrayImage::from_fn(16, 16, |x, y| Luma([(16 * y + x) as u8]));
         let rgb = decode(&encoded(grey.clone(), ImageFormat::Png), 16, Resize::Squash).unwrap();
         assert!(rgb.chunks(3).zip(grey.as_raw()).all(|(p, &g)| p == [g; 3]));
+    }
+
+    #[test]
+    fn exact_images_are_rgb_of_eight_bits() {
+        let exact = |image: DynamicImage| decode(&encoded(image, ImageFormat::Png), 16, Resize::Exact);
+        assert_eq!(exact(photograph(16, 16).into()).unwrap(), *photograph(16, 16).as_raw());
+        let others: [DynamicImage; 3] = [
+            GrayImage::new(16, 16).into(),
+            RgbaImage::new(16, 16).into(),
+            DynamicImage::ImageRgb16(image::ImageBuffer::new(16, 16)),
+        ];
+        for image in others {
+            let defect = exact(image).unwrap_err();
+            assert!(matches!(defect, Defect::NotRgb(_)), "{defect}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_an_image_is_read_without_decoding_it() {
+        for format in FORMATS {
+            assert_eq!(size(&encoded(photograph(40, 30), format)), Ok((40, 30)));
+        }
+        assert_eq!(size(b"no image"), Err(Defect::Format));
     }
 
     #[test]

@@ -36,6 +36,25 @@ pub enum Defect {
     /// A file of more bytes than [`MAX_FILE`](crate::MAX_FILE).
     #[error("{0} bytes, more than {max}", max = crate::MAX_FILE)]
     TooLong(u64),
+    /// Not a square, where images are taken as they are.
+    #[error("{width} x {height} pixels, no square; say how it becomes one")]
+    NotSquare {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+    /// Another size than the other images, where images are taken as they are.
+    #[error("{found} pixels on a side where others have {side}; say to which side all are resized")]
+    OtherSide {
+        /// Pixels on a side.
+        found: u32,
+        /// Pixels expected.
+        side: usize,
+    },
+    /// Other channels than red, green and blue of 8 bits, where images are taken as they are.
+    #[error("its pixels are {0}, not RGB of 8 bits; convert it, or say how images are resized")]
+    NotRgb(String),
     /// The crop does not fit into the image.
     #[error("{width} x {height} pixels, smaller than the crop of {crop}")]
     SmallerThanCrop {

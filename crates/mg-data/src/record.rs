@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use parquet::data_type::ByteArray;
 
-use crate::decode::MAX_FILE;
+use crate::decode::{MAX_FILE, size};
 use crate::{Defect, Resize, decode};
 
 /// One image of a source before it is decoded.
@@ -37,14 +37,26 @@ impl Record {
             Content::Cell(cell) => decode(cell.data(), side, resize),
             Content::Pixels(image) => resize.apply(image, side),
             Content::Null => Err(Defect::Empty),
-            Content::File(path) => {
-                let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
-                let length = std::fs::metadata(path).map_err(unreadable)?.len();
-                if length > MAX_FILE {
-                    return Err(Defect::TooLong(length));
-                }
-                decode(&std::fs::read(path).map_err(unreadable)?, side, resize)
-            }
+            Content::File(path) => decode(&read(path)?, side, resize),
         }
     }
+
+    /// Width and height before anything is resized.
+    pub(crate) fn size_of_image(&self) -> Result<(u32, u32), Defect> {
+        match &self.content {
+            Content::Cell(cell) => size(cell.data()),
+            Content::Pixels(image) => Ok(image.dimensions()),
+            Content::Null => Err(Defect::Empty),
+            Content::File(path) => size(&read(path)?),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Defect> {
+    let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MAX_FILE {
+        return Err(Defect::TooLong(length));
+    }
+    std::fs::read(path).map_err(unreadable)
 }

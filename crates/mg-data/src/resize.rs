@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::resample::resample;
 use crate::{Defect, Error};
 
-/// How an image of any shape becomes a square: `squash`, `square` or `crop:PIXELS` in configurations.
+/// How an image of any shape becomes a square: `squash`, `square`, `crop:PIXELS` or `exact` in configurations.
 ///
-/// Every form ends with bilinear resampling: the triangle filter over pixel centres, widened by the reduction
+/// Every form but the last ends with bilinear resampling: the triangle filter over pixel centres, widened by the reduction
 /// ratio when the image shrinks (antialiasing), as in Pillow. An image that has the right size already is not
 /// touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub enum Resize {
     CropSquare,
     /// A centred square of this many pixels; 108 is the habit with CelebA's 178 x 218. A smaller image is bad.
     Crop(u32),
+    /// Not at all: an image that is no square of the right size, or has other than three channels of 8 bits, is bad.
+    /// For measuring images as they are.
+    Exact,
 }
 
 impl Resize {
@@ -32,6 +35,8 @@ impl Resize {
             Resize::Squash => return Ok([0, 0, width, height]),
             Resize::CropSquare => width.min(height),
             Resize::Crop(pixels) => pixels,
+            Resize::Exact if width == height => width,
+            Resize::Exact => return Err(Defect::NotSquare { width, height }),
         };
         if crop > width.min(height) {
             return Err(Defect::SmallerThanCrop { width, height, crop });
@@ -41,7 +46,12 @@ impl Resize {
 
     /// The kept region at `side` x `side` pixels: 3 side^2 bytes.
     pub(crate) fn apply(self, image: &RgbImage, side: usize) -> Result<Vec<u8>, Defect> {
-        Ok(resample(image, self.region(image.width(), image.height())?, side))
+        let (width, height) = (image.width(), image.height());
+        let region = self.region(width, height)?;
+        if self == Resize::Exact && width as usize != side {
+            return Err(Defect::OtherSide { found: width, side });
+        }
+        Ok(resample(image, region, side))
     }
 }
 
@@ -51,6 +61,7 @@ impl fmt::Display for Resize {
             Resize::Squash => f.write_str("squash"),
             Resize::CropSquare => f.write_str("square"),
             Resize::Crop(pixels) => write!(f, "crop:{pixels}"),
+            Resize::Exact => f.write_str("exact"),
         }
     }
 }
@@ -63,9 +74,12 @@ impl FromStr for Resize {
         match text {
             "squash" => Some(Resize::Squash),
             "square" => Some(Resize::CropSquare),
+            "exact" => Some(Resize::Exact),
             _ => text.strip_prefix("crop:").and_then(pixels),
         }
-        .ok_or_else(|| Error::Setting(format!("resize `{text}` is none of squash, square, crop:PIXELS")))
+        .ok_or_else(|| {
+            Error::Setting(format!("resize `{text}` is none of squash, square, crop:PIXELS, exact"))
+        })
     }
 }
 
@@ -138,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn an_exact_image_is_not_touched_and_others_are_bad() {
+        assert_eq!(square(Resize::Exact, ramp(20, 20, 3), 20), ramp(20, 20, 3));
+        let refused = |image: RgbImage| Resize::Exact.apply(&image, 20).unwrap_err();
+        assert_eq!(refused(ramp(21, 21, 3)), Defect::OtherSide { found: 21, side: 20 });
+        assert_eq!(refused(ramp(20, 22, 3)), Defect::NotSquare { width: 20, height: 22 });
+    }
+
+    #[test]
     fn an_image_smaller_than_the_crop_is_bad() {
         assert!(matches!(Resize::Crop(108).region(178, 90), Err(Defect::SmallerThanCrop { crop: 108, .. })));
     }
@@ -152,7 +174,7 @@ mod tests {
 
         #[test]
         fn names_parse_back(pixels in 1u32..5000) {
-            for resize in [Resize::Squash, Resize::CropSquare, Resize::Crop(pixels)] {
+            for resize in [Resize::Squash, Resize::CropSquare, Resize::Crop(pixels), Resize::Exact] {
                 prop_assert_eq!(resize.to_string().parse::<Resize>().unwrap(), resize);
             }
         }

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::Input;
+use crate::packed::Packed;
 use crate::{Error, Resize, Result, Source, Split};
 
 /// What to read, and how.
@@ -35,6 +37,21 @@ impl Spec {
     pub fn new(source: Source) -> Self {
         let (resize, on_bad) = (Resize::default(), OnBadImage::default());
         Spec { source, side: 64, resize, on_bad, split: None, cache: None }
+    }
+
+    /// Width and height of the source's first image as it is, or the side of a packed set.
+    ///
+    /// # Errors
+    /// Anything wrong with the source or with that image.
+    pub fn native_size(&self) -> Result<(u32, u32)> {
+        if let Source::Packed(path) = &self.source {
+            let side = Packed::open(path)?.header.side as u32;
+            return Ok((side, side));
+        }
+        let input = Input::open(self)?;
+        let first = input.records().next().transpose()?;
+        let Some(first) = first else { return Err(Error::NoRows(self.source.to_string())) };
+        first.size_of_image().map_err(|defect| Error::BadImage { name: first.name, defect })
     }
 
     pub(crate) fn check(&self) -> Result<()> {

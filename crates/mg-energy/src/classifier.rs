@@ -20,14 +20,15 @@ const MAX_STEPS: usize = 100;
 
 impl Classifier {
     /// Biases of largest likelihood for `scores` [n, K] = f_k(x_i) and `labels` in 0..K. Without a background
-    /// the biases are determined up to a constant: their mean is zero.
+    /// the biases are determined up to a constant: their mean is zero. With one, the label K is the background's,
+    /// and some images must have it: draws of p0, in the proportion rho_0.
     ///
     /// # Errors
-    /// When shapes disagree, a label is not below K, a score is not finite, or a category has no image.
+    /// When shapes disagree, a label is no category, a score is not finite, or a category has no image.
     pub fn fit(scores: &Tensor, labels: &[usize], background: bool) -> Result<Self> {
         let scores = rows(scores)?;
         let classes = scores.first().map_or(0, Vec::len);
-        check(&scores, labels, classes)?;
+        check(&scores, labels, classes + usize::from(background && classes > 0))?;
         let mut fitted = Classifier { biases: vec![0.0; classes], background };
         let mut likelihood = fitted.log_likelihood(&scores, labels);
         for _ in 0..MAX_STEPS {
@@ -91,7 +92,10 @@ impl Classifier {
     }
 
     fn log_likelihood(&self, scores: &[Vec<f64>], labels: &[usize]) -> f64 {
-        let of = |(row, &label): (&Vec<f64>, &usize)| row[label] + self.biases[label] - self.posterior(row).1;
+        let logit = |row: &[f64], label: usize| {
+            row.get(label).zip(self.biases.get(label)).map_or(0.0, |(f, b)| f + b)
+        };
+        let of = |(row, &label): (&Vec<f64>, &usize)| logit(row, label) - self.posterior(row).1;
         scores.iter().zip(labels).map(of).sum()
     }
 
@@ -102,7 +106,9 @@ impl Classifier {
         let (mut gradient, mut hessian) = (vec![0.0; k], vec![vec![0.0; k]; k]);
         for (row, &label) in scores.iter().zip(labels) {
             let (p, _) = self.posterior(row);
-            gradient[label] += 1.0;
+            if label < k {
+                gradient[label] += 1.0;
+            }
             for i in 0..k {
                 gradient[i] -= p[i];
                 hessian[i][i] += p[i];
@@ -202,6 +208,48 @@ mod tests {
             for total in p.sum(1).unwrap().to_vec1::<f64>().unwrap() {
                 assert!((total - 1.0).abs() < 1e-12);
             }
+        }
+    }
+
+    /// With draws of p0 among the images the biases are known absolutely, not up to a constant: -m^2 / 2 where every
+    /// category is as frequent as the background.
+    #[test]
+    fn a_background_fixes_the_constant_of_the_biases() {
+        let means = [-1.5, 0.5, 0.0]; // the last is the background
+        let n = 30_000;
+        let mut stream = Key::new(5).stream();
+        let (mut scores, mut labels) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            let x = means[i % 3] + f64::from(stream.normal());
+            scores.extend([means[0] * x, means[1] * x]);
+            labels.push(i % 3);
+        }
+        let scores = Tensor::from_vec(scores, (n, 2), &Device::Cpu).unwrap();
+        let fitted = Classifier::fit(&scores, &labels, true).unwrap();
+        for (bias, m) in fitted.biases.iter().zip(means) {
+            assert!((bias + m * m / 2.0).abs() < 0.06, "bias {bias} of mean {m}");
+        }
+        assert!(
+            Classifier::fit(&scores, &labels, false).is_err(),
+            "the background's label without a background"
+        );
+        let without: Vec<usize> = labels.iter().map(|label| label % 2).collect();
+        let error = Classifier::fit(&scores, &without, true).unwrap_err().to_string();
+        assert!(error.contains("category 2 has no image"), "{error}");
+    }
+
+    /// Scores of nets learned apart may differ by any constants, and tell the categories apart without error.
+    #[test]
+    fn fitting_survives_scores_far_from_zero_and_from_each_other() {
+        let rows =
+            [[-900.0, -4000.0], [-910.0, -4200.0], [-1200.0, -3500.0], [-1250.0, -3505.0], [-9e4, -8e5]];
+        let scores = Tensor::new(&rows, &Device::Cpu).unwrap();
+        for background in [false, true] {
+            let n = if background { 5 } else { 4 };
+            let (scores, labels) = (scores.narrow(0, 0, n).unwrap(), &[0usize, 0, 1, 1, 2][..n]);
+            let fitted = Classifier::fit(&scores, labels, background).unwrap();
+            let predicted = fitted.predict(&scores).unwrap().to_vec1::<u32>().unwrap();
+            assert_eq!(predicted, labels.iter().map(|&l| l as u32).collect::<Vec<_>>(), "{fitted:?}");
         }
     }
 

@@ -94,6 +94,11 @@ impl ConvNet {
         Ok(self.net.features(x, layer)?)
     }
 
+    /// Activations of every layer, bottom-up, in one pass: [n, channels, side, side] each.
+    pub fn all_features(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(self.net.all_features(x)?)
+    }
+
     /// Mean and variance of every layer's maps over this batch, each layer normalised by this batch.
     pub fn statistics(spec: &NetSpec, params: &Params, x: &Tensor) -> Result<Statistics> {
         let norm = if spec.norm.needs_statistics() { crate::Norm::Batch } else { spec.norm };

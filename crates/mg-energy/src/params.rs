@@ -52,6 +52,11 @@ impl Params {
         Ok(Params { entries: Self::shapes(spec)?.into_iter().map(find).collect::<Result<_>>()? })
     }
 
+    /// Tensors of any names, in this order, each name once: what more than one net, or something else, learns.
+    pub fn from_entries(entries: Vec<(String, Tensor)>) -> Self {
+        Params { entries }
+    }
+
     /// Names and shapes of the parameters of a net, in order.
     pub fn shapes(spec: &NetSpec) -> Result<Vec<(String, Vec<usize>)>> {
         let shape = spec.shape()?;

@@ -209,6 +209,9 @@ fn features_are_the_maps_of_their_layer() {
         assert!(numbers(&maps).iter().all(|&v| v >= 0.0));
     }
     assert!(net.features(&images(2, 16, 1), spec.layers.len()).is_err());
+    let all = net.all_features(&images(2, 16, 1)).unwrap();
+    assert_eq!(all.len(), spec.layers.len());
+    assert_eq!(numbers(&all[1]), numbers(&net.features(&images(2, 16, 1), 1).unwrap()));
 }
 
 #[test]

@@ -1,13 +1,17 @@
-use std::fmt::Write;
 use std::path::Path;
+
+use image::RgbImage;
+use plotters::coord::Shift;
+use plotters::prelude::*;
 
 use crate::Result;
 use crate::axis::Axis;
-use crate::write::{check_ending, write_atomically};
+use crate::legend::Legend;
+use crate::panels::{INK, Medium, Panels, SCALE, text};
+use crate::thinned::thinned;
 
-/// A line plot as an SVG file: what a run's losses, gaps and deviations look like over its iterations.
-///
-/// SVG, because the reader's own fonts draw the text and the file is small and shows in a web page as it is.
+/// A line plot as an SVG or PNG file: what a run's losses, gaps and deviations look like over its iterations, or how
+/// scores lie.
 ///
 /// ```
 /// use mg_eval::Curves;
@@ -15,41 +19,76 @@ use crate::write::{check_ending, write_atomically};
 /// let svg = Curves::new("gap", "iteration", "f(observed) - f(synthesized)")
 ///     .line("4x4", (0..100).map(|i| (f64::from(i), 0.1 * f64::from(i).sin())))
 ///     .line("16x16", [(0.0, 0.3), (50.0, 0.2), (99.0, 0.1)])
-///     .to_svg();
+///     .to_svg()?;
 /// assert!(svg.starts_with("<svg") && svg.contains("16x16"));
+/// # Ok::<(), mg_eval::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Curves {
     title: String,
     x_label: String,
     y_label: String,
+    log_x: bool,
     log_y: bool,
-    lines: Vec<(String, Vec<(f64, f64)>)>,
+    lines: Vec<Line>,
 }
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 420.0;
-const LEFT: f64 = 76.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 56.0;
-const BOTTOM: f64 = 48.0;
+#[derive(Clone, Debug)]
+struct Line {
+    name: String,
+    points: Vec<(f64, f64)>,
+    dots: bool,
+}
 
-/// Most points drawn of a line; longer ones keep the lowest and highest point of each stretch.
-const MAX_POINTS: usize = 1200;
+/// Most points of a line that are marked by dots.
+const MAX_DOTS: usize = 24;
 
 /// Colours that readers with any colour vision tell apart (Okabe and Ito, 2008).
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x00, 0x00, 0x00),
+];
+
+const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
+const FRAME: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
+
+/// Heights and widths of what stands around the lines, in points.
+const TITLE: i32 = 30;
+const LEFT: i32 = 78;
+const RIGHT: i32 = 16;
+const BOTTOM: i32 = 46;
+/// Of these at the left and at the bottom, the share that stays white.
+const MARGIN: i32 = 6;
 
 impl Curves {
     /// A plot without lines.
     pub fn new(title: &str, x_label: &str, y_label: &str) -> Self {
         let [title, x_label, y_label] = [title, x_label, y_label].map(str::to_owned);
-        Curves { title, x_label, y_label, log_y: false, lines: vec![] }
+        Curves { title, x_label, y_label, log_x: false, log_y: false, lines: vec![] }
     }
 
-    /// Adds a line through the points (x, y); it is broken where a value is not finite.
+    /// Adds a line through the points (x, y), with dots when they are few; it is broken where a value is not finite.
     pub fn line(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        self.lines.push((name.to_owned(), points.into_iter().collect()));
+        let points: Vec<_> = points.into_iter().collect();
+        let dots = points.len() <= MAX_DOTS;
+        self.lines.push(Line { name: name.to_owned(), points, dots });
+        self
+    }
+
+    /// Adds a line that has no dots, however few points it has.
+    pub(crate) fn outline(mut self, name: &str, points: Vec<(f64, f64)>) -> Self {
+        self.lines.push(Line { name: name.to_owned(), points, dots: false });
+        self
+    }
+
+    /// A logarithmic x axis; values that are not positive are left out.
+    pub fn log_x(mut self) -> Self {
+        self.log_x = true;
         self
     }
 
@@ -59,177 +98,162 @@ impl Curves {
         self
     }
 
-    /// The plot as an SVG document.
-    pub fn to_svg(&self) -> String {
-        let points = || self.lines.iter().flat_map(|(_, points)| points.iter());
-        let x = Axis::of(points().map(|p| p.0), false);
-        let y = Axis::of(points().map(|p| p.1), self.log_y);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-        );
-        self.frame(&mut svg, &x, &y);
-        let mut legend = LEFT;
-        for ((name, points), colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
-            draw(&mut svg, &thinned(points), colour, &x, &y);
-            element(
-                &mut svg,
-                "rect",
-                &[("x", legend), ("y", 36.0), ("width", 14.0), ("height", 3.0)],
-                colour,
-            );
-            text(&mut svg, legend + 18.0, 41.0, "start", name);
-            legend += 34.0 + 7.0 * name.chars().count() as f64;
-        }
-        svg.push_str("</svg>\n");
-        svg
+    /// The plot as an SVG document, whose text is drawn in the reader's own fonts.
+    ///
+    /// # Errors
+    /// When the plot cannot be drawn.
+    pub fn to_svg(&self) -> Result<String> {
+        Panels::of([self.clone()]).to_svg()
     }
 
-    /// Writes the plot to `path`, which must end in `.svg`; a reader sees the old file or the new one.
+    /// The plot as an image.
+    ///
+    /// # Errors
+    /// When the plot cannot be drawn.
+    pub fn to_image(&self) -> Result<RgbImage> {
+        Panels::of([self.clone()]).to_image()
+    }
+
+    /// Writes the plot to `path`, which must end in `.svg` or `.png`; a reader sees the old file or the new one.
     ///
     /// # Errors
     /// When the ending is another or the file cannot be written; then an older file is untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        check_ending(path.as_ref(), "svg")?;
-        write_atomically(path.as_ref(), self.to_svg().as_bytes())
+        Panels::of([self.clone()]).save(path)
     }
 
-    /// Title, labels, grid lines and ticks.
-    fn frame(&self, svg: &mut String, x: &Axis, y: &Axis) {
-        for (at, label) in x.ticks() {
-            let at = pixel_x(at);
-            element(
-                svg,
-                "rect",
-                &[("x", at), ("y", TOP), ("width", 1.0), ("height", HEIGHT - TOP - BOTTOM)],
-                "#eee",
-            );
-            text(svg, at, HEIGHT - BOTTOM + 16.0, "middle", &label);
+    /// Draws title, names, axes and lines.
+    pub(crate) fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, medium: Medium) -> Drawn<B> {
+        let (width, height) = area.dim_in_pixel();
+        let (width, height) = (width as i32, height as i32);
+        area.draw_text(&self.title, &text(15.0, &INK), (LEFT * SCALE, 10 * SCALE + medium.drop()))?;
+        let names = self.lines.iter().map(|line| line.name.as_str());
+        let legend = Legend::of(names, width - (LEFT + RIGHT) * SCALE, |name| {
+            // A tenth more, for a reader's own font may be wider.
+            area.estimate_text_size(name, &text(12.0, &INK)).map_or(0, |size| size.0 as i32 * 11 / 10)
+        });
+        for (entry, colour) in legend.entries.iter().zip(COLOURS.iter().cycle()) {
+            entry.draw(area, (LEFT * SCALE, TITLE * SCALE), colour, medium)?;
         }
-        for (at, label) in y.ticks() {
-            let at = pixel_y(at);
-            element(
-                svg,
-                "rect",
-                &[("x", LEFT), ("y", at), ("width", WIDTH - LEFT - RIGHT), ("height", 1.0)],
-                "#eee",
-            );
-            text(svg, LEFT - 6.0, at + 4.0, "end", &label);
+        let top = TITLE * SCALE + legend.height();
+        let points = || self.lines.iter().flat_map(|line| line.points.iter());
+        let ticks = |length: i32, each: i32| ((length / (each * SCALE)) as usize).clamp(3, 10);
+        let x = Axis::of(points().map(|p| p.0), self.log_x, ticks(width - (LEFT + RIGHT) * SCALE, 36));
+        let y = Axis::of(points().map(|p| p.1), self.log_y, ticks(height - top - BOTTOM * SCALE, 24));
+        let inner = area.margin(top, MARGIN * SCALE, MARGIN * SCALE, RIGHT * SCALE);
+        let mut chart = ChartBuilder::on(&inner)
+            .set_label_area_size(LabelAreaPosition::Left, (LEFT - MARGIN) * SCALE)
+            .set_label_area_size(LabelAreaPosition::Bottom, (BOTTOM - MARGIN) * SCALE)
+            .build_cartesian_2d(x, y)?;
+        self.draw_frame(&mut chart, medium)?;
+        self.draw_lines(&mut chart, medium)
+    }
+
+    fn draw_frame<B: DrawingBackend>(&self, chart: &mut Chart<'_, B>, medium: Medium) -> Drawn<B> {
+        let mut mesh = chart.configure_mesh();
+        mesh.bold_line_style(GRID.stroke_width(SCALE as u32))
+            .light_line_style(TRANSPARENT)
+            .axis_style(FRAME.stroke_width(SCALE as u32))
+            .set_all_tick_mark_size(3 * SCALE)
+            .label_style(text(12.0, &INK))
+            .y_label_offset(medium.drop())
+            .axis_desc_style(text(13.0, &INK))
+            .x_desc(&self.x_label)
+            .y_desc(&self.y_label);
+        mesh.draw()
+    }
+
+    fn draw_lines<B: DrawingBackend>(&self, chart: &mut Chart<'_, B>, medium: Medium) -> Drawn<B> {
+        let spec = chart.as_coord_spec();
+        let (x, y) = (spec.x_spec().clone(), spec.y_spec().clone());
+        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+            let shown = |p: &(f64, f64)| x.place(p.0).is_some() && y.place(p.1).is_some();
+            let style = colour.stroke_width(3 * SCALE as u32 / 2);
+            for stretch in thinned(&line.points).split(|p| !shown(p)).filter(|stretch| !stretch.is_empty()) {
+                let dots = if line.dots || stretch.len() == 1 { stretch } else { &[] };
+                chart.draw_series(dots.iter().map(|p| Circle::new(*p, 5 * SCALE / 2, colour.filled())))?;
+                let piece = if medium == Medium::Svg { stretch.len() } else { 2 };
+                let pieces = stretch.windows(piece).filter(|piece| piece.len() > 1);
+                chart.draw_series(pieces.map(|piece| PathElement::new(piece, style)))?;
+            }
         }
-        text(svg, LEFT, 22.0, "start", &self.title);
-        text(svg, 0.5 * (LEFT + WIDTH - RIGHT), HEIGHT - 10.0, "middle", &self.x_label);
-        let middle = 0.5 * (TOP + HEIGHT - BOTTOM);
-        let _ = write!(svg, "<g transform=\"rotate(-90 16 {middle})\">");
-        text(svg, 16.0, middle, "middle", &self.y_label);
-        svg.push_str("</g>\n");
+        Ok(())
     }
 }
 
-/// One polyline for each stretch of points that can be shown.
-fn draw(svg: &mut String, points: &[(f64, f64)], colour: &str, x: &Axis, y: &Axis) {
-    let placed: Vec<_> = points.iter().map(|p| x.place(p.0).zip(y.place(p.1))).collect();
-    for stretch in placed.split(Option::is_none).filter(|stretch| !stretch.is_empty()) {
-        if let [Some((x, y))] = stretch {
-            let [x, y] = [pixel_x(*x) - 2.0, pixel_y(*y) - 2.0];
-            element(svg, "rect", &[("x", x), ("y", y), ("width", 4.0), ("height", 4.0)], colour);
-            continue;
-        }
-        let _ = write!(svg, "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"");
-        for (x, y) in stretch.iter().flatten() {
-            let _ = write!(svg, "{:.1},{:.1} ", pixel_x(*x), pixel_y(*y));
-        }
-        svg.push_str("\"/>\n");
-    }
-}
+/// Where lines are drawn.
+type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
 
-/// At most about [`MAX_POINTS`] points: of each stretch the lowest, the highest and, as a break, one that is
-/// not finite.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    if points.len() <= MAX_POINTS {
-        return points.to_vec();
-    }
-    let mut kept = Vec::with_capacity(2 * MAX_POINTS);
-    for stretch in points.chunks(points.len().div_ceil(MAX_POINTS / 2)) {
-        let by_height = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let finite = || stretch.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
-        let mut ends: Vec<_> =
-            finite().min_by(by_height).into_iter().chain(finite().max_by(by_height)).collect();
-        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-        kept.extend(ends);
-        kept.extend(stretch.iter().find(|p| !(p.0.is_finite() && p.1.is_finite())));
-    }
-    kept
-}
-
-fn pixel_x(place: f64) -> f64 {
-    LEFT + place * (WIDTH - LEFT - RIGHT)
-}
-
-fn pixel_y(place: f64) -> f64 {
-    HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
-}
-
-fn element(svg: &mut String, name: &str, attributes: &[(&str, f64)], fill: &str) {
-    let _ = write!(svg, "<{name}");
-    for (attribute, value) in attributes {
-        let _ = write!(svg, " {attribute}=\"{value:.1}\"");
-    }
-    let _ = writeln!(svg, " fill=\"{fill}\"/>");
-}
-
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
-    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
-}
+/// What drawing on a backend gives.
+pub(crate) type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::panels::{HEIGHT, WIDTH};
 
-    /// The corners of all polylines, in pixels.
-    fn corners(svg: &str) -> Vec<Vec<(f64, f64)>> {
-        let polyline = |points: &str| -> Vec<(f64, f64)> {
+    /// The corners of the polylines in the colour of the first line, in pixels.
+    fn corners(svg: &str) -> Vec<Vec<(i32, i32)>> {
+        let of = |element: &str| -> Vec<(i32, i32)> {
             let pair =
                 |p: &str| p.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).unwrap();
-            points.split('"').next().unwrap().split_whitespace().map(pair).collect()
+            let points = element.split(" points=\"").nth(1).unwrap().split('"').next().unwrap();
+            points.split_whitespace().map(pair).collect()
         };
-        svg.split(" points=\"").skip(1).map(polyline).collect()
+        let elements = svg.split("<polyline ").skip(1).filter_map(|rest| rest.split("/>").next());
+        let lines = elements.filter(|element| element.contains("#0072B2"));
+        // The first one stands in the legend.
+        lines.map(of).skip(1).collect()
+    }
+
+    fn svg_of(points: &[(f64, f64)]) -> String {
+        Curves::new("t", "x", "y").line("a", points.iter().copied()).to_svg().unwrap()
     }
 
     #[test]
     fn higher_values_are_drawn_higher_and_later_ones_further_right() {
-        let lines =
-            corners(&Curves::new("t", "x", "y").line("a", [(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)]).to_svg());
+        let lines = corners(&svg_of(&[(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)]));
         let [a, b, c] = lines[0][..] else { panic!("{lines:?}") };
         assert!(a.0 < b.0 && b.0 < c.0);
         assert!(b.1 < c.1 && c.1 < a.1, "pixels count from the top");
-        assert!(lines[0].iter().all(|&(x, y)| (LEFT..=WIDTH).contains(&x) && (TOP..=HEIGHT).contains(&y)));
+        let inside = |&(x, y): &(i32, i32)| {
+            (LEFT * SCALE..WIDTH * SCALE).contains(&x) && (TITLE * SCALE..HEIGHT * SCALE).contains(&y)
+        };
+        assert!(lines[0].iter().all(inside), "{lines:?}");
+    }
+
+    #[test]
+    fn equal_factors_are_equal_ways_on_logarithmic_axes() {
+        let points = [(1.0, 0.02), (10.0, 0.2), (100.0, 2.0), (-1.0, 1.0), (1.0, 0.0)];
+        let svg = Curves::new("t", "x", "y").log_x().log_y().line("a", points).to_svg().unwrap();
+        let lines = corners(&svg);
+        let [a, b, c] = lines[0][..] else { panic!("{lines:?}") };
+        assert!((b.0 - a.0 - (c.0 - b.0)).abs() <= 1 && (a.1 - b.1 - (b.1 - c.1)).abs() <= 1, "{lines:?}");
     }
 
     #[test]
     fn a_line_breaks_where_a_value_is_not_finite() {
-        let broken = [1.0, 2.0, f64::NAN, 4.0, 5.0, f64::INFINITY, 7.0].into_iter().enumerate();
-        let svg = Curves::new("t", "x", "y").line("a", broken.map(|(i, y)| (i as f64, y))).to_svg();
+        let values = [1.0, 2.0, f64::NAN, 4.0, 5.0, f64::INFINITY, 7.0];
+        let points: Vec<_> = values.into_iter().enumerate().map(|(i, y)| (i as f64, y)).collect();
+        let svg = svg_of(&points);
         assert_eq!(corners(&svg).iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(svg.matches("<circle").count(), 5);
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 
     #[test]
-    fn long_lines_are_thinned_but_keep_their_extremes() {
-        let n = 100_000;
-        let spike = |i: usize| if i == 54_321 { 50.0 } else { (i as f64 * 0.01).sin() };
-        let points: Vec<_> = (0..n).map(|i| (i as f64, spike(i))).collect();
-        let kept = thinned(&points);
-        assert!(kept.len() <= MAX_POINTS && kept.contains(&(54_321.0, 50.0)));
-        assert!(kept.windows(2).all(|pair| pair[0].0 <= pair[1].0));
-        let short = &points[..MAX_POINTS];
-        assert_eq!(thinned(short), short);
+    fn few_points_are_dots_and_an_outline_has_none() {
+        let points = |n: i32| (0..n).map(|i| (f64::from(i), 1.0)).collect::<Vec<_>>();
+        assert_eq!(svg_of(&points(24)).matches("<circle").count(), 24);
+        assert_eq!(svg_of(&points(25)).matches("<circle").count(), 0);
+        let svg = Curves::new("t", "x", "y").outline("a", points(10)).to_svg().unwrap();
+        assert_eq!((corners(&svg)[0].len(), svg.matches("<circle").count()), (10, 0));
     }
 
     #[test]
     fn names_cannot_break_the_document() {
-        let svg = Curves::new("a < b & c", "<x>", "y").line("</svg>", [(0.0, 0.0)]).log_y().to_svg();
+        let plot = Curves::new("a < b & c", "<x>", "y").line("</svg>", [(0.0, 0.0)]).log_y();
+        let svg = plot.to_svg().unwrap();
         assert!(svg.contains("a &lt; b &amp; c") && svg.contains("&lt;/svg&gt;"));
         assert_eq!(svg.matches("</svg>").count(), 1);
     }
@@ -240,6 +264,5 @@ mod tests {
         let path = folder.path().join("empty.svg");
         Curves::new("nothing yet", "x", "y").save(&path).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("nothing yet"));
-        assert!(Curves::new("t", "x", "y").save(folder.path().join("plot.png")).is_err());
     }
 }

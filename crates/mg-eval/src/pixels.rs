@@ -16,3 +16,11 @@ pub(crate) fn image_dims(x: &Tensor) -> Result<(usize, usize, usize)> {
         _ => Err(Error::NotImages { shape: x.dims().to_vec() }),
     }
 }
+
+/// Refuses a tensor of another shape.
+pub(crate) fn check_shape(what: &'static str, x: &Tensor, expected: &[usize]) -> Result<()> {
+    if x.dims() == expected {
+        return Ok(());
+    }
+    Err(Error::Shapes { what, got: x.dims().to_vec(), expected: expected.to_vec() })
+}

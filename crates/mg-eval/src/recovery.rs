@@ -1,9 +1,9 @@
 use std::fmt;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use crate::pixels::{image_dims, values};
-use crate::{Error, Result};
+use crate::pixels::{check_shape, image_dims, values};
+use crate::{Error, Result, SsimWindow, structural_similarity};
 
 /// How far recovered images are from the originals, on the hidden pixels only (section 6.4, table 4).
 ///
@@ -18,6 +18,10 @@ pub struct RecoveryError {
     /// The same ratio of the mean squared error over all hidden pixels of all images; never above the mean of
     /// the images' when all hide equally many pixels.
     pub pooled_psnr: f64,
+    /// Structural similarity with the original of the image as a reader sees it, recovered pixels among the observed
+    /// ones, averaged over the images with hidden pixels (see [`structural_similarity`], scikit-image's window).
+    /// None when images are smaller than 7x7.
+    pub ssim: Option<f64>,
     /// Images with hidden pixels.
     pub n_images: usize,
     /// Hidden pixels in all images.
@@ -31,8 +35,8 @@ pub struct RecoveryError {
 /// not published; the mean absolute error in [0, 1] is this project's choice, PSNR the comparable column.
 ///
 /// # Errors
-/// When the shapes do not fit, `observed` holds anything but 0 and 1, a hidden pixel is not finite, or no
-/// pixel is hidden.
+/// When the shapes do not fit, `observed` holds anything but 0 and 1, a hidden pixel or one of an original is not
+/// finite, or no pixel is hidden.
 pub fn recovery_error(recovered: &Tensor, original: &Tensor, observed: &Tensor) -> Result<RecoveryError> {
     let (n, c, side) = image_dims(original)?;
     check_shape("recovered images", recovered, &[n, c, side, side])?;
@@ -45,15 +49,19 @@ pub fn recovery_error(recovered: &Tensor, original: &Tensor, observed: &Tensor) 
         let of_image = image * c * area..(image + 1) * c * area;
         images.push(Errors::of(image, &recovered[of_image.clone()], &original[of_image], observed)?);
     }
+    let hides: Vec<bool> = images.iter().map(|errors| errors.values > 0).collect();
     images.retain(|errors| errors.values > 0);
     if images.is_empty() {
         return Err(Error::NothingHidden { images: n });
     }
+    let seen = as_seen(&recovered, &original, &observed, c, area);
+    let ssim = mean_similarity(seen, original, (n, c, side), &hides)?;
     let all = images.iter().fold(Errors::default(), |sum, e| sum.plus(e));
     Ok(RecoveryError {
         mae: all.absolute / all.values as f64,
         psnr: images.iter().map(Errors::psnr).sum::<f64>() / images.len() as f64,
         pooled_psnr: all.psnr(),
+        ssim,
         n_images: images.len(),
         n_hidden: all.values / c,
     })
@@ -103,23 +111,43 @@ impl Errors {
     }
 }
 
-fn check_shape(what: &'static str, x: &Tensor, expected: &[usize]) -> Result<()> {
-    if x.dims() == expected {
-        return Ok(());
-    }
-    Err(Error::Shapes { what, got: x.dims().to_vec(), expected: expected.to_vec() })
+/// Recovered pixels where they were hidden, the originals' elsewhere.
+fn as_seen(recovered: &[f32], original: &[f32], observed: &[f32], c: usize, area: usize) -> Vec<f32> {
+    let is_observed = |i: usize| observed[i / (c * area) * area + i % area] == 1.0;
+    (0..recovered.len()).map(|i| if is_observed(i) { original[i] } else { recovered[i] }).collect()
+}
+
+/// Over the images that hide something; None when they are smaller than a window.
+fn mean_similarity(
+    seen: Vec<f32>,
+    original: Vec<f32>,
+    (n, c, side): (usize, usize, usize),
+    hides: &[bool],
+) -> Result<Option<f64>> {
+    let [seen, original] =
+        [seen, original].map(|values| Tensor::from_vec(values, (n, c, side, side), &Device::Cpu));
+    let similarities = match structural_similarity(&seen?, &original?, SsimWindow::Uniform) {
+        Err(Error::SmallerThanWindow { .. }) => return Ok(None),
+        similarities => similarities?,
+    };
+    let counted = || similarities.iter().zip(hides).filter(|(_, hides)| **hides);
+    Ok(Some(counted().map(|(similarity, _)| similarity).sum::<f64>() / counted().count() as f64))
 }
 
 impl fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RecoveryError { mae, psnr, pooled_psnr, n_images, .. } = self;
-        write!(f, "error {mae:.4}, PSNR {psnr:.2} dB (pooled {pooled_psnr:.2}), {n_images} images")
+        let RecoveryError { mae, psnr, pooled_psnr, ssim, n_images, .. } = self;
+        write!(f, "error {mae:.4}, PSNR {psnr:.2} dB (pooled {pooled_psnr:.2}), ")?;
+        if let Some(ssim) = ssim {
+            write!(f, "SSIM {ssim:.3}, ")?;
+        }
+        write!(f, "{n_images} images")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::DType;
     use proptest::prelude::*;
 
     use super::*;
@@ -189,6 +217,22 @@ mod tests {
         assert!(
             recovery_error(&recovered, &original, &nothing).unwrap_err().to_string().contains("2 images")
         );
+    }
+
+    #[test]
+    fn similarity_is_that_of_whole_images_with_observed_pixels_put_back() {
+        let pixel = |i: usize| (i as f32 * 0.37).sin();
+        let original = images((0..2 * 3 * 64).map(pixel).collect(), (2, 3, 8, 8));
+        let recovered = images((0..2 * 3 * 64).map(|i| pixel(i + i / 5)).collect(), (2, 3, 8, 8));
+        // The first image hides its upper half, the second nothing.
+        let observed = images((0..128).map(|i| if i < 32 { 0.0 } else { 1.0 }).collect(), (2, 1, 8, 8));
+        let error = recovery_error(&recovered, &original, &observed).unwrap();
+        let [upper, lower] = [&recovered, &original].map(|x| x.narrow(0, 0, 1).unwrap());
+        let seen = [upper.narrow(2, 0, 4).unwrap(), lower.narrow(2, 4, 4).unwrap()];
+        let seen = Tensor::cat(&seen, 2).unwrap();
+        let expected = structural_similarity(&seen, &lower, SsimWindow::Uniform).unwrap()[0];
+        assert_eq!(error.ssim, Some(expected));
+        assert!(error.to_string().contains(&format!("SSIM {expected:.3}, 1 images")), "{error}");
     }
 
     #[test]

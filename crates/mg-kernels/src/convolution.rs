@@ -1,4 +1,3 @@
-use crate::ConvGeometry;
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
@@ -6,6 +5,7 @@ use crate::packed::{Gate, Packed, Target};
 use crate::share::Block;
 use crate::tile::Finish;
 use crate::winograd::{Room, Winograd};
+use crate::{ConvGeometry, Window};
 
 /// A forward convolution or an input adjoint between two maps, in its fastest form.
 pub(crate) enum Convolution<P: Format> {
@@ -17,29 +17,40 @@ pub(crate) enum Convolution<P: Format> {
 impl<P: Format> Convolution<P> {
     /// Zeros that the fastest form of a forward convolution wants after the input's own padding, given the side of
     /// the output.
-    pub(crate) fn forward_overhang(geometry: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> usize {
-        let channels = (geometry.c_in, geometry.c_out);
-        if Winograd::<P>::pays(geometry, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
+    pub(crate) fn forward_overhang(
+        window: &Window,
+        channels: (usize, usize),
+        side: usize,
+        kernels: &Kernels<P>,
+    ) -> usize {
+        if Winograd::<P>::pays(window, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
     }
 
     /// The same for the adjoint's gradient, given the side of the input.
     pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> usize {
         let channels = (geometry.c_out, geometry.c_in);
-        if Winograd::<P>::pays(geometry, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
+        if Winograd::<P>::pays(&geometry.window(), side, channels, kernels) {
+            Winograd::<P>::overhang(side)
+        } else {
+            0
+        }
     }
 
+    /// `numbers` are the weight, `[c_out, c_in, rows, columns]` of the window, and the bias.
     pub(crate) fn forward(
         kernels: &Kernels<P>,
-        geometry: &ConvGeometry,
-        weight: &[P::Elem],
-        bias: &[P::Elem],
+        window: &Window,
+        channels: (usize, usize),
+        numbers: (&[P::Elem], &[P::Elem]),
         maps: (&Map, &Map),
         block: usize,
     ) -> Self {
-        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_in, geometry.c_out), kernels) {
-            return Self::Winograd(Box::new(Winograd::forward(kernels, geometry, weight, bias, maps, block)));
+        if Winograd::<P>::pays(window, maps.1.side, channels, kernels) {
+            return Self::Winograd(Box::new(Winograd::forward(
+                kernels, window, channels, numbers, maps, block,
+            )));
         }
-        Self::Direct(vec![Packed::forward(kernels, geometry, weight, bias, maps, block)])
+        Self::Direct(vec![Packed::forward(kernels, window, channels, numbers, maps, block)])
     }
 
     /// The adjoint from `maps.0` to `maps.1`; `gate` is the layout of the activations that will gate the result.
@@ -51,7 +62,8 @@ impl<P: Format> Convolution<P> {
         gate: Option<&Map>,
         block: usize,
     ) -> Self {
-        if Winograd::<P>::pays(geometry, maps.1.side, (geometry.c_out, geometry.c_in), kernels) {
+        let channels = (geometry.c_out, geometry.c_in);
+        if Winograd::<P>::pays(&geometry.window(), maps.1.side, channels, kernels) {
             return Self::Winograd(Box::new(Winograd::adjoint(kernels, geometry, weight, maps, gate, block)));
         }
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))

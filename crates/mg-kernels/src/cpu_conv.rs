@@ -43,7 +43,8 @@ pub(crate) fn conv2d<P: Format>(x: &Tensor, weight: &Tensor, geometry: &ConvGeom
     check(geometry, [&input, &output])?;
     let zeros = vec![P::Elem::ZERO; geometry.c_out];
     let packed = with_elements(weight, |weight| {
-        Packed::<P>::forward(kernels, geometry, weight, &zeros, (&input, &output), BLOCK)
+        let (window, channels) = (geometry.window(), geometry.channels());
+        Packed::<P>::forward(kernels, &window, channels, (weight, &zeros), (&input, &output), BLOCK)
     })?;
     let mut y = vec![P::Elem::ZERO; n * geometry.c_out * out * out];
     with_elements(x, |x| {

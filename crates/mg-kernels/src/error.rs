@@ -24,6 +24,19 @@ pub enum Error {
         pad_after: usize,
     },
 
+    /// A window would make a map that is not square.
+    #[error("{window:?} on side {side} makes {rows} rows and {columns} columns: pad it so that they agree")]
+    NotSquare {
+        /// The window.
+        window: crate::Window,
+        /// Side of the map.
+        side: usize,
+        /// Rows of the output.
+        rows: usize,
+        /// Columns of the output.
+        columns: usize,
+    },
+
     /// A tensor has another shape than its role asks for.
     #[error("{what} has shape {found:?}, expected {expected:?}")]
     Shape {

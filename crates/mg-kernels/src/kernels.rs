@@ -10,6 +10,7 @@ use crate::pointwise::{self, Apply, Combine, Head, Sums};
 use crate::share::Shared;
 use crate::simd::{ElemOf, Level, Plain, Portable, Simd, StoredOf, Unit, Widened};
 use crate::tile::{self, Tile, WeightTile};
+use crate::windows::{self, Depthwise, Pool};
 use crate::winograd::{self, Back, FixedKernels, Transform};
 
 /// A convolution tile; see [`tile::convolve`] for what its pointers must satisfy.
@@ -46,6 +47,9 @@ pub(crate) struct Kernels<P: Format> {
     pull: PullFn<P>,
     add_scaled: unsafe fn(&Map, usize, P::Elem, &[P::Stored], &mut [P::Elem]),
     finish_sums: unsafe fn(&Tile<'_, P>, *const P::Elem, usize),
+    depthwise: unsafe fn(&Depthwise<'_, P>, &[P::Stored], &mut [P::Stored]),
+    pool: unsafe fn(&Pool, &[P::Stored], &mut [P::Stored]),
+    add: unsafe fn((&[P::Stored], &Map), (&[P::Stored], &Map), (&mut [P::Stored], &Map)),
     transform_input: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
     transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], Shared<'_, P::Stored>),
 }
@@ -105,6 +109,15 @@ impl<P: Format> Kernels<P> {
     /// As for [`tile::finish_sums`].
     pub(crate) unsafe fn finish_sums(&self, tile: &Tile<'_, P>, sums: *const P::Elem, stride: usize) {
         unsafe { (self.finish_sums)(tile, sums, stride) }
+    }
+    pub(crate) fn depthwise(&self, pass: &Depthwise<'_, P>, from: &[P::Stored], to: &mut [P::Stored]) {
+        unsafe { (self.depthwise)(pass, from, to) }
+    }
+    pub(crate) fn pool(&self, pass: &Pool, from: &[P::Stored], to: &mut [P::Stored]) {
+        unsafe { (self.pool)(pass, from, to) }
+    }
+    pub(crate) fn add(&self, a: (&[P::Stored], &Map), b: (&[P::Stored], &Map), to: (&mut [P::Stored], &Map)) {
+        unsafe { (self.add)(a, b, to) }
     }
     pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
         unsafe { (self.transform_input)(pass, from, to) }
@@ -168,6 +181,22 @@ macro_rules! kernels {
                 unsafe { tile::finish_sums::<U>(tile, sums, stride) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn depthwise<U: Unit>(pass: &Depthwise<'_, U::Format>, from: &[StoredOf<U>], to: &mut [StoredOf<U>]) {
+                unsafe { windows::depthwise::<U>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn pool<U: Unit>(pass: &Pool, from: &[StoredOf<U>], to: &mut [StoredOf<U>]) {
+                unsafe { windows::pool::<U>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn add<U: Unit>(
+                a: (&[StoredOf<U>], &Map),
+                b: (&[StoredOf<U>], &Map),
+                to: (&mut [StoredOf<U>], &Map),
+            ) {
+                unsafe { windows::add::<U>(a, b, to) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn transform_input<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
                 unsafe { winograd::transform_input::<U>(pass, from, to) }
             }
@@ -198,6 +227,9 @@ macro_rules! kernels {
                     pull: pull::<U>,
                     add_scaled: add_scaled::<U>,
                     finish_sums: finish_sums::<U>,
+                    depthwise: depthwise::<U>,
+                    pool: pool::<U>,
+                    add: add::<U>,
                     transform_input: transform_input::<U>,
                     transform_output: transform_output::<U>,
                 }

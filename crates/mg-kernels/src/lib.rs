@@ -87,6 +87,10 @@
 //!   in the current rayon pool; where there are fewer blocks than threads, these share a block's output channels.
 //! - **Instruction sets** (AMX, AVX-512 with and without bf16, AVX2 with FMA, portable) are chosen when a network is built.
 //!
+//! **Inference.** [`Inference`] runs a [`Graph`] of convolutions with rectangular windows, depthwise convolutions, poolings,
+//! sums and concatenations by the same tiles: published classifiers, image by image. A concatenation's parts are written
+//! where they belong, and maps of one layout share memory.
+//!
 //! On CUDA and Metal, or in 16-bit floats, the same functions run by candle's tensor operations with back propagation
 //! written out ([`Route::Tensor`]); there too, adjoints are forward convolutions, since candle's transposed one is
 //! slow everywhere.
@@ -96,12 +100,14 @@
 //! | | |
 //! |---|---|
 //! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Error`] |
+//! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `norm`, `gradients`; the drivers `independent` and `coupled` |
+//! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
 //! | a convolution on the CPU (private) | `map` (layout), `convolution` (which form), `packed` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `cpu_conv`, `share` (one block, several threads) |
-//! | inner loops (private) | `format` (f32, f64, bf16), `tile`, `pointwise`, `winograd::{transform, fixed}`, `amx`, `kernels` (compiled per instruction set), `simd`, `aligned` |
+//! | inner loops (private) | `format` (f32, f64, bf16), `tile`, `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `amx`, `kernels` (compiled per instruction set), `simd`, `aligned` |
 
 mod aligned;
 mod amx;
@@ -113,6 +119,7 @@ mod engine;
 mod error;
 mod format;
 mod geometry;
+mod inference;
 mod kernels;
 mod map;
 mod packed;
@@ -130,12 +137,14 @@ mod tests;
 mod tile;
 mod weight_gradient;
 mod weights;
+mod windows;
 mod winograd;
 
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
 pub use elementwise::add_scaled_and_norms;
 pub use error::{Error, Result};
-pub use geometry::ConvGeometry;
+pub use geometry::{ConvGeometry, Window};
+pub use inference::{Clip, Graph, Inference, MapId};
 pub use score_net::{Precision, Route, ScoreNet};
 pub use shape::{Activation, LayerShape, Norm, ScoreShape};
 pub use weights::{LayerWeights, ScoreWeights};

@@ -1,3 +1,4 @@
+use crate::Window;
 use crate::format::Stored;
 
 /// Layout of a batch of square maps inside the engine: `[n, y, x, channel]`, with a halo of zeros around each map so
@@ -12,6 +13,8 @@ pub(crate) struct Map {
     pub(crate) padded: usize,
     /// Elements from one pixel to the next.
     pub(crate) pitch: usize,
+    /// Channels of the same pixels that come before these: not zero for a part of a concatenation.
+    pub(crate) first: usize,
 }
 
 /// Elements allocated beyond the last pixel: tiles may read, but never use, a few values past a pixel.
@@ -25,12 +28,17 @@ impl Map {
         if (pitch * size_of::<T>()).is_multiple_of(1024) {
             pitch += 64 / size_of::<T>();
         }
-        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch }
+        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch, first: 0 }
     }
 
     /// A map without padding of channels, for images.
     pub(crate) fn dense(side: usize, channels: usize, halo: (usize, usize)) -> Self {
-        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch: channels }
+        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch: channels, first: 0 }
+    }
+
+    /// The map of `channels` of these channels, from number `first` on, in the same memory.
+    pub(crate) fn part(&self, first: usize, channels: usize) -> Self {
+        Self { first: self.first + first, channels, ..*self }
     }
 
     /// Elements from one row to the next.
@@ -63,7 +71,14 @@ impl Map {
 
     /// Where pixel (y, x) of map `n` begins.
     pub(crate) fn at(&self, n: usize, y: usize, x: usize) -> usize {
-        n * self.image() + (y + self.before) * self.row() + (x + self.before) * self.pitch
+        n * self.image() + (y + self.before) * self.row() + (x + self.before) * self.pitch + self.first
+    }
+
+    /// Where the window of output (y, x) begins in map `n`; the halo holds what lies before the map.
+    pub(crate) fn window(&self, window: &Window, n: usize, y: usize, x: usize) -> usize {
+        let row = y * window.stride + self.before - window.before[0];
+        let column = x * window.stride + self.before - window.before[1];
+        n * self.image() + row * self.row() + column * self.pitch + self.first
     }
 
     /// Pixels of a map, in rows.

@@ -1,6 +1,5 @@
 #![allow(unsafe_code, reason = "runs tiles on checked addresses")]
 
-use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
 use crate::amx::{SIDE, TileUnit};
 use crate::format::{Format, Stored};
@@ -9,8 +8,9 @@ use crate::map::Map;
 use crate::panel::Panel;
 use crate::share::{Block, Shared};
 use crate::simd::Element;
-use crate::taps::{Tap, adjoint_start, phase_taps, run_of, runs, taps};
+use crate::taps::{Tap, adjoint_start, phase_taps, run_of, runs};
 use crate::tile::{Finish, MOST_ROWS, Output, Segment, Tile};
+use crate::{ConvGeometry, Window};
 
 /// Vectors of output channels in a tile.
 pub(crate) const TILE_VECTORS: usize = 2;
@@ -77,27 +77,26 @@ impl<'a, P: Format> Target<'a, P> {
 }
 
 impl<P: Format> Packed<P> {
-    /// A forward convolution from `input` to `output` for up to `block` images; `weight` is `[c_out, c_in, k, k]`.
+    /// A forward convolution from `input` to `output` for up to `block` images; `weight` is
+    /// `[c_out, c_in, rows, columns]` of the window.
     pub(crate) fn forward(
         kernels: &Kernels<P>,
-        geometry: &ConvGeometry,
-        weight: &[P::Elem],
-        bias: &[P::Elem],
+        window: &Window,
+        (c_in, c_out): (usize, usize),
+        (weight, bias): (&[P::Elem], &[P::Elem]),
         (input, output): (&Map, &Map),
         block: usize,
     ) -> Self {
-        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
-        let taps: Vec<_> = taps(kernel).collect();
+        let [rows, columns] = window.kernel;
+        let taps: Vec<_> = window.taps().collect();
         let offsets =
             taps.iter().flat_map(|(ky, kx)| run_of(ky * input.row() + kx * input.pitch, c_in)).collect();
         let entry = |d: usize, o: usize| {
             let (ky, kx) = taps[d / c_in];
-            weight[((o * c_in + d % c_in) * kernel + ky) * kernel + kx]
+            weight[((o * c_in + d % c_in) * rows + ky) * columns + kx]
         };
-        let (row, pitch) = (input.row(), input.pitch);
         let places = Places::new(block, output.pixels(), |n, y, x| {
-            let read = n * input.image() + y * stride * row + x * stride * pitch;
-            (read, output.at(n, y, x), None)
+            (input.window(window, n, y, x), output.at(n, y, x), None)
         });
         Self::pack(kernels, offsets, c_out, entry, bias, places)
     }

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
@@ -211,16 +212,29 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score); [`Error::NoSuchLayer`].
     pub fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
+        let count = self.shape.layers.len();
+        let features = if layer < count { self.features_of(x, layer..layer + 1)? } else { vec![] };
+        features.into_iter().next().ok_or(Error::NoSuchLayer { layer, count })
+    }
+
+    /// Maps `[n, c, h, w]` after the activation of every layer, bottom-up, in one pass.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn all_features(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        self.features_of(x, 0..self.shape.layers.len())
+    }
+
+    fn features_of(&self, x: &Tensor, layers: Range<usize>) -> Result<Vec<Tensor>> {
         let n = self.check(x)?;
-        if layer >= self.shape.layers.len() {
-            return Err(Error::NoSuchLayer { layer, count: self.shape.layers.len() });
-        }
-        let side = self.shape.sides()?[layer + 1];
-        let dims = (n, self.shape.layers[layer].conv.c_out, side, side);
+        let sides = self.shape.sides()?;
+        let dims =
+            |layer: usize| (n, self.shape.layers[layer].conv.c_out, sides[layer + 1], sides[layer + 1]);
         on!(self, net => {
-            let features = with_elements(x, |x| net.features(x, n, layer))?;
-            Ok(Tensor::from_vec(features, dims, x.device())?)
-        }, net.features(x, layer))
+            let features = with_elements(x, |x| net.features(x, n, layers.clone()))?;
+            let tensor = |(layer, map)| Ok(Tensor::from_vec(map, dims(layer), x.device())?);
+            layers.zip(features).map(tensor).collect()
+        }, net.features(x, layers))
     }
 
     /// Per layer, mean and biased variance `([c], [c])` of the convolution's output (with bias, before the norm) over

@@ -29,11 +29,6 @@ pub(crate) fn phase_taps(geometry: &ConvGeometry, ry: usize, rx: usize) -> Vec<T
     meet(ry).flat_map(|(ky, y)| meet(rx).map(move |(kx, x)| Tap { ky, kx, y, x })).collect()
 }
 
-/// Rows and columns of a kernel, in order.
-pub(crate) fn taps(kernel: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..kernel).flat_map(move |ky| (0..kernel).map(move |kx| (ky, kx)))
-}
-
 /// Where pixel (0, 0) of a phase begins to read: the halo holds every offset before the map, but when all offsets lie
 /// after it there is a distance to go.
 pub(crate) fn adjoint_start(geometry: &ConvGeometry, grad: &Map) -> usize {

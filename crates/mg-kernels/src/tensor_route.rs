@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{DType, Tensor};
 
 use crate::{
@@ -89,10 +91,12 @@ impl TensorNet {
         Ok((f, grads.layers_in(x.dtype())?))
     }
 
-    pub(crate) fn features(&self, x: &Tensor, layer: usize) -> Result<Tensor> {
-        let (traces, last) = self.forward_to(x, layer + 1)?;
-        drop(traces);
-        Ok(last.to_dtype(x.dtype())?)
+    /// Activations after each of these layers.
+    pub(crate) fn features(&self, x: &Tensor, layers: Range<usize>) -> Result<Vec<Tensor>> {
+        let (traces, last) = self.forward_to(x, layers.end)?;
+        // The input of a layer is the activation of the layer before.
+        let all = traces.into_iter().map(|trace| trace.input).skip(layers.start + 1).chain([last]);
+        all.take(layers.len()).map(|map| Ok(map.to_dtype(x.dtype())?)).collect()
     }
 
     /// Mean and biased variance of every convolution's output.

@@ -22,6 +22,8 @@ pub(crate) enum Finish<E> {
     Plain,
     /// Leaky ReLU with this slope.
     Leaky(E),
+    /// Limited to 0 and this.
+    Clipped(E),
     /// Multiplied by leaky ReLU's derivative (1 or this slope) at the values found at `Tile::gate`.
     Gate(E),
 }
@@ -95,6 +97,10 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
                     U::Simd::if_positive(sum, sum, U::Simd::mul(sum, slope))
                 });
             }
+            Finish::Clipped(most) => {
+                let (zero, most) = (U::Simd::splat(ElemOf::<U>::of(0.0)), U::Simd::splat(most));
+                put::<U, MR, NV>(tile, &sums, |_, _, sum| U::Simd::min(U::Simd::max(sum, zero), most));
+            }
             Finish::Gate(slope) => {
                 let slope = U::Simd::splat(slope);
                 put::<U, MR, NV>(tile, &sums, |i, at, sum| {
@@ -118,12 +124,16 @@ pub(crate) unsafe fn finish_sums<U: Unit>(tile: &Tile<U::Format>, sums: *const E
         let bias = U::Simd::load(tile.bias);
         for i in 0..tile.rows {
             let sum = U::Simd::add(U::Simd::load(sums.add(i * stride)), bias);
-            let (by, slope) = match tile.finish {
-                Finish::Plain => (sum, ElemOf::<U>::of(1.0)),
-                Finish::Leaky(slope) => (sum, slope),
-                Finish::Gate(slope) => (U::load(tile.gate[i]), slope),
+            let by_sign = |by, slope| U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
+            let sum = match tile.finish {
+                Finish::Plain => sum,
+                Finish::Leaky(slope) => by_sign(sum, slope),
+                Finish::Clipped(most) => U::Simd::min(
+                    U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::of(0.0))),
+                    U::Simd::splat(most),
+                ),
+                Finish::Gate(slope) => by_sign(U::load(tile.gate[i]), slope),
             };
-            let sum = U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
             match &tile.output {
                 Output::Stored(output) => U::store(output[i], sum),
                 Output::Elem(output) => U::Simd::store(output[i], sum),

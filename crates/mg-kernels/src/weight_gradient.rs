@@ -7,7 +7,7 @@ use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::TILE_VECTORS;
 use crate::simd::Element;
-use crate::taps::{runs, taps};
+use crate::taps::runs;
 use crate::tile::{MOST_ROWS, Segment, WeightTile};
 
 /// The weight adjoint of a convolution, summed over blocks of images in the layout
@@ -42,7 +42,8 @@ impl WeightGradient {
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
         let offset = |(ky, kx)| ky * input.row() + kx * input.pitch;
-        let offsets: Vec<usize> = taps(kernel).flat_map(|tap| offset(tap)..offset(tap) + c_in).collect();
+        let offsets: Vec<usize> =
+            geometry.window().taps().flat_map(|tap| offset(tap)..offset(tap) + c_in).collect();
         let groups = || {
             let pixels = (0..block).flat_map(|n| grad.pixels().map(move |(y, x)| (n, y, x)));
             pixels.filter(|(_, _, x)| x % group == 0)

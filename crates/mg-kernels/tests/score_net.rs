@@ -104,6 +104,13 @@ fn the_fused_engine_equals_the_tensor_route() {
             let (a, b) = (fused.features(x, layer).unwrap(), tensor.features(x, layer).unwrap());
             assert!(distance(&a, &b) < 1e-12, "features {layer}");
         }
+        let all = [&fused, &tensor].map(|net| net.all_features(x).unwrap());
+        for layer in 0..shape.layers.len() {
+            for (all, net) in all.iter().zip([&fused, &tensor]) {
+                assert_eq!(flat(&all[layer]), flat(&net.features(x, layer).unwrap()), "features {layer}");
+            }
+        }
+        assert!(all.iter().all(|all| all.len() == shape.layers.len()));
         for ((mean, variance), (m, v)) in
             fused.statistics(x).unwrap().iter().zip(tensor.statistics(x).unwrap())
         {

@@ -82,6 +82,80 @@ pub enum Error {
         image: usize,
     },
 
+    /// A uniform reference without bounds.
+    #[error("a uniform reference on all of space is no density; give it bounds, or take a Gaussian one")]
+    Improper,
+
+    /// The powers of a ladder do not go from 0 to 1.
+    #[error("power {at} of the ladder is {value}; powers increase from 0, the reference, to 1, the model")]
+    Ladder {
+        /// Number of the power, from 0.
+        at: usize,
+        /// Its value.
+        value: f64,
+    },
+
+    /// There is neither one kernel for all temperatures nor one for each.
+    #[error(
+        "{kernels} kernels for {between} temperatures between reference and model; pass one, or one each"
+    )]
+    KernelCount {
+        /// How many kernels were passed.
+        kernels: usize,
+        /// How many temperatures need one.
+        between: usize,
+    },
+
+    /// A chain of an annealing has a score that no weight can hold.
+    #[error("the score of chain {chain} is {score} at power {beta}; did the model diverge?")]
+    Score {
+        /// Number of the chain.
+        chain: usize,
+        /// Its score f.
+        score: f64,
+        /// The power b of its temperature.
+        beta: f64,
+    },
+
+    /// Chains that ought to be samples of a bounded model lie outside its bounds.
+    #[error("chain {chain} lies outside the bounds {min} to {max}; exact samples of the model cannot")]
+    Outside {
+        /// Number of the chain.
+        chain: usize,
+        /// Least value of a coordinate.
+        min: f64,
+        /// Greatest value of a coordinate.
+        max: f64,
+    },
+
+    /// Weights that estimate nothing.
+    #[error(
+        "{n} log weights, of which {usable} are above minus infinity and none may be above or NaN; an estimate needs two or more, and one that counts"
+    )]
+    Weights {
+        /// How many weights there are.
+        n: usize,
+        /// How many count.
+        usable: usize,
+    },
+
+    /// Draws that cannot be diagnosed.
+    #[error(
+        "{chains} chains of {shortest} to {longest} draws, {not_finite} of them not finite, {spread}; a diagnosis needs chains of one length, at least 4, of finite draws that differ"
+    )]
+    Draws {
+        /// How many chains.
+        chains: usize,
+        /// Draws of the shortest.
+        shortest: usize,
+        /// Draws of the longest.
+        longest: usize,
+        /// Draws that are infinite or no numbers.
+        not_finite: usize,
+        /// Whether they differ.
+        spread: &'static str,
+    },
+
     /// The observer asked to stop.
     #[error("stopped by the observer at level {level}, step {step}: {source}")]
     Stopped {

@@ -36,8 +36,12 @@
 //! 1. [`Chain`]: positions, and their gradient once it is known. [`Kernel`]: one step. [`StepInfo`]: its
 //!    report.
 //! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
-//! 3. [`Clamped`] and [`Observed`] wrap a kernel; [`Within`] bounds an energy. Inpainting is `Observed`.
+//! 3. [`Clamped`], [`Observed`] and [`Reflected`] wrap a kernel; [`Within`] bounds an energy. Inpainting is
+//!    `Observed`.
 //! 4. [`run`] and its [`Trace`]; [`Level`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
+//! 5. [`Ais`], annealed importance sampling along a [`GeometricPath`] from a [`Base`] up a [`Ladder`]: [`LogZ`], the
+//!    normaliser of equation (1), with an interval. [`Pilot`] finds its step sizes.
+//! 6. [`effective_sample_size`] and [`split_r_hat`] of scalar chains.
 //!
 //! Decisions that hold throughout:
 //!
@@ -60,6 +64,7 @@ mod metropolis;
 
 mod clamped;
 mod observed;
+mod reflected;
 mod within;
 
 mod level;
@@ -67,21 +72,40 @@ mod recover;
 mod run;
 mod trace;
 
+mod ais;
+mod base;
+mod exact;
+mod geometric_path;
+mod ladder;
+mod log_z;
+mod pilot;
+
+mod diagnosis;
+
 mod error;
 mod noise;
 mod rows;
 
+pub use ais::{Ais, Annealed};
+pub use base::Base;
 pub use chain::Chain;
 pub use clamped::Clamped;
+pub use diagnosis::{effective_sample_size, split_r_hat};
 pub use error::{Error, Result};
+pub use exact::Exact;
+pub use geometric_path::GeometricPath;
 pub use hmc::Hmc;
 pub use kernel::{Kernel, Unadjusted};
+pub use ladder::Ladder;
 pub use langevin::Langevin;
 pub use level::{Level, sweep};
+pub use log_z::LogZ;
 pub use mala::Mala;
 pub use noise::normal_like;
 pub use observed::Observed;
+pub use pilot::Pilot;
 pub use recover::{recover, recover_from};
+pub use reflected::Reflected;
 pub use run::{Observer, Progress, Run, run, unobserved};
 pub use step_info::StepInfo;
 pub use trace::Trace;

@@ -107,6 +107,24 @@ pub enum Error {
         /// How often it had rolled back.
         rollbacks: u32,
     },
+    /// A grid was named that the model does not have.
+    #[error("no grid {side} in this model; there are {known}")]
+    NoGrid {
+        /// The side asked for.
+        side: usize,
+        /// The sides there are.
+        known: String,
+    },
+    /// Images of another side than the model's finest grid.
+    #[error(
+        "images of side {side} for a model whose finest grid has side {finest}; open them with that side"
+    )]
+    ImageSide {
+        /// Side of the images.
+        side: usize,
+        /// Side of the finest grid.
+        finest: usize,
+    },
     /// A class was named that the data do not have, or labels are missing.
     #[error("{0}")]
     Class(String),

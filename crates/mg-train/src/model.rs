@@ -203,27 +203,66 @@ impl Model {
         observer: &mut Observer<'_>,
         done: &mut dyn FnMut(usize),
     ) -> Result<Vec<Tensor>> {
-        let classes = self.chosen(how)?;
-        let mut parts: Vec<Vec<Tensor>> = Vec::new(); // [class][grid] of [n_class, c, s, s]
-        let mut finished = 0;
+        let len = self.chunk_len(how)?;
+        let mut chunks: Vec<Vec<Tensor>> = Vec::new(); // [chunk][grid]
+        for chunk in 0..n.div_ceil(len) {
+            chunks.push(self.sample_chunk(chunk, n, how, key, device, observer)?);
+            done(n.min((chunk + 1) * len));
+        }
+        let grids = chunks.first().map_or(0, Vec::len);
+        (0..grids).map(|g| Ok(Tensor::cat(&chunks.iter().map(|c| &c[g]).collect::<Vec<_>>(), 0)?)).collect()
+    }
+
+    /// Images that are drawn together: a batch of every class.
+    ///
+    /// # Errors
+    /// When there is no such class.
+    pub fn chunk_len(&self, how: &Synthesis) -> Result<usize> {
+        Ok(self.config().learn.batch * self.chosen(how.class.as_deref())?.len())
+    }
+
+    /// Chunk number `chunk` of the `n` images of [`sample`](Self::sample), for more images than fit into memory:
+    /// [`chunk_len`](Self::chunk_len) of them, or what is left.
+    ///
+    /// # Errors
+    /// When there is no such class, or no such chunk.
+    pub fn sample_chunk(
+        &self,
+        chunk: usize,
+        n: usize,
+        how: &Synthesis,
+        key: Key,
+        device: &Device,
+        observer: &mut Observer<'_>,
+    ) -> Result<Vec<Tensor>> {
+        let (classes, len, batch) =
+            (self.chosen(how.class.as_deref())?, self.chunk_len(how)?, self.config().learn.batch);
+        let size = len.min(n.saturating_sub(chunk * len));
+        if size == 0 {
+            return Err(Error::Class(format!("{n} images have no chunk {chunk} of {len}")));
+        }
+        let mut parts = Vec::new(); // [class][grid] of [n_class, c, s, s]
         for (c, class) in classes.iter().enumerate() {
-            let wanted = n / classes.len() + usize::from(c < n % classes.len());
+            let wanted = size / classes.len() + usize::from(c < size % classes.len());
             if wanted == 0 {
                 continue;
             }
-            let key = key.named("sample").named(&class.name);
-            parts.push(self.in_batches(wanted, how, |number, size| {
-                let key = key.fold(number);
-                let start = class.initial.sample(size, key, device)?;
-                let grids = self.with_levels(class, how, |levels| {
-                    Ok(sweep(levels, &start, key, observer)?.into_iter().map(|run| run.x).collect())
-                });
-                finished += size.min(n - finished);
-                done(finished);
-                grids
-            })?);
+            let drawn = if self.couples_images(how) { batch } else { wanted };
+            let key = key.named("sample").named(&class.name).fold(chunk as u64);
+            let start = class.initial.sample(drawn, key, device)?;
+            let grids = self.with_levels(class, how, |levels| {
+                Ok(sweep(levels, &start, key, observer)?.into_iter().map(|run| run.x).collect::<Vec<_>>())
+            })?;
+            let kept = grids.iter().map(|x| x.narrow(0, 0, wanted));
+            parts.push(kept.collect::<candle_core::Result<Vec<_>>>()?);
         }
-        interleave(&parts, n)
+        interleave(&parts, size)
+    }
+
+    /// Whether images drawn together depend on each other, so that a batch must be as large as in learning.
+    fn couples_images(&self, how: &Synthesis) -> bool {
+        let mut grids = self.classes.iter().flat_map(|class| &class.grids);
+        !how.frozen && grids.any(|grid| grid.spec.norm == Norm::Batch)
     }
 
     /// Fills in the hidden pixels of `images`, [n, c, s, s] on the finest grid, one mask each; returns the recovered
@@ -239,12 +278,7 @@ impl Model {
         key: Key,
         done: &mut dyn FnMut(usize),
     ) -> Result<Tensor> {
-        let [class] = self.chosen(how)?[..] else {
-            let names = self.header.classes.join(", ");
-            return Err(Error::Class(format!(
-                "this model is conditional: choose one of its classes, {names}"
-            )));
-        };
+        let class = self.class(how.class.as_deref())?;
         let n = images.dim(0)?;
         let batch = self.config().learn.batch;
         let mut recovered = Vec::new();
@@ -261,37 +295,29 @@ impl Model {
         Ok(Tensor::cat(&recovered, 0)?)
     }
 
-    /// Calls `draw(batch number, batch size)` until there are `n` images, and joins what it returns.
-    fn in_batches(
-        &self,
-        n: usize,
-        how: &Synthesis,
-        mut draw: impl FnMut(u64, usize) -> Result<Vec<Tensor>>,
-    ) -> Result<Vec<Tensor>> {
-        let batch = self.config().learn.batch;
-        let coupled =
-            !how.frozen && self.classes.iter().any(|c| c.grids.iter().any(|g| g.spec.norm == Norm::Batch));
-        let mut batches = Vec::new();
-        for (number, first) in (0..n).step_by(batch).enumerate() {
-            let wanted = batch.min(n - first);
-            let grids = draw(number as u64, if coupled { batch } else { wanted })?;
-            batches
-                .push(grids.iter().map(|x| x.narrow(0, 0, wanted)).collect::<candle_core::Result<Vec<_>>>()?);
+    /// The class of this name, or the only one.
+    ///
+    /// # Errors
+    /// When there is no such class, or several to choose from.
+    pub fn class(&self, name: Option<&str>) -> Result<&ModelClass> {
+        let names = || self.header.classes.join(", ");
+        match (name, self.classes.as_slice()) {
+            (None, [class]) => Ok(class),
+            (None, _) => Err(Error::Class(format!(
+                "this model is conditional: choose one of its classes, {}",
+                names()
+            ))),
+            (Some(name), classes) => classes
+                .iter()
+                .find(|class| class.name == name)
+                .ok_or_else(|| Error::Class(format!("no class {name:?}; this model has {}", names()))),
         }
-        let grids = batches.first().map_or(0, Vec::len);
-        (0..grids).map(|g| Ok(Tensor::cat(&batches.iter().map(|b| &b[g]).collect::<Vec<_>>(), 0)?)).collect()
     }
 
-    fn chosen(&self, how: &Synthesis) -> Result<Vec<&ModelClass>> {
-        let Some(name) = &how.class else {
-            return Ok(self.classes.iter().collect());
-        };
-        match self.classes.iter().find(|class| class.name == *name) {
-            Some(class) => Ok(vec![class]),
-            None => Err(Error::Class(format!(
-                "no class {name:?}; this model has {}",
-                self.header.classes.join(", ")
-            ))),
+    fn chosen(&self, name: Option<&str>) -> Result<Vec<&ModelClass>> {
+        match name {
+            Some(name) => Ok(vec![self.class(Some(name))?]),
+            None => Ok(self.classes.iter().collect()),
         }
     }
 
@@ -321,13 +347,20 @@ impl Model {
 
     /// The energy of one grid, ready to evaluate.
     fn energy(&self, grid: &ModelGrid, how: &Synthesis) -> Result<EnergyNet> {
-        let net = match &grid.statistics {
-            Some(statistics) if how.frozen || grid.spec.norm.needs_statistics() => {
-                ConvNet::with_statistics(&grid.spec, &grid.params, statistics)?
+        Ok(EnergyNet::new(grid.net(how.frozen)?, self.config().reference()))
+    }
+}
+
+impl ModelGrid {
+    /// The net, ready to evaluate; `frozen` takes the statistics of observed images, where there are any, also for a net
+    /// that normalises over batches.
+    pub fn net(&self, frozen: bool) -> Result<ConvNet> {
+        Ok(match &self.statistics {
+            Some(statistics) if frozen || self.spec.norm.needs_statistics() => {
+                ConvNet::with_statistics(&self.spec, &self.params, statistics)?
             }
-            _ => ConvNet::new(&grid.spec, &grid.params)?,
-        };
-        Ok(EnergyNet::new(net, self.config().reference()))
+            _ => ConvNet::new(&self.spec, &self.params)?,
+        })
     }
 }
 

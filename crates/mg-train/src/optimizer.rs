@@ -32,6 +32,15 @@ impl Optimizer {
             OptimizerKind::Sgd => Rule::Sgd { momentum: learn.momentum },
             OptimizerKind::Adam => Rule::Adam { beta1: learn.beta1, beta2: learn.beta2, eps: learn.eps },
         };
+        Self::of(rule)
+    }
+
+    /// Adam with these decays of the mean gradient and of the mean squared gradient, before its first update.
+    pub fn adam(beta1: f64, beta2: f64, eps: f64) -> Self {
+        Self::of(Rule::Adam { beta1, beta2, eps })
+    }
+
+    fn of(rule: Rule) -> Self {
         Optimizer { rule, updates: 0, first: None, second: None }
     }
 
@@ -161,6 +170,24 @@ mod tests {
             p -= 1e-2 * (m / (1.0 - 0.5f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
         }
         assert!((head(&params) - p).abs() < 1e-12, "{} against {p}", head(&params));
+    }
+
+    #[test]
+    fn tensors_of_any_names_are_moved_alike() {
+        let (mut configured, mut params) = setup("learn.optimizer=adam");
+        let mut adam = Optimizer::adam(0.5, 0.999, 1e-8);
+        let renamed = |params: &Params| {
+            Params::from_entries(
+                params.iter().map(|(name, t)| (format!("other.{name}"), t.clone())).collect(),
+            )
+        };
+        let mut others = renamed(&params);
+        for g in [0.3, -2.0] {
+            others = adam.update(&others, &grads(&others, g), 1e-2).unwrap();
+            params = configured.update(&params, &grads(&params, g), 1e-2).unwrap();
+        }
+        let bias = others.get("other.head.bias").unwrap().to_vec1::<f64>().unwrap()[0];
+        assert_eq!(bias.to_bits(), head(&params).to_bits());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Sampler {
 }
 
 /// The range of pixels.
-const RANGE: (f64, f64) = (-1.0, 1.0);
+pub(crate) const RANGE: (f64, f64) = (-1.0, 1.0);
 
 impl Sampler {
     /// The sampler of grid number `level`, coarse to fine.

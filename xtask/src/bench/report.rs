@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
+use super::plot;
 
 /// Everything one call of `bench` measured, the command, the machine and the revision.
 pub(super) struct Report {
@@ -24,8 +25,8 @@ pub(super) struct Findings {
     pub(super) runs: Vec<Value>,
     /// The numbers of the tables.
     pub(super) summary: Value,
-    /// SVG.
-    pub(super) plot: Option<String>,
+    /// Panels of lines.
+    pub(super) plot: Option<Value>,
 }
 
 impl Report {
@@ -69,11 +70,11 @@ impl Report {
     }
 
     /// Writes the runs to `path`, and table and plot beside it.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
+    pub(super) fn write(&self, root: &Path, path: &Path) -> Result<()> {
         let mut table = self.markdown();
-        if let Some(plot) = &self.findings.plot {
+        if let Some(panels) = &self.findings.plot {
             let file = path.with_extension("svg");
-            write(&file, plot)?;
+            plot::draw(root, panels, &file)?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             let _ = writeln!(table, "\n![seconds, on logarithmic axes]({name})");
         }

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::plot::{Panel, Plot};
 use super::report::Findings;
 use super::sample::Sample;
 use super::side::Side;
@@ -77,6 +76,32 @@ const SERIES: [Series; 3] = [
     },
 ];
 
+impl Series {
+    /// Its lines through the medians of its samples, as a panel of a plot.
+    fn panel(&self, samples: &[Vec<Sample>], batch: &str) -> Value {
+        let line = |column: &Column| {
+            let at = |(value, samples): (&usize, &Vec<Sample>)| {
+                Some((*value as f64, spread(column, *value, samples)?.median))
+            };
+            let points: Vec<(f64, f64)> = self.values.iter().zip(samples).filter_map(at).collect();
+            json!({ "name": column.0, "points": points })
+        };
+        json!({
+            "title": format!("{}{batch}", self.title),
+            "x": self.name,
+            "y": "seconds",
+            "log_x": true,
+            "log_y": true,
+            "lines": self.lines.iter().map(line).collect::<Vec<Value>>(),
+        })
+    }
+}
+
+/// A column's numbers out of the samples of one value.
+fn spread((_, of): &Column, value: usize, samples: &[Sample]) -> Option<Spread> {
+    Spread::of(samples.iter().filter_map(|sample| of(sample, value)))
+}
+
 fn one_grid(sample: &Sample, side: usize) -> Option<f64> {
     sample.figure(&format!("step_s.{side}"))
 }
@@ -119,7 +144,7 @@ impl Scaling {
 
     pub(super) fn findings(&self) -> Findings {
         let mut text = String::from("\nMedian (least - greatest); seconds where nothing else is said.\n");
-        let (mut summary, mut plot) = (Vec::new(), Plot::default());
+        let (mut summary, mut panels) = (Vec::new(), Vec::new());
         for (series, samples) in SERIES.iter().zip(&self.samples) {
             let columns = || series.lines.iter().chain(series.others);
             let headings: Vec<&str> = columns().map(|(heading, _)| *heading).collect();
@@ -128,25 +153,19 @@ impl Scaling {
             let _ = writeln!(text, "\nSeconds of {}{batch}:\n", series.title);
             let _ = writeln!(text, "| {} | {} |", series.name, headings.join(" | "));
             let _ = writeln!(text, "|---{}|", "|---".repeat(headings.len()));
-            let mut panel = Panel::new(&format!("{}{batch}", series.title), series.name, series.lines.len());
             for (value, samples) in series.values.iter().zip(samples) {
-                let spread =
-                    |(_, of): &Column| Spread::of(samples.iter().filter_map(|sample| of(sample, *value)));
+                let spread = |column: &Column| spread(column, *value, samples);
                 let cells: Vec<String> = columns().map(|column| Spread::cell(spread(column))).collect();
                 let _ = writeln!(text, "| {value} | {} |", cells.join(" | "));
                 let mut row = json!({ series.name: value });
                 columns().for_each(|column| row[column.0] = json!(spread(column).map(|s| s.json())));
                 summary.push(row);
-                for (line, column) in panel.lines.iter_mut().zip(series.lines) {
-                    line.name = column.0.to_string();
-                    line.points.extend(spread(column).map(|spread| (*value as f64, spread.median)));
-                }
             }
-            plot.panels.push(panel);
+            panels.push(series.panel(samples, &batch));
         }
         let runs: Vec<Value> =
             self.samples.iter().flatten().flatten().map(|sample| sample.json.clone()).collect();
-        Findings { text, runs, summary: summary.into(), plot: Some(plot.to_svg()) }
+        Findings { text, runs, summary: summary.into(), plot: Some(panels.into()) }
     }
 }
 
@@ -187,6 +206,15 @@ mod tests {
             assert!(findings.text.contains(row), "{row} in {}", findings.text);
         }
         assert_eq!(findings.summary[16]["grid 64"]["median"], 12.0);
-        assert_eq!(findings.plot.unwrap_or_default().matches("<polyline").count(), 9);
+        let panels = findings.plot.unwrap_or_default();
+        let lines: Vec<&Value> = panels
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|panel| panel["lines"].as_array())
+            .flatten()
+            .collect();
+        assert_eq!(lines.len(), 9);
+        assert_eq!(lines[3], &json!({ "name": "net of 4", "points": [[4.0, 0.1], [8.0, 0.1]] }));
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::sample::Sample;
 use crate::spawn;
 
-/// A program that understands the options of the example `sweep` and prints its JSON line.
+/// A program that understands the options of one of our examples and prints its JSON line.
 pub(super) struct Side {
     pub(super) name: &'static str,
     program: String,
@@ -16,12 +16,12 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// The example of this workspace, built now with these features.
-    pub(super) fn ours(root: &Path, features: &[&str]) -> Result<Self> {
-        let build = ["build", "--release", "--locked", "-p", "mg-langevin", "--example", "sweep"];
+    /// An example of this workspace, given by package and name, built now with these features.
+    pub(super) fn ours(root: &Path, (package, example): (&str, &str), features: &[&str]) -> Result<Self> {
+        let build = ["build", "--release", "--locked", "-p", package, "--example", example];
         spawn::run(root, "cargo", &[&build, features].concat(), &[])?;
         let examples = spawn::target_dir(root)?.join("release/examples");
-        let program = examples.join(format!("sweep{}", std::env::consts::EXE_SUFFIX));
+        let program = examples.join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
         let program = program.to_str().context("the target folder is not UTF-8")?.to_string();
         Ok(Side { name: "ours", program, words: Vec::new() })
     }

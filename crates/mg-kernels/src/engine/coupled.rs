@@ -1,6 +1,8 @@
 //! Batches whose images depend on each other through a batch norm: layer by layer over all blocks, whose forward
 //! passes are all kept.
 
+use std::ops::Range;
+
 use crate::aligned::Number;
 use candle_core::WithDType;
 use rayon::prelude::*;
@@ -76,18 +78,11 @@ impl<P: Format> Engine<P> {
         (f, lanes)
     }
 
-    /// Activations after layer `l`, `[n, c, y, x]`.
-    pub(crate) fn features(&self, x: &[P::Elem], n: usize, l: usize) -> Vec<P::Elem> {
+    /// Activations after each of these layers, `[n, c, y, x]`, in one pass.
+    pub(crate) fn features(&self, x: &[P::Elem], n: usize, layers: Range<usize>) -> Vec<Vec<P::Elem>> {
         let mut batch = Batch::new(self, x, n);
-        batch.ascend(l + 1);
-        let map = self.plan.maps[l + 1];
-        let each = map.channels * map.side * map.side;
-        let mut features = vec![P::Elem::ZERO; n * each];
-        let parts = batch.blocks.cut(&mut features, each);
-        batch.over_blocks(parts, |pass, moments, part, _| {
-            pass.activate(l, moments[l].as_ref());
-            map.store(pass.activations(l), part);
-        });
+        batch.ascend(layers.end);
+        let features = layers.map(|l| batch.activations(l)).collect();
         batch.finish();
         features
     }
@@ -115,7 +110,7 @@ impl<'a, P: Format> Batch<'a, P> {
     fn over_blocks<T: Send, R: Send>(
         &mut self,
         parts: Vec<T>,
-        work: impl Fn(&mut Pass<'_, P>, &[Option<Moments<P::Elem>>], T, std::ops::Range<usize>) -> R + Sync,
+        work: impl Fn(&mut Pass<'_, P>, &[Option<Moments<P::Elem>>], T, Range<usize>) -> R + Sync,
     ) -> Vec<R> {
         let (engine, blocks, moments) = (self.engine, self.blocks, &self.moments);
         let all = self.kept.par_iter_mut().zip(parts).enumerate().with_max_len(1);
@@ -197,6 +192,19 @@ impl<'a, P: Format> Batch<'a, P> {
         Some(moments)
     }
 
+    /// Activations after layer `l`, `[n, c, y, x]`.
+    fn activations(&mut self, l: usize) -> Vec<P::Elem> {
+        let map = self.engine.plan.maps[l + 1];
+        let each = map.channels * map.side * map.side;
+        let mut activations = vec![P::Elem::ZERO; self.blocks.n * each];
+        let parts = self.blocks.cut(&mut activations, each);
+        self.over_blocks(parts, |pass, moments, part, _| {
+            pass.activate(l, moments[l].as_ref());
+            map.store(pass.activations(l), part);
+        });
+        activations
+    }
+
     fn scores(&mut self) -> Vec<P::Elem> {
         let last = self.engine.plan.layers.len() - 1;
         let scores = self.over_blocks(self.units(), |pass, moments, (), _| {
@@ -248,7 +256,7 @@ impl<'a, P: Format> Batch<'a, P> {
     fn over_lanes(
         &mut self,
         lanes: &mut [Lane<P>],
-        work: impl Fn(&mut Pass<'_, P>, &mut Lane<P>, std::ops::Range<usize>) + Sync,
+        work: impl Fn(&mut Pass<'_, P>, &mut Lane<P>, Range<usize>) + Sync,
     ) {
         let (engine, blocks) = (self.engine, self.blocks);
         let mut shares = Vec::with_capacity(lanes.len());

@@ -22,7 +22,7 @@ use crate::{Result, ScoreShape, ScoreWeights};
 pub(crate) use gradients::Lane;
 pub(crate) use pass::Pass;
 pub(crate) use plan::Adjoint;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, numbers};
 use plan::{Stage, StagedNorm};
 pub(crate) use workspace::{Kept, Scratch};
 

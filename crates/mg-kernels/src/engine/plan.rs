@@ -89,7 +89,12 @@ impl<P: Format> Plan<P> {
         let mut maps = Vec::with_capacity(sides.len());
         for (i, side) in sides.iter().enumerate() {
             let halo = shape.layers.get(i).map_or((0, 0), |layer| {
-                let overhang = Convolution::<P>::forward_overhang(&layer.conv, sides[i + 1], kernels);
+                let overhang = Convolution::<P>::forward_overhang(
+                    &layer.conv.window(),
+                    layer.conv.channels(),
+                    sides[i + 1],
+                    kernels,
+                );
                 (layer.conv.pad_before, layer.conv.pad_after + overhang)
             });
             maps.push(match i.checked_sub(1) {
@@ -156,7 +161,14 @@ impl<P: Format> LayerPlan<P> {
         let grad = Map::new::<P::Stored>(side, conv.c_out, (before, after + overhang), kernels.lanes);
         let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
         let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
-        let forward = Convolution::forward(kernels, &conv, &weight, &bias, (&around.input, &output), block);
+        let forward = Convolution::forward(
+            kernels,
+            &conv.window(),
+            conv.channels(),
+            (&weight, &bias),
+            (&around.input, &output),
+            block,
+        );
         let adjoint = match around.target {
             Some(target) => {
                 let gate = around.gated.then_some(&around.input);
@@ -285,8 +297,9 @@ fn block<P: Format>(shape: &ScoreShape, kernels: &Kernels<P>) -> Result<usize> {
     let sides = shape.sides()?;
     let cost = |(i, layer): (usize, &LayerShape)| {
         let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
+        let window = layer.conv.window();
         let pixels = sides[i + 1] * sides[i + 1];
-        let winograd = Winograd::<P>::pays(&layer.conv, sides[i + 1], (c_in, c_out), kernels);
+        let winograd = Winograd::<P>::pays(&window, sides[i + 1], (c_in, c_out), kernels);
         let images =
             if winograd { TILES.div_ceil(Winograd::<P>::tiles(sides[i + 1])) } else { PIXELS / pixels };
         (c_in * c_out * kernel * kernel * pixels, images)

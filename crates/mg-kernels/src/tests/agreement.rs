@@ -59,9 +59,10 @@ fn gap<P: Format<Stored = <P as Format>::Elem>>(
     let x = filled::<P::Elem>(&input, n, "x");
     let (mut direct, mut transformed) = (Aligned::zeroed(output.len(n)), Aligned::zeroed(output.len(n)));
     let maps = (&input, &output);
-    let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
+    let packed = Packed::forward(kernels, &geometry.window(), geometry.channels(), (&weight, &bias), maps, n);
     packed.run(kernels, Block::of(n), &x, Target::elem(&mut direct), Finish::Leaky(slope), None);
-    let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
+    let winograd =
+        Winograd::forward(kernels, &geometry.window(), geometry.channels(), (&weight, &bias), maps, n);
     winograd.run(kernels, Block::of(n), (&x, &mut transformed), Finish::Leaky(slope), None, &mut room);
     let forward = distance((&transformed, &output), (&direct, &output), n);
     // The halo stays zero.
@@ -138,10 +139,12 @@ fn direct<P: Format>(
     input.load(&numbers(x), &mut values);
     let bias = vec![P::Elem::ZERO; geometry.c_out];
     if transformed {
-        let winograd = Winograd::forward(kernels, geometry, &weight, &bias, maps, n);
+        let winograd =
+            Winograd::forward(kernels, &geometry.window(), geometry.channels(), (&weight, &bias), maps, n);
         winograd.run(kernels, Block::of(n), (&values, &mut result), finish, None, &mut Room::empty());
     } else {
-        let packed = Packed::forward(kernels, geometry, &weight, &bias, maps, n);
+        let packed =
+            Packed::forward(kernels, &geometry.window(), geometry.channels(), (&weight, &bias), maps, n);
         packed.run(kernels, Block::of(n), &values, Target::stored(&mut result), finish, None);
     }
     let mut images = vec![P::Elem::ZERO; n * geometry.c_out * out * out];

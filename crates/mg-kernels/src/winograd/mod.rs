@@ -13,7 +13,6 @@ pub(crate) use transform::{Back, Transform, transform_input, transform_output};
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
 use crate::format::Format;
 use crate::kernels::Kernels;
@@ -23,6 +22,7 @@ use crate::share::{Block, Shared};
 use crate::simd::Element;
 use crate::taps::adjoint_start;
 use crate::tile::{Finish, Segment};
+use crate::{ConvGeometry, Window};
 use candle_core::WithDType;
 use fixed::{FixedRoom, FixedWeights};
 use transform::TilePlace;
@@ -81,7 +81,7 @@ impl<E: Element> Room<E> {
 impl<P: Format> Winograd<P> {
     /// Whether this is faster than a direct convolution to maps of `side`, by estimated cycles per image.
     pub(crate) fn pays(
-        geometry: &ConvGeometry,
+        window: &Window,
         side: usize,
         (c_in, c_out): (usize, usize),
         kernels: &Kernels<P>,
@@ -90,7 +90,7 @@ impl<P: Format> Winograd<P> {
         let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
         let tiles = side.div_ceil(OUT).pow(2);
         let transformed = tiles * (FREQUENCIES * c_in * v_out + 400 * v_in + 400 * v_out);
-        let fits = geometry.kernel == 3 && geometry.stride == 1 && c_in >= lanes && c_out >= lanes;
+        let fits = window.kernel == [3, 3] && window.stride == 1 && c_in >= lanes && c_out >= lanes;
         fits && P::tile_unit(kernels.level).is_none()
             && transformed * 10 < side * side * 9 * c_in.div_ceil(P::GROUP) * v_out * 9
     }
@@ -107,18 +107,17 @@ impl<P: Format> Winograd<P> {
 
     pub(crate) fn forward(
         kernels: &Kernels<P>,
-        geometry: &ConvGeometry,
-        weight: &[P::Elem],
-        bias: &[P::Elem],
+        window: &Window,
+        (c_in, c_out): (usize, usize),
+        (weight, bias): (&[P::Elem], &[P::Elem]),
         (input, output): (&Map, &Map),
         block: usize,
     ) -> Self {
-        let ConvGeometry { c_in, c_out, .. } = *geometry;
         let kernel = |i: usize, o: usize| {
             let from = &weight[(o * c_in + i) * 9..][..9];
             std::array::from_fn(|k| from[k].to_f64())
         };
-        let tiles = places(block, (input, 0), output, None);
+        let tiles = places(block, (input, input.window(window, 0, 0, 0)), output, None);
         let weights = transform_weights(kernels.lanes, (c_in, c_out), kernel);
         Self::of(kernels, (c_in, c_out), weights, bias, tiles, (input, output, None))
     }

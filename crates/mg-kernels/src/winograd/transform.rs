@@ -180,6 +180,9 @@ pub(crate) unsafe fn transform_output<U: Unit>(
                             (Finish::Leaky(slope), _) => {
                                 U::Simd::if_positive(value, value, U::Simd::mul(value, U::Simd::splat(slope)))
                             }
+                            (Finish::Clipped(most), _) => {
+                                U::Simd::min(U::Simd::max(value, zero), U::Simd::splat(most))
+                            }
                             (Finish::Gate(slope), Some((values, map))) => {
                                 let at = tile.gate + y * map.row() + x * map.pitch + pass.from + c;
                                 let gate = U::load(values.as_ptr().add(at));

@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 use mg_energy::toy::{DoubleWell, Normal};
-use mg_langevin::{Hmc, Kernel, Langevin, Mala, Within, run, unobserved};
+use mg_langevin::{Exact, Hmc, Kernel, Langevin, Mala, Reflected, Within, run, unobserved};
 use mg_random::Key;
 
 use crate::support::{Outcome, after, assert_mean, expectation, noise, values};
@@ -116,6 +116,39 @@ fn within_bounds_the_adjusted_kernels_are_exact_too() {
             assert_mean(&format!("power {power}"), x.iter().map(|x| x.powi(power)), expected);
         }
     }
+}
+
+#[test]
+fn between_mirrors_the_adjusted_kernels_are_exact_too() {
+    let normal = Normal { mean: 0.5, std_dev: 1.0 };
+    let start = noise(&[20_000, 2], DType::F32, 3).clamp(-1.0, 1.0).unwrap();
+    let kernels: [&dyn Exact; 3] = [
+        &Mala { step_size: 0.2, temperature: 1.0 },
+        &Hmc { step_size: 0.7, n_leapfrog: 2, temperature: 1.0 },
+        &Hmc { step_size: 1.1, n_leapfrog: 5, temperature: 1.0 }, // across the box more than once
+    ];
+    for inner in kernels {
+        let mirrored = Reflected { inner, min: -1.0, max: 1.0 };
+        let x = values(&after(&mirrored, &normal, &start, 50, 7));
+        assert!(x.iter().all(|x| x.abs() <= 1.0));
+        for power in [1, 2, 3] {
+            let expected = expectation(|x| (x - 0.5).powi(2) / 2.0, |x| x.powi(power), -1.0, 1.0);
+            let chains = x.chunks_exact(2).map(|x| x.iter().map(|x| x.powi(power)).sum::<f64>() / 2.0);
+            assert_mean(&format!("power {power}"), chains, expected);
+        }
+    }
+}
+
+#[test]
+fn in_a_thousand_dimensions_mirrors_accept_where_walls_reject() {
+    let nearly_flat = Normal { mean: 0.0, std_dev: 5.0 };
+    let start = (noise(&[50, 1_000], DType::F32, 3).clamp(-1.0, 1.0).unwrap() * 0.9).unwrap();
+    let mala = Mala { step_size: 0.02, temperature: 1.0 };
+    let walls = Within { energy: &nearly_flat, min: -1.0, max: 1.0 };
+    let rejected = run(&mala, &walls, &start, 5, Key::new(5), &mut unobserved).unwrap().trace;
+    let mirrored = Reflected { inner: mala, min: -1.0, max: 1.0 };
+    let accepted = run(&mirrored, &nearly_flat, &start, 5, Key::new(5), &mut unobserved).unwrap().trace;
+    assert!(rejected.mean_acceptance() < Some(1e-6) && accepted.mean_acceptance() > Some(0.9));
 }
 
 #[test]

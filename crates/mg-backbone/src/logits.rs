@@ -1,0 +1,48 @@
+use std::borrow::Cow;
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+use mg_eval::Features;
+
+use crate::{Backbone, FeatureFile, Result};
+
+/// The logits that a backbone makes of features, as they are asked for.
+pub struct Logits<'a> {
+    /// Features of the backbone.
+    pub features: &'a dyn Features,
+    /// The backbone.
+    pub backbone: &'a Backbone,
+}
+
+impl Features for Logits<'_> {
+    fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.backbone.classes()
+    }
+
+    fn rows(&self, range: Range<usize>) -> mg_eval::Result<Cow<'_, [f32]>> {
+        let rows = self.features.rows(range.clone())?.into_owned();
+        let logits = || -> Result<Vec<f32>> {
+            let features = Tensor::from_vec(rows, (range.len(), self.features.dim()), &Device::Cpu)?;
+            Ok(self.backbone.logits(&features)?.flatten_all()?.to_vec1()?)
+        };
+        logits().map(Cow::Owned).map_err(|error| mg_eval::Error::Features(Box::new(error)))
+    }
+}
+
+impl Features for FeatureFile {
+    fn len(&self) -> usize {
+        FeatureFile::rows(self)
+    }
+
+    fn dim(&self) -> usize {
+        self.width()
+    }
+
+    fn rows(&self, range: Range<usize>) -> mg_eval::Result<Cow<'_, [f32]>> {
+        self.read(range).map(Cow::Owned).map_err(|error| mg_eval::Error::Features(Box::new(error)))
+    }
+}

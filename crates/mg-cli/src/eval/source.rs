@@ -1,0 +1,210 @@
+use std::cell::RefCell;
+use std::error::Error;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use mg_backbone::Images;
+use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_random::Key;
+use mg_train::{Model, Synthesis};
+use sha2::{Digest, Sha256};
+
+use crate::device::DeviceArgs;
+use crate::progress;
+
+/// How sets are read.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SetArgs {
+    /// Pixels on a side of a set's images; unless given, those of the run, else of the first image, and all must agree
+    #[arg(long)]
+    side: Option<usize>,
+    /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
+    #[arg(long, value_name = "PIXELS", requires = "side")]
+    crop: Option<u32>,
+    /// Folder for packed copies of sets, for those that do not fit memory
+    #[arg(long, value_name = "DIR")]
+    pack: Option<PathBuf>,
+}
+
+/// Images from a set, or drawn from a model as they are asked for.
+pub(crate) enum Input {
+    Set(DataSet),
+    Run(Box<Drawn>),
+}
+
+/// Images of a model.
+pub(crate) struct Drawn {
+    model: Model,
+    /// SHA-256 of the model's file, and everything else that the images depend on.
+    id: String,
+    n: usize,
+    how: Synthesis,
+    key: Key,
+    device: Device,
+    chunk: usize,
+    /// The chunk drawn last, of the finest grid.
+    last: RefCell<Option<(usize, Tensor)>>,
+}
+
+/// How images are drawn from a model.
+pub(crate) struct Draw {
+    pub(crate) n: Option<usize>,
+    pub(crate) seed: u64,
+    pub(crate) how: Synthesis,
+}
+
+/// Images that a model draws unless told.
+const DRAWN: usize = 2000;
+
+/// Whether a path holds a model.
+pub(crate) fn is_model(name: &str) -> bool {
+    let path = Path::new(name);
+    path.join("model.safetensors").is_file() || path.extension().is_some_and(|e| e == "safetensors")
+}
+
+/// The model at `name`, ready to draw from.
+pub(crate) fn model(name: &str, draw: &Draw, args: &DeviceArgs, device: &Device) -> Result<Input> {
+    let path = Path::new(name);
+    let model = args.adjust(Model::load(path, device)?, device);
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (n, seed, how) = (draw.n.unwrap_or(DRAWN), draw.seed, draw.how.clone());
+    let precision =
+        model.classes.first().and_then(|class| class.grids.first()).map(|grid| grid.spec.precision);
+    let id = format!("model {hash} n {n} seed {seed} {how:?} {precision:?}");
+    let chunk = model.chunk_len(&how)?;
+    let (key, device, last) = (Key::new(seed), device.clone(), RefCell::new(None));
+    Ok(Input::Run(Box::new(Drawn { model, id, n, how, key, device, chunk, last })))
+}
+
+impl SetArgs {
+    /// The set at `name`. Without a side of its own it takes `beside`'s side and way of resizing.
+    pub(crate) fn open(
+        &self,
+        name: &str,
+        split: Option<&str>,
+        beside: Option<(usize, Resize)>,
+    ) -> Result<Input> {
+        let mut spec = Spec::new(Source::find(name)?);
+        spec.split = split.map(str::parse::<Split>).transpose()?;
+        (spec.side, spec.resize) = match (self.side, beside) {
+            (Some(side), _) => (side, self.resize()),
+            (None, Some(beside)) => beside,
+            (None, None) => {
+                let (width, height) = spec.native_size()?;
+                ensure!(
+                    width == height,
+                    "the images of {name} have {width} x {height} pixels: say with --side S (and --crop PIXELS) how they \
+                     become squares"
+                );
+                (width as usize, Resize::Exact)
+            }
+        };
+        spec.on_bad = OnBadImage::Refuse;
+        spec.cache.clone_from(&self.pack);
+        let bar = progress::bar(0, "images");
+        let set = DataSet::open_with(&spec, &mut |done, of| {
+            bar.set_length(of);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        Ok(Input::Set(set))
+    }
+
+    fn resize(&self) -> Resize {
+        match self.crop {
+            None => Resize::Squash,
+            Some(0) => Resize::CropSquare,
+            Some(pixels) => Resize::Crop(pixels),
+        }
+    }
+}
+
+impl Input {
+    /// Side of the images, and how those of a set that is compared with them become like them.
+    pub(crate) fn shape(&self) -> Result<(usize, Resize)> {
+        match self {
+            Self::Set(set) => Ok((set.side(), set.resize().parse()?)),
+            Self::Run(drawn) => {
+                let config = drawn.model.config();
+                let side = config.sides().last().copied().context("the model has no grid")?;
+                Ok((side, mg_train::resize(config)))
+            }
+        }
+    }
+
+    /// The set that a model was learned from.
+    pub(crate) fn learned_from(&self) -> Option<String> {
+        match self {
+            Self::Set(_) => None,
+            Self::Run(drawn) => Some(drawn.model.header.data.source.clone()),
+        }
+    }
+
+    /// What these images are, for reports.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Set(set) => match set.split() {
+                Some(split) => format!("{} ({split})", set.name()),
+                None => set.name().to_owned(),
+            },
+            Self::Run(drawn) => format!("images drawn from a model of {}", drawn.model.header.data.source),
+        }
+    }
+}
+
+impl Images for Input {
+    fn id(&self) -> String {
+        match self {
+            Self::Set(set) => format!("set {}", set.content_hash()),
+            Self::Run(drawn) => drawn.id.clone(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Set(set) => set.len() as usize,
+            Self::Run(drawn) => drawn.n,
+        }
+    }
+
+    fn batch(&self, range: Range<usize>) -> Result<Tensor, Box<dyn Error + Send + Sync>> {
+        match self {
+            Self::Set(set) => {
+                let indices: Vec<u64> = range.map(|i| i as u64).collect();
+                Ok(set.batch(&indices, &[], &Device::Cpu)?)
+            }
+            Self::Run(drawn) => Ok(drawn.batch(range)?),
+        }
+    }
+}
+
+impl Drawn {
+    fn batch(&self, range: Range<usize>) -> Result<Tensor> {
+        let mut parts = vec![];
+        for chunk in range.start / self.chunk..range.end.div_ceil(self.chunk) {
+            let first = chunk * self.chunk;
+            let images = self.drawn(chunk)?;
+            let (from, to) = (range.start.max(first) - first, range.end.min(first + self.chunk) - first);
+            parts.push(images.narrow(0, from, to - from)?);
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    /// One chunk of images, of the finest grid, on the CPU.
+    fn drawn(&self, chunk: usize) -> Result<Tensor> {
+        if let Some((number, images)) = &*self.last.borrow()
+            && *number == chunk
+        {
+            return Ok(images.clone());
+        }
+        let (n, how, device) = (self.n, &self.how, &self.device);
+        let grids = self.model.sample_chunk(chunk, n, how, self.key, device, &mut mg_langevin::unobserved)?;
+        let finest = grids.last().context("the model has no grid")?.to_device(&Device::Cpu)?;
+        *self.last.borrow_mut() = Some((chunk, finest.clone()));
+        Ok(finest)
+    }
+}

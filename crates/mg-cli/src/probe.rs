@@ -1,0 +1,254 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use indicatif::ProgressBar;
+use mg_data::{DataSet, Source, Spec, Split};
+use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Start, Study};
+use mg_train::Model;
+use mg_train::config::{Config, Source as Layer, resolve};
+
+use crate::device::{DeviceArgs, describe};
+use crate::progress;
+
+/// Learn classifiers from few labels, on a model's nets or from scratch, and measure their errors (table 3).
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run directory or model.safetensors
+    #[arg(required_unless_present = "supervised", conflicts_with = "supervised")]
+    run: Option<PathBuf>,
+    /// Learn the same nets from labels alone, from random numbers: those of the preset `full`, or as configured
+    #[arg(long, conflicts_with = "trunk")]
+    supervised: bool,
+    /// Labelled images to draw from: a name, a folder, a parquet file, a folder in hub layout, or a packed file
+    #[arg(long, value_name = "NAME|PATH")]
+    data: String,
+    /// Test images, of a set with splits its test split; the test split of --data unless given
+    #[arg(long, value_name = "NAME|PATH")]
+    test: Option<String>,
+    /// Numbers of labelled images to learn from
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000,2000,4000")]
+    labels: Vec<usize>,
+    /// Seeds: one draw and one classifier each
+    #[arg(long, value_name = "S", value_delimiter = ',', default_value = "1,2,3")]
+    seeds: Vec<u64>,
+    /// Whether the model's nets stay as they are or learn with the classifier
+    #[arg(long, value_enum, default_value_t = Trunk::Frozen)]
+    trunk: Trunk,
+    /// Also write all that was found to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    learning: Learning,
+    #[command(flatten)]
+    nets: Nets,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Trunk {
+    Frozen,
+    FineTuned,
+}
+
+/// How classifiers learn; the defaults are those of `ProbeConfig`.
+#[derive(clap::Args)]
+struct Learning {
+    /// Passes over the labelled images; the best by validation is kept
+    #[arg(long, value_name = "N", default_value_t = ProbeConfig::default().epochs)]
+    epochs: usize,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = ProbeConfig::default().batch)]
+    batch: usize,
+    /// Learning rate of the classifier's own two layers
+    #[arg(long, value_name = "R", default_value_t = ProbeConfig::default().rate)]
+    rate: f64,
+    /// Learning rate of the nets below them
+    #[arg(long, value_name = "R", default_value_t = ProbeConfig::default().trunk_rate)]
+    trunk_rate: f64,
+    /// Factor on both rates at the end
+    #[arg(long, value_name = "F", default_value_t = ProbeConfig::default().decay_to)]
+    decay_to: f64,
+    /// Share of the features that each step leaves out
+    #[arg(long, value_name = "P", default_value_t = ProbeConfig::default().dropout)]
+    dropout: f64,
+    /// Mirror images at random; not for digits
+    #[arg(long)]
+    flip: bool,
+    /// Labelled images held out to choose the epoch by, beside those learned from
+    #[arg(long, value_name = "N", default_value_t = ProbeConfig::default().validation)]
+    validation: usize,
+}
+
+/// The nets of a supervised baseline.
+#[derive(clap::Args)]
+struct Nets {
+    /// With --supervised: TOML file with the keys that differ from the preset
+    #[arg(long, value_name = "CONFIG.toml", requires = "supervised")]
+    config: Option<PathBuf>,
+    /// With --supervised: preset, or several to lay over each other; `full`, on whole images, unless given
+    #[arg(long, value_name = "P", value_delimiter = ',', requires = "supervised")]
+    preset: Vec<String>,
+    /// With --supervised: any key; may be given more than once
+    #[arg(long = "set", value_name = "key=value", requires = "supervised")]
+    set: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let device = args.device.open()?;
+    if let Some(path) = &args.json {
+        writable(path)?;
+    }
+    match &args.run {
+        Some(run) => {
+            let model = args.device.adjust(Model::load(run, &device)?, &device);
+            let start = match args.trunk {
+                Trunk::Frozen => Start::Frozen(&model),
+                Trunk::FineTuned => Start::FineTuned(&model),
+            };
+            measure(args, start, &device)
+        }
+        None => {
+            let mut config = args.nets.config()?;
+            config.model.precision = args.device.precision().unwrap_or(config.model.precision);
+            let config = config.pinned(&device);
+            measure(args, Start::Supervised(&config, &device), &device)
+        }
+    }
+}
+
+fn measure(args: &Args, start: Start<'_>, device: &Device) -> Result<()> {
+    let (train, test) = sets(args, start.config())?;
+    let (pool, finds) = (train.len(), test.len());
+    tracing::info!(
+        "labels from {pool} images of {}, {finds} test images, on {}",
+        train.data().name(),
+        describe(device, start.config().model.precision)
+    );
+    if train.data().content_hash() == test.data().content_hash() {
+        tracing::warn!("the test images are those that labels are drawn from: these are no test errors");
+    }
+    let config = args.learning.config();
+    let total = args.labels.len() * args.seeds.len() * config.epochs;
+    let study = Study { start, config, labels: args.labels.clone(), seeds: args.seeds.clone() };
+    let bar = progress::bar(total as u64, "epochs");
+    let findings = study.run(&train, &test, &mut |progress| show(&bar, progress))?;
+    bar.finish_and_clear();
+    table(&findings)?;
+    if let Some(path) = &args.json {
+        findings.save(path)?;
+        tracing::info!("all that was found: {}", path.display());
+    }
+    Ok(())
+}
+
+impl Learning {
+    fn config(&self) -> ProbeConfig {
+        ProbeConfig {
+            epochs: self.epochs,
+            batch: self.batch,
+            rate: self.rate,
+            trunk_rate: self.trunk_rate,
+            decay_to: self.decay_to,
+            dropout: self.dropout,
+            flip: self.flip,
+            validation: self.validation,
+        }
+    }
+}
+
+impl Nets {
+    fn config(&self) -> Result<Config> {
+        let mut layers = match self.preset.is_empty() {
+            // The preset's own crop is for photographs of faces.
+            true => vec![Layer::preset("full")?, Layer::assignment("data.crop=0")?],
+            false => self.preset.iter().map(|name| Layer::preset(name)).collect::<mg_train::Result<_>>()?,
+        };
+        if let Some(path) = &self.config {
+            layers.push(Layer::file(path)?);
+        }
+        for assignment in &self.set {
+            layers.push(Layer::assignment(assignment)?);
+        }
+        Ok(resolve(&layers)?)
+    }
+}
+
+/// The images that labels are drawn from, and those that errors are measured on, as the nets want them.
+fn sets(args: &Args, config: &Config) -> Result<(Labelled, Labelled)> {
+    let open = |name: &str, split: Option<Split>| -> Result<DataSet> {
+        let mut spec = Spec::new(Source::find(name)?);
+        spec.side = config.sides().last().copied().unwrap_or(spec.side);
+        spec.resize = mg_train::resize(config);
+        spec.split = split;
+        let set = DataSet::open(&spec)?;
+        for (name, defect) in &set.skipped().named {
+            tracing::warn!("left out {name}: {defect}");
+        }
+        Ok(set)
+    };
+    let train = Labelled::of(&open(&args.data, None)?)?;
+    let test = match &args.test {
+        None => open(&args.data, Some(Split::Test)).context("no test images; name a set with --test")?,
+        Some(name) => match open(name, Some(Split::Test)) {
+            Err(error) if has_no_splits(&error) => open(name, None)?,
+            opened => opened?,
+        },
+    };
+    let test = Labelled::among(&test, train.classes())?;
+    Ok((train, test))
+}
+
+fn has_no_splits(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(mg_data::Error::NoSplit { .. }))
+}
+
+/// Refuses a place for the results before hours are spent on them.
+fn writable(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() || path.is_dir() {
+        bail!("--json {}: name a file in a folder that exists", path.display());
+    }
+    Ok(())
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    match progress {
+        Progress::Epoch { labels, seed, epoch } => {
+            let error = epoch
+                .validation_error
+                .map_or(String::new(), |error| format!(", validation error {error:.1} %"));
+            let text = format!("{labels} labels, seed {seed}: loss {:.3}{error}", epoch.loss);
+            bar.inc(1);
+            bar.set_message(format!("| {text}"));
+            if !progress::is_terminal() {
+                tracing::info!("epoch {} | {text}", epoch.number);
+            }
+        }
+        Progress::Measured { labels, outcome } => tracing::info!(
+            "{labels} labels, seed {}: test error {:.2} % (epoch {}, on the labelled images {:.2} %)",
+            outcome.seed,
+            outcome.test_error,
+            outcome.epoch,
+            outcome.train_error
+        ),
+    }
+}
+
+fn table(findings: &Findings) -> Result<()> {
+    let Findings { trunk, features, trunk_parameters, head_parameters, train, test, .. } = findings;
+    say!("nets        {trunk}, {trunk_parameters} parameters");
+    say!("classifier  {features} features, {head_parameters} parameters");
+    say!("images      {} to draw from, {} to test", train.images, test.images);
+    say!("{:>7}  {:>24}  {:>12}", "labels", "test error, %", "validation");
+    for row in &findings.rows {
+        let held_out: Vec<f64> = row.seeds.iter().filter_map(|outcome| outcome.validation_error).collect();
+        let held_out = match held_out.len() {
+            0 => "-".to_string(),
+            n => format!("{:.2}", held_out.iter().sum::<f64>() / n as f64),
+        };
+        say!("{:>7}  {:>24}  {held_out:>12}", row.labels, format!("{:.2}", row.score()));
+    }
+    Ok(())
+}

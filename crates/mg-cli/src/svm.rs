@@ -1,0 +1,121 @@
+mod features;
+mod report;
+mod sets;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use mg_eval::svm::RadfordProtocol;
+use mg_random::Key;
+use mg_train::Model;
+use mg_train::config::resolve;
+
+use crate::device::DeviceArgs;
+use crate::progress;
+use features::Features;
+use report::{HEADINGS, Report, row};
+use sets::Sets;
+
+/// Judge features by a linear support vector machine on few labels (section 6.3, table 2): features of the nets, or raw
+/// pixels; balanced draws of labelled images; C by validation; the error on test images over many draws.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run directory or model.safetensors
+    #[arg(required_unless_present = "pixels")]
+    run: Option<PathBuf>,
+    /// Labelled images to train on: a name, a folder, a parquet file, a folder in hub layout, or a packed file
+    #[arg(long, value_name = "SET")]
+    data: String,
+    /// Labelled images to test on; the test split of --data unless given
+    #[arg(long, value_name = "SET")]
+    test: Option<String>,
+    /// Labelled images of a draw, all classes together
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [1000, 2000, 4000])]
+    labels: Vec<usize>,
+    /// Training images held out to choose C by
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    validation: u64,
+    /// Grids whose nets make the features, by their sides; the finest unless given
+    #[arg(long, value_name = "SIDE,...", value_delimiter = ',')]
+    grids: Vec<usize>,
+    /// Class of a conditional model
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// Take raw pixels in place of features: a baseline. RUN then only tells side and cropping, and may be left out
+    #[arg(long, conflicts_with_all = ["grids", "class"])]
+    pixels: bool,
+    /// Seed of what is held out and of the draws
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Draws that the test error is averaged over
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    draws: usize,
+    /// Folder for packed copies of large sets
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Write the numbers to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let device = args.device.open()?;
+    let model = args.run.as_deref().map(|run| Model::load(run, &device)).transpose()?;
+    let model = model.map(|model| args.device.adjust(model, &device));
+    let config = model.as_ref().map_or_else(|| resolve(&[]), |model| Ok(model.config().clone()))?;
+    let features = Features::of(args, model)?;
+    let sets = Sets::open(args, &config)?;
+    let protocols = args.protocols(&sets)?;
+    sets.announce();
+    let [train, validation, test] = sets.features(&features, &device)?;
+    say!("{} features: {}", train.width(), features.describe());
+    say!("{HEADINGS}");
+    let key = args.key().named("draws");
+    let mut scores = Vec::new();
+    for protocol in &protocols {
+        let bar = progress::bar(0, "fits");
+        let score = protocol.run(&train, &validation, &test, key, &mut |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        say!("{}", row(&score));
+        scores.push(score);
+    }
+    match &args.json {
+        Some(path) => {
+            Report { args, sets: &sets, features: &features, width: train.width(), scores }.write(path)
+        }
+        None => Ok(()),
+    }
+}
+
+impl Args {
+    fn key(&self) -> Key {
+        Key::new(self.seed).named("svm")
+    }
+
+    /// A protocol for every number of labels, checked against the images there are.
+    fn protocols(&self, sets: &Sets) -> Result<Vec<RadfordProtocol>> {
+        let classes = sets.classes();
+        let labels = sets.train.labels().unwrap_or_default();
+        let protocol = |&wanted: &usize| {
+            if wanted == 0 || !wanted.is_multiple_of(classes) {
+                bail!(
+                    "--labels {wanted}: a balanced draw of {classes} classes takes a multiple of {classes} images"
+                );
+            }
+            let labels_per_class = wanted / classes;
+            let protocol =
+                RadfordProtocol { labels_per_class, final_draws: self.draws, ..RadfordProtocol::default() };
+            protocol.check(&labels, classes).with_context(|| {
+                let (left, held) = (sets.train.len(), sets.validation.len());
+                format!("--labels {wanted} of {left} images, {held} more being held out by --validation")
+            })?;
+            Ok(protocol)
+        };
+        self.labels.iter().map(protocol).collect()
+    }
+}

@@ -1,0 +1,52 @@
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use mg_data::DataSet;
+use mg_train::{FeatureNets, Model};
+
+use super::Args;
+use crate::progress;
+
+/// What images are turned into.
+pub(super) enum Features {
+    Pixels,
+    Nets(FeatureNets),
+}
+
+impl Features {
+    pub(super) fn of(args: &Args, model: Option<Model>) -> Result<Self> {
+        if args.pixels {
+            return Ok(Features::Pixels);
+        }
+        let model = model.context("no model to take features from; name a run, or give --pixels")?;
+        Ok(Features::Nets(FeatureNets::of(&model, &args.grids, args.class.as_deref())?))
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Features::Pixels => "raw pixels".to_string(),
+            Features::Nets(nets) => {
+                let grids: Vec<String> = nets.grids().iter().map(|side| format!("{side}x{side}")).collect();
+                format!("maps of all layers, pooled to 4x4, grid {}", grids.join(" and "))
+            }
+        }
+    }
+
+    /// Sides of the grids, where there are nets.
+    pub(super) fn grids(&self) -> Option<Vec<usize>> {
+        match self {
+            Features::Pixels => None,
+            Features::Nets(nets) => Some(nets.grids()),
+        }
+    }
+
+    /// Features of all images, [n, d].
+    pub(super) fn of_set(&self, what: &str, data: &DataSet, device: &Device) -> Result<Tensor> {
+        let bar = progress::bar(data.len(), &format!("{what} images"));
+        let features = match self {
+            Features::Pixels => mg_train::pixel_features(data)?,
+            Features::Nets(nets) => nets.of_set(data, device, &mut |done| bar.set_position(done))?,
+        };
+        bar.finish_and_clear();
+        Ok(features)
+    }
+}

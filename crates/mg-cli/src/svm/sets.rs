@@ -1,0 +1,98 @@
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use mg_data::DataSet;
+use mg_eval::svm::LabelledFeatures;
+use mg_train::config::Config;
+
+use super::Args;
+use super::features::Features;
+
+/// The labelled images: to draw from, to choose C by, to test on.
+pub(super) struct Sets {
+    pub(super) train: DataSet,
+    pub(super) validation: DataSet,
+    pub(super) test: DataSet,
+}
+
+impl Sets {
+    /// Opens them as the configuration says images become squares.
+    pub(super) fn open(args: &Args, config: &Config) -> Result<Self> {
+        let whole = open(args, config, &args.data, "auto")?;
+        let test = match &args.test {
+            Some(test) => open(args, config, test, "auto")?,
+            None => {
+                open(args, config, &args.data, "test").context("no test images; name some with --test SET")?
+            }
+        };
+        let (classes, others) = (whole.class_names(), test.class_names());
+        if classes != others {
+            bail!(
+                "{} has the classes {}, the test images {}; give both the same",
+                args.data,
+                classes.join(", "),
+                others.join(", ")
+            );
+        }
+        let (train, validation) = hold_out(&whole, args)?;
+        Ok(Sets { train, validation, test })
+    }
+
+    pub(super) fn classes(&self) -> usize {
+        self.train.class_names().len()
+    }
+
+    pub(super) fn announce(&self) {
+        tracing::info!(
+            "{} images of {} classes to draw from, {} for validation, {} for the test",
+            self.train.len(),
+            self.classes(),
+            self.validation.len(),
+            self.test.len()
+        );
+    }
+
+    /// Features of training, validation and test images.
+    pub(super) fn features(&self, features: &Features, device: &Device) -> Result<[LabelledFeatures; 3]> {
+        let of = |what: &'static str, data: &DataSet| -> Result<LabelledFeatures> {
+            let labels = data.labels().with_context(|| format!("the {what} images have no labels"))?;
+            let features = features.of_set(what, data, device)?;
+            Ok(LabelledFeatures::new(what, &features, &labels, self.classes())?)
+        };
+        Ok([of("training", &self.train)?, of("validation", &self.validation)?, of("test", &self.test)?])
+    }
+}
+
+fn open(args: &Args, config: &Config, source: &str, split: &str) -> Result<DataSet> {
+    let mut config = config.clone();
+    (config.data.source, config.data.split) = (source.to_string(), split.to_string());
+    let set = mg_train::open_data(&config, args.cache.clone())?;
+    for (name, defect) in &set.skipped().named {
+        tracing::warn!("left out {name}: {defect}");
+    }
+    ensure!(
+        !set.class_names().is_empty(),
+        "{source} has no labels; use class sub-folders, or a table with a column `label`"
+    );
+    Ok(set)
+}
+
+/// Images to draw from, and those held out by the seed, both in the set's order.
+fn hold_out(whole: &DataSet, args: &Args) -> Result<(DataSet, DataSet)> {
+    let (len, held) = (whole.len(), args.validation);
+    ensure!(held > 0, "--validation is 0; C is chosen by images held out, so give at least 1");
+    if held >= len {
+        bail!(
+            "{} has {len} images, too few to hold out {held} for validation; pass --validation N, for example {}",
+            args.data,
+            (len / 4).max(1)
+        );
+    }
+    let order: Vec<u64> = args.key().named("validation").permutation(len).iter().collect();
+    let (validation, train) = order.split_at(held as usize);
+    let sorted = |numbers: &[u64]| {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        whole.subset(&numbers)
+    };
+    Ok((sorted(train)?, sorted(validation)?))
+}

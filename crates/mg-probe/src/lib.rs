@@ -1,0 +1,59 @@
+//! Classifiers on what energy-based ConvNets have learned: table 3 of Gao et al., CVPR 2018.
+//!
+//! A [`Probe`] is the multi-grid model's nets up to their top maps, a 3x3 convolution with 64 channels on each map, and
+//! one fully connected layer on all of it (section 6.3). The nets stay as the model has learned them, learn on, or start
+//! from random numbers, which is the supervised baseline "with the same structure":
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use candle_core::Device;
+//! use mg_data::{DataSet, Source, Spec, Split};
+//! use mg_probe::{Labelled, ProbeConfig, Start, Study};
+//! use mg_train::Model;
+//!
+//! # fn main() -> mg_probe::Result<()> {
+//! let model = Model::load(Path::new("runs/digits"), &Device::Cpu)?;
+//! let open = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(Source::find("digits")?) });
+//! let train = Labelled::of(&open(Split::Train)?)?;
+//! let test = Labelled::among(&open(Split::Test)?, train.classes())?;
+//!
+//! let (labels, seeds) = (vec![1000, 2000, 4000], vec![1, 2, 3]);
+//! let study = Study { start: Start::Frozen(&model), config: ProbeConfig::default(), labels, seeds };
+//! for row in &study.run(&train, &test, &mut |_| {})?.rows {
+//!     assert!(row.mean <= 100.0); // test error in percent, mean over the seeds
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Labelled images are drawn by key, equally many of every class; others are held out to choose the epoch by. Every result
+//! is a function of the images, the start and the seed, to the same bits on any number of threads of a CPU.
+//!
+//! Gradients are written out, on mg-kernels' convolutions and their adjoints; learning multiplies in the precision of the
+//! parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the precision of the model.
+//!
+//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (layers of `layer` and `norm`) below `head`, and `loss`;
+//! `maps`; [`fit`], with [`ProbeConfig`]; [`Study`].
+
+mod config;
+mod error;
+mod fit;
+mod head;
+mod labelled;
+mod layer;
+mod loss;
+mod maps;
+mod norm;
+mod probe;
+mod study;
+#[cfg(test)]
+mod tests;
+mod trunk;
+
+pub use config::ProbeConfig;
+pub use error::{Error, Result};
+pub use fit::{Epoch, Fitted, Learns, fit};
+pub use labelled::{Draw, Labelled};
+pub use probe::Probe;
+pub use study::{Findings, Learned, Outcome, Progress, Row, SetId, Start, Study};

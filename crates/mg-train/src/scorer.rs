@@ -1,0 +1,135 @@
+use candle_core::{DType, Device, Tensor};
+use mg_data::DataSet;
+use mg_energy::{ConvNet, EnergyNet, Norm};
+use mg_langevin::Base;
+use mg_pyramid::down;
+
+use crate::model::{Model, ModelClass, ModelGrid};
+use crate::sampler::RANGE;
+use crate::{Error, Result};
+
+/// The nets of one class, ready to say f and U of any number of images, image by image: nets that normalise over
+/// batches do so with the statistics that the model keeps.
+#[derive(Debug)]
+pub struct Scorer {
+    grids: Vec<EnergyNet>,
+    batch: usize,
+}
+
+/// What the net of one grid says of images, in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GridScores {
+    /// The score f.
+    pub score: Vec<f64>,
+    /// The energy U = -log p0 - f, without the constant of p0 (equation 2).
+    pub energy: Vec<f64>,
+}
+
+impl GridScores {
+    /// Image by image the sum over grids: of the grids' models taken as independent.
+    pub fn sum(grids: &[GridScores]) -> Self {
+        let total = |of: fn(&GridScores) -> &Vec<f64>| {
+            let mut grids = grids.iter().map(of);
+            let first = grids.next().cloned().unwrap_or_default();
+            grids.fold(first, |sum, grid| sum.iter().zip(grid).map(|(a, b)| a + b).collect())
+        };
+        GridScores { score: total(|grid| &grid.score), energy: total(|grid| &grid.energy) }
+    }
+}
+
+impl Model {
+    /// The scorer of a class of this model.
+    ///
+    /// # Errors
+    /// When a net cannot be built, or normalises over batches and the model keeps no statistics for it.
+    pub fn scorer(&self, class: &ModelClass) -> Result<Scorer> {
+        let grids = class.grids.iter().map(|grid| self.independent(grid)).collect::<Result<_>>()?;
+        Ok(Scorer { grids, batch: self.config().learn.batch })
+    }
+
+    /// The reference distribution as a density: uniform on [-1, 1]^d, or Gaussian, restricted to [-1, 1]^d where
+    /// `chains.clamp` keeps pixels there.
+    ///
+    /// # Errors
+    /// When the configuration has no usable sigma.
+    pub fn base(&self) -> Result<Base> {
+        let reference = self.config().reference();
+        let bounded = self.config().chains.clamp || reference == mg_energy::Reference::Uniform;
+        Ok(Base::new(reference, bounded.then_some(RANGE))?)
+    }
+
+    /// The energy of one grid, of which the value of an image does not depend on others.
+    pub(crate) fn independent(&self, grid: &ModelGrid) -> Result<EnergyNet> {
+        let ModelGrid { spec, params, statistics } = grid;
+        let net = match statistics {
+            Some(statistics) => ConvNet::with_statistics(spec, params, statistics)?,
+            None if spec.norm == Norm::Batch => {
+                return Err(mg_energy::Error::NoStatistics { norm: spec.norm.name() }.into());
+            }
+            None => ConvNet::new(spec, params)?,
+        };
+        Ok(EnergyNet::new(net, self.config().reference()))
+    }
+}
+
+impl Scorer {
+    /// Scores of all images of a set by every grid, coarse to fine; images are read a batch at a time and scaled to
+    /// each grid. `done` hears how many are scored.
+    ///
+    /// # Errors
+    /// When the images are smaller than a grid, or a net fails.
+    pub fn set(
+        &self,
+        set: &DataSet,
+        device: &Device,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<GridScores>> {
+        let mut all = vec![GridScores::default(); self.grids.len()];
+        let mut finished = 0;
+        for images in set.batches(self.batch, device) {
+            let images = images?;
+            for (grid, scores) in self.grids.iter().zip(&mut all) {
+                score(grid, &down(&images, grid.net.spec().side)?, scores)?;
+            }
+            finished += images.dim(0)?;
+            done(finished);
+        }
+        Ok(all)
+    }
+
+    /// Scores of images that lie on the grids already, [n, c, s, s] for every grid, coarse to fine.
+    ///
+    /// # Errors
+    /// When there is not one batch of images for every grid, of its side.
+    pub fn grids(&self, images: &[Tensor]) -> Result<Vec<GridScores>> {
+        if images.len() != self.grids.len() {
+            let (given, grids) = (images.len(), self.grids.len());
+            return Err(Error::value(
+                "images",
+                format!("{given} batches"),
+                format!("one for each of {grids} grids"),
+            ));
+        }
+        let mut all = vec![GridScores::default(); self.grids.len()];
+        for ((grid, images), scores) in self.grids.iter().zip(images).zip(&mut all) {
+            let n = images.dim(0)?;
+            for first in (0..n).step_by(self.batch) {
+                score(grid, &images.narrow(0, first, self.batch.min(n - first))?, scores)?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Appends what a grid says of a batch.
+fn score(grid: &EnergyNet, x: &Tensor, scores: &mut GridScores) -> Result<()> {
+    let f = to_f64(&grid.net.score(x)?)?;
+    let reference = to_f64(&grid.reference.energy(x)?)?;
+    scores.energy.extend(reference.iter().zip(&f).map(|(reference, f)| reference - f));
+    scores.score.extend(f);
+    Ok(())
+}
+
+fn to_f64(x: &Tensor) -> Result<Vec<f64>> {
+    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
+}

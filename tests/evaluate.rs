@@ -1,0 +1,126 @@
+//! Scores of images: `mg eval`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{fails, files, ok, workplace};
+
+/// A folder of `n` square images of noise over a colour, numbered from `first` on.
+fn pictures(folder: &Path, side: u32, range: std::ops::Range<u32>) {
+    fs::create_dir_all(folder).unwrap();
+    for i in range {
+        let pixel = |x: u32, y: u32| {
+            let noise = (x * 7919 + y * 104_729 + i * 1_299_709) % 251;
+            image::Rgb([(i * 20) as u8, noise as u8, (x * 255 / side) as u8])
+        };
+        image::RgbImage::from_fn(side, side, pixel).save(folder.join(format!("{i:03}.png"))).unwrap();
+    }
+}
+
+fn scores(dir: &Path, words: &str) -> Value {
+    serde_json::from_str(&ok(dir, &format!("{words} --json -"))).unwrap()
+}
+
+#[test]
+fn a_set_is_nearest_to_itself_and_features_are_computed_once() {
+    let dir = workplace();
+    let dir = dir.path();
+    pictures(&dir.join("a"), 20, 0..12);
+    pictures(&dir.join("b"), 20, 12..24);
+    let same = scores(dir, "eval --input a --ref a --features kept --splits 2");
+    let number = |json: &Value, key: &str| json[key].as_f64().unwrap();
+    assert!(number(&same, "frechet_distance").abs() < 1e-3);
+    assert_eq!((number(&same, "precision"), number(&same, "recall")), (1.0, 1.0));
+    assert_eq!(same["backbone"], "EfficientNet-Lite0");
+    assert!(number(&same["inception_score"], "mean") >= 1.0);
+    assert_eq!(files(&dir.join("kept")).len(), 1);
+
+    let other = scores(dir, "eval --input a --ref b --features kept --splits 2");
+    assert!(number(&other, "frechet_distance") > 1.0);
+    assert_eq!(files(&dir.join("kept")).len(), 2);
+    let again = scores(dir, "eval --input a --ref b --features kept --splits 2 --threads 1");
+    assert_eq!(other, again);
+    let table = ok(dir, "eval --input a --ref b --fid --json fid.json");
+    assert!(table.contains("Fréchet") && !table.contains("precision"), "{table}");
+    let written: Value = serde_json::from_slice(&fs::read(dir.join("fid.json")).unwrap()).unwrap();
+    assert_eq!(written["frechet_distance"], other["frechet_distance"]);
+    assert!(written["inception_score"].is_null());
+}
+
+#[test]
+fn images_drawn_from_a_run_are_those_that_sample_writes() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --steps 2");
+    let drawn = scores(dir, "eval --input run -n 20 --seed 5 --is --splits 2");
+    ok(dir, "sample run -n 20 --seed 5 --out drawn");
+    fs::remove_file(dir.join("drawn/sheet.png")).unwrap();
+    let written = scores(dir, "eval --input drawn --is --splits 2");
+    assert_eq!(drawn["inception_score"], written["inception_score"]);
+    // Without --ref the run is compared with what it has learned from, at its own side.
+    let against = scores(dir, "eval --input run -n 20 --fid");
+    assert_eq!(against["reference"]["images"], 888);
+    assert!(against["warnings"][0].as_str().unwrap().contains("20 images"));
+}
+
+#[test]
+fn what_cannot_be_scored_is_named() {
+    let dir = workplace();
+    let dir = dir.path();
+    pictures(&dir.join("a"), 20, 0..5);
+    let error = fails(dir, "eval --input a --is");
+    assert!(error.contains("10") && error.contains('5'), "{error}");
+    assert!(fails(dir, "eval --input a --fid").contains("--ref"));
+    assert!(fails(dir, "eval --input a --ref a --kid --subset 6").contains('6'));
+    assert!(fails(dir, "eval --input a --ref a --prec --k 5").contains('5'));
+    assert!(fails(dir, "eval --input nowhere").contains("nowhere"));
+    fs::create_dir(dir.join("empty")).unwrap();
+    assert!(fails(dir, "eval --input empty").contains("empty"));
+    pictures(&dir.join("one"), 20, 0..1);
+    assert!(fails(dir, "eval --input one --ref a --fid").contains("covariance"));
+    assert!(fails(dir, "eval --input a -n 0").contains("-n is 0"));
+}
+
+#[test]
+fn images_are_measured_as_they_are_or_as_one_says() {
+    let dir = workplace();
+    let dir = dir.path();
+    pictures(&dir.join("mixed"), 20, 0..4);
+    pictures(&dir.join("mixed"), 24, 4..8);
+    let error = fails(dir, "eval --input mixed --is --splits 2");
+    assert!(error.contains("004.png") && error.contains("24") && error.contains("--side"), "{error}");
+    ok(dir, "eval --input mixed --is --splits 2 --side 16");
+    pictures(&dir.join("a"), 20, 0..4);
+    assert!(fails(dir, "eval --input a --ref mixed --fid").contains("004.png"));
+    for (name, image) in
+        [("grey", image::DynamicImage::new_luma8(20, 20)), ("clear", image::DynamicImage::new_rgba8(20, 20))]
+    {
+        fs::create_dir(dir.join(name)).unwrap();
+        image.save(dir.join(name).join("x.png")).unwrap();
+        let error = fails(dir, &format!("eval --input {name} --is --splits 1"));
+        assert!(error.contains("x.png") && error.contains("RGB"), "{error}");
+    }
+    fs::create_dir(dir.join("oblong")).unwrap();
+    image::RgbImage::new(20, 30).save(dir.join("oblong/x.png")).unwrap();
+    assert!(fails(dir, "eval --input oblong --is").contains("20 x 30"));
+}
+
+#[test]
+fn weights_that_are_not_the_published_ones_are_refused() {
+    let dir = workplace();
+    let dir = dir.path();
+    pictures(&dir.join("a"), 20, 0..4);
+    assert!(fails_of_usage(dir, "eval --input a --backbone inception").contains("--weights"));
+    fs::write(dir.join("w.pth"), b"other bytes").unwrap();
+    let error = fails(dir, "eval --input a --backbone inception --weights w.pth");
+    assert!(error.contains("SHA-256") && error.contains("6726825d"), "{error}");
+}
+
+/// What the command line says to words that it does not take.
+fn fails_of_usage(dir: &Path, words: &str) -> String {
+    let output = crate::support::output(dir, words);
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
