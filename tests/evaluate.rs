@@ -94,6 +94,11 @@ fn images_are_measured_as_they_are_or_as_one_says() {
     ok(dir, "eval --input mixed --is --splits 2 --side 16");
     pictures(&dir.join("a"), 20, 0..4);
     assert!(fails(dir, "eval --input a --ref mixed --fid").contains("004.png"));
+    // A set that has the side already is not cropped.
+    pictures(&dir.join("large"), 30, 0..4);
+    let of = |words: &str| scores(dir, &format!("eval {words} --fid"));
+    let cropped = of("--input a --ref large --side 20 --crop 24");
+    assert_eq!(cropped["input"]["id"], of("--input a --ref a")["input"]["id"]);
     for (name, image) in
         [("grey", image::DynamicImage::new_luma8(20, 20)), ("clear", image::DynamicImage::new_rgba8(20, 20))]
     {

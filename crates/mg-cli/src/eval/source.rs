@@ -17,7 +17,8 @@ use crate::progress;
 /// How sets are read.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct SetArgs {
-    /// Pixels on a side of a set's images; unless given, those of the run, else of the first image, and all must agree
+    /// Pixels on a side of a set's images; unless given, those of the run, else of the first image, and all must agree. A
+    /// set that has them already is not touched
     #[arg(long)]
     side: Option<usize>,
     /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
@@ -90,11 +91,12 @@ impl SetArgs {
     ) -> Result<Input> {
         let mut spec = Spec::new(Source::find(name)?);
         spec.split = split.map(str::parse::<Split>).transpose()?;
-        (spec.side, spec.resize) = match (self.side, beside) {
-            (Some(side), _) => (side, self.resize()),
-            (None, Some(beside)) => beside,
-            (None, None) => {
-                let (width, height) = spec.native_size()?;
+        let native = spec.native_size()?;
+        let wanted = self.side.map(|side| (side, self.resize())).or(beside);
+        (spec.side, spec.resize) = match (wanted, native) {
+            (Some((side, _)), native) if native == (side as u32, side as u32) => (side, Resize::Exact),
+            (Some(wanted), _) => wanted,
+            (None, (width, height)) => {
                 ensure!(
                     width == height,
                     "the images of {name} have {width} x {height} pixels: say with --side S (and --crop PIXELS) how they \
