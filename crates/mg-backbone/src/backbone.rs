@@ -2,9 +2,9 @@ use std::fmt;
 
 use candle_core::{Device, Tensor};
 use mg_kernels::{Graph, Inference, MapId};
-use sha2::{Digest, Sha256};
 
 use crate::layers::Layers;
+use crate::weights::hash;
 use crate::{Convention, Error, Result, Weights, inception, lite0};
 
 /// A pretrained network that turns images into features and features into logits.
@@ -131,8 +131,7 @@ impl Network {
             return Err(Error::Width { network: self.name, expected: width, found });
         }
         let bias = self.bias.then(|| net.tensor(&format!("{}.bias", self.head))).transpose()?;
-        let id = Sha256::digest(format!("{} {} {}", self.name, weights.sha256, convention.name()));
-        let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hash(format!("{} {} {}", self.name, weights.sha256, convention.name()).as_bytes());
         let net = Inference::new(&net.graph, &[output])?;
         Ok(Backbone { name: self.name, id, convention, side: self.side, net, head, bias })
     }

@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::weights::hash;
 use crate::{Backbone, Error, Result};
 
 /// Images that features are made of, of any number: they are read block by block.
@@ -220,8 +221,7 @@ impl FeatureFile {
 
 impl Header {
     fn key(&self) -> String {
-        let text = serde_json::to_string(self).unwrap_or_default();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        hash(serde_json::to_string(self).unwrap_or_default().as_bytes())
     }
 
     /// Makes sure that `file` begins with this header, and returns its length; a file that does not is begun anew.

@@ -91,13 +91,9 @@ impl Graph {
         (weight, bias): (&Tensor, &Tensor),
         clip: Clip,
     ) -> Result<MapId> {
-        let (c_in, side) = self.dims(from)?;
-        let [rows, columns] = window.kernel;
-        expect(self.name("weight"), weight, &[0, c_in, rows, columns], weight.dtype())?;
-        let channels = weight.dim(0)?;
-        expect(self.name("bias"), bias, &[channels], weight.dtype())?;
-        let filter = Filter { from, window, weight: weight.detach(), bias: bias.detach(), clip };
-        self.push(Layer::Conv(filter), channels, window.out_side(side)?)
+        let (c_in, _) = self.dims(from)?;
+        let filter = self.filter((from, c_in), window, (weight, bias), clip)?;
+        self.push_filter(filter, Layer::Conv)
     }
 
     /// A convolution of every channel by itself: `weight` `[c, 1, rows, columns]` of the window, `bias` `[c]`.
@@ -111,12 +107,10 @@ impl Graph {
         (weight, bias): (&Tensor, &Tensor),
         clip: Clip,
     ) -> Result<MapId> {
-        let (channels, side) = self.dims(from)?;
-        let [rows, columns] = window.kernel;
-        expect(self.name("weight"), weight, &[channels, 1, rows, columns], weight.dtype())?;
-        expect(self.name("bias"), bias, &[channels], weight.dtype())?;
-        let filter = Filter { from, window, weight: weight.detach(), bias: bias.detach(), clip };
-        self.push(Layer::Depthwise(filter), channels, window.out_side(side)?)
+        let (channels, _) = self.dims(from)?;
+        expect(self.name("weight"), weight, &[channels, 0, 0, 0], weight.dtype())?;
+        let filter = self.filter((from, 1), window, (weight, bias), clip)?;
+        self.push_filter(filter, Layer::Depthwise)
     }
 
     /// The greatest value of every window; places outside the map do not count.
@@ -175,6 +169,26 @@ impl Graph {
         }
         let channels = dims.iter().map(|(channels, _)| channels).sum();
         self.push(Layer::Concat(parts.to_vec()), channels, dims[0].1)
+    }
+
+    /// A filter that reads `c_in` channels at a time.
+    fn filter(
+        &self,
+        (from, c_in): (MapId, usize),
+        window: Window,
+        (weight, bias): (&Tensor, &Tensor),
+        clip: Clip,
+    ) -> Result<Filter> {
+        let [rows, columns] = window.kernel;
+        expect(self.name("weight"), weight, &[0, c_in, rows, columns], weight.dtype())?;
+        expect(self.name("bias"), bias, &[weight.dim(0)?], weight.dtype())?;
+        Ok(Filter { from, window, weight: weight.detach(), bias: bias.detach(), clip })
+    }
+
+    fn push_filter(&mut self, filter: Filter, layer: impl FnOnce(Filter) -> Layer) -> Result<MapId> {
+        let (_, side) = self.dims(filter.from)?;
+        let (channels, side) = (filter.weight.dim(0)?, filter.window.out_side(side)?);
+        self.push(layer(filter), channels, side)
     }
 
     fn pooled(&self, from: MapId, window: &Window) -> Result<(usize, usize)> {
