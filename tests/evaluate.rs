@@ -20,7 +20,7 @@ fn pictures(folder: &Path, side: u32, range: std::ops::Range<u32>) {
 }
 
 fn scores(dir: &Path, words: &str) -> Value {
-    serde_json::from_str(&ok(dir, &format!("{words} --json -"))).unwrap()
+    serde_json::from_str(&ok(dir, &format!("{words} --json"))).unwrap()
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_set_is_nearest_to_itself_and_features_are_computed_once() {
     assert_eq!(files(&dir.join("kept")).len(), 2);
     let again = scores(dir, "eval --input a --ref b --features kept --splits 2 --threads 1");
     assert_eq!(other, again);
-    let table = ok(dir, "eval --input a --ref b --fid --json fid.json");
+    let table = ok(dir, "eval --input a --ref b --fid --json=fid.json");
     assert!(table.contains("Fréchet") && !table.contains("precision"), "{table}");
     let written: Value = serde_json::from_slice(&fs::read(dir.join("fid.json")).unwrap()).unwrap();
     assert_eq!(written["frechet_distance"], other["frechet_distance"]);
@@ -56,13 +56,40 @@ fn images_drawn_from_a_run_are_those_that_sample_writes() {
     ok(dir, "train tiny.toml --run run --steps 2");
     let drawn = scores(dir, "eval --input run -n 20 --seed 5 --is --splits 2");
     ok(dir, "sample run -n 20 --seed 5 --out drawn");
-    fs::remove_file(dir.join("drawn/sheet.png")).unwrap();
     let written = scores(dir, "eval --input drawn --is --splits 2");
     assert_eq!(drawn["inception_score"], written["inception_score"]);
     // Without --ref the run is compared with what it has learned from, at its own side.
     let against = scores(dir, "eval --input run -n 20 --fid");
     assert_eq!(against["reference"]["images"], 888);
     assert!(against["warnings"][0].as_str().unwrap().contains("20 images"));
+}
+
+#[test]
+fn images_of_one_start_are_compared_with_each_other_and_with_their_nearest() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --steps 2 --set chains.noise_free_synthesis=false");
+    let drawn = scores(dir, "eval --input run -n 24 --per-start 4 --is --splits 2");
+    let pairs = &drawn["pairwise_distance"];
+    assert_eq!((pairs["per_start"].as_u64(), pairs["starts"].as_u64()), (Some(4), Some(6)));
+    let number = |key: &str| pairs[key].as_f64().unwrap();
+    assert!(0.0 < number("mean") && number("mean") < number("of_all"), "{pairs}");
+    // What `sample` writes is the same.
+    ok(dir, "sample run -n 24 --per-start 4 --out drawn");
+    let words = "eval --input drawn --ref portraits --per-start 4 --is --splits 2 --side 16 --crop 0";
+    let table = ok(dir, &format!("{words} --nearest nearest.png --plot nearest.svg --json=all.json"));
+    assert!(table.contains("4 images from each of 6 starts"), "{table}");
+    let written: Value = serde_json::from_slice(&fs::read(dir.join("all.json")).unwrap()).unwrap();
+    assert_eq!(written["pairwise_distance"], *pairs);
+    assert_eq!(written["version"], 1);
+    assert!(image::open(dir.join("nearest.png")).unwrap().height() > 32);
+    assert!(fs::read_to_string(dir.join("nearest.svg")).unwrap().contains("reference to images"));
+
+    assert!(fails(dir, "eval --input run -n 24 --per-start 5 --is").contains("batches of 16"));
+    assert!(fails(dir, "eval --input run -n 24 --per-start 1 --is").contains("at least 2"));
+    assert!(fails(dir, "eval --input drawn --per-start 5 --is --splits 2").contains("24"));
+    assert!(fails(dir, "eval --input drawn --is --nearest n.png").contains("--ref"));
+    assert!(fails(dir, "eval --input drawn --ref a --nearest no/where.png").contains("no/where.png"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What works: learning, resuming, drawing, filling in, looking around.
 
-use crate::support::{files, mg, ok, output, read, state, workplace};
+use crate::support::{fails, files, mg, ok, output, read, state, workplace};
 
 #[test]
 fn a_run_leaves_all_it_promises_and_can_be_sampled_from() {
@@ -17,9 +17,17 @@ fn a_run_leaves_all_it_promises_and_can_be_sampled_from() {
 
     // The model file alone suffices.
     std::fs::rename(run.join("model.safetensors"), dir.join("alone.safetensors")).unwrap();
-    ok(dir, "sample alone.safetensors -n 5 --seed 2 --out a --grids");
+    let sheet = ok(dir, "sample alone.safetensors -n 5 --seed 2 --out a --grids");
     ok(dir, "sample alone.safetensors -n 3 --seed 2 --out b --threads 1");
-    assert_eq!(files(&dir.join("a")).len(), 5 + 1 + 2);
+    assert_eq!(sheet.trim(), "a-sheet.png");
+    // Folders hold images and nothing else, so they are sets of images; sheets lie beside them.
+    assert_eq!((files(&dir.join("a")).len(), files(&dir.join("a-4x4")).len()), (5, 5));
+    assert!(ok(dir, "data info a --side 16").contains("5 of 16 x 16"));
+    assert!(!read(dir.join("a-sheet.png")).is_empty());
+    // Fewer images would leave old ones among the new.
+    let error = fails(dir, "sample alone.safetensors -n 3 --seed 2 --out a");
+    assert!(error.contains("holds 0000") && error.contains("another folder"), "{error}");
+    ok(dir, "sample alone.safetensors -n 5 --seed 2 --out a");
     for i in 0..3 {
         let name = format!("{i:05}.png");
         assert_eq!(read(dir.join("a").join(&name)), read(dir.join("b").join(&name)));
@@ -87,7 +95,8 @@ fn hidden_pixels_are_filled_in_and_the_rest_stays() {
     for mask in ["square", "doodle", "pepper"] {
         let table = ok(dir, &format!("inpaint run --input portraits -n 4 --mask {mask} --out {mask}"));
         assert!(table.contains("PSNR") && table.contains("MAE"), "{table}");
-        assert_eq!(files(&dir.join(mask)).len(), 5);
+        assert_eq!(files(&dir.join(mask)).len(), 4);
+        assert!(!read(dir.join(format!("{mask}-sheet.png"))).is_empty());
     }
     let json = ok(dir, "inpaint run --input square/00001.png --mask pepper --out one --json");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -95,7 +104,8 @@ fn hidden_pixels_are_filled_in_and_the_rest_stays() {
     // A mask that hides nothing returns the image.
     let black = image::GrayImage::new(16, 16);
     black.save(dir.join("nothing.png")).unwrap();
-    ok(dir, "inpaint run --input square/00001.png --mask nothing.png --out same");
+    let json = ok(dir, "inpaint run --input square/00001.png --mask nothing.png --out same --json");
+    assert!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["mae"].is_null());
     let pixels = |path: &str| image::open(dir.join(path)).unwrap().to_rgb8();
     assert_eq!(pixels("square/00001.png"), pixels("same/00000.png"));
 }
@@ -176,8 +186,9 @@ fn features_are_judged_by_few_labels() {
     }
     ok(dir, "train tiny.toml --data set --run run");
     let common = "--data set --labels 10,20 --validation 20 --draws 5";
-    let table = ok(dir, &format!("svm run {common} --json a.json"));
-    assert_eq!(table.lines().count(), 1 + 1 + 2 + 1, "{table}");
+    let table = ok(dir, &format!("svm run {common} --json=a.json --plot errors.png"));
+    assert_eq!(table.lines().count(), 1 + 1 + 2, "{table}");
+    assert!(image::open(dir.join("errors.png")).unwrap().width() > 600);
     let json: serde_json::Value = serde_json::from_slice(&read(dir.join("a.json"))).unwrap();
     assert_eq!(json["grids"], serde_json::json!([16]));
     assert_eq!(json["images"], serde_json::json!({ "training": 60, "validation": 20, "test": 32 }));
@@ -186,11 +197,16 @@ fn features_are_judged_by_few_labels() {
     assert!(table.contains(&format!("{:.2} %", error(&json, 1))), "{table}");
 
     // The same on one thread; another with other draws, grids, or pixels.
-    ok(dir, &format!("svm run {common} --json b.json --threads 1"));
+    ok(dir, &format!("svm run {common} --json=b.json --threads 1"));
     assert!(read(dir.join("a.json")) == read(dir.join("b.json")));
     let two = ok(dir, &format!("svm run/model.safetensors {common} --grids 4,16 --test set/test"));
     assert!(two.contains("4x4 and 16x16"), "{two}");
-    let pixels = ok(dir, "svm --pixels --data set --labels 10 --validation 20 --draws 2 --json p.json");
+    // Nets with batch statistics are judged with those of the set they are judged on.
+    ok(dir, "train tiny.toml --data set --run normed --set model.norm=batch");
+    let printed = ok(dir, &format!("svm normed {common} --json"));
+    let normed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert!(error(&normed, 1) < 50.0, "{normed}");
+    let pixels = ok(dir, "svm --pixels --data set --labels 10 --validation 20 --draws 2 --json=p.json");
     assert!(pixels.starts_with("12288 features: raw pixels"), "{pixels}");
     let pixels: serde_json::Value = serde_json::from_slice(&read(dir.join("p.json"))).unwrap();
     assert!(pixels["run"].is_null() && error(&pixels, 0) < 50.0, "{pixels}");

@@ -31,11 +31,11 @@ fn energies_of_several_sets_come_as_a_table_a_file_and_a_picture() {
     images(&dir.join("foreign"), 12, 250);
     ok(dir, "train tiny.toml --run run");
     let words = "ood run --in portraits --out foreign --out portraits --samples 6 -n 50 --plot energies.svg";
-    let table = ok(dir, &format!("{words} --json one.json --threads 1"));
+    let table = ok(dir, &format!("{words} --json=one.json --threads 1"));
     for expected in ["portraits", "samples", "foreign", "AUROC", "FPR95", "grid 16x16"] {
         assert!(table.contains(expected), "no {expected} in\n{table}");
     }
-    ok(dir, &format!("{words} --json two.json --threads 2"));
+    ok(dir, &format!("{words} --json=two.json --threads 2"));
     assert_eq!(read(dir.join("one.json")), read(dir.join("two.json")));
     let found = json(&read(dir.join("one.json")));
     let sets = found["sets"].as_array().unwrap();
@@ -62,7 +62,7 @@ fn energies_of_grids_add_up_and_splits_are_told_apart() {
     images(&dir.join("photos/test"), 10, 110);
     ok(dir, "train tiny.toml --data photos --run run");
     let mean = |grid: &str| {
-        ok(dir, &format!("ood run --in photos --out portraits -n 20 --grid {grid} --json {grid}.json"));
+        ok(dir, &format!("ood run --in photos --out portraits -n 20 --grid {grid} --json={grid}.json"));
         let found = json(&read(dir.join(format!("{grid}.json"))));
         assert_eq!(row(&found, "train")["images"], 14);
         row(&found, "test")["energy"]["mean"].as_f64().unwrap()

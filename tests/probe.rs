@@ -37,8 +37,10 @@ fn classifiers_learn_stripes_from_scratch_and_on_a_model() {
         ("frozen", format!("probe run {QUICK}")),
         ("fine-tuned", format!("probe run --trunk fine-tuned {QUICK}")),
     ] {
-        let table = ok(dir, &format!("{words} --json {start}.json --threads 2"));
+        let table = ok(dir, &format!("{words} --json={start}.json --plot {start}.svg --threads 2"));
         assert!(table.contains(start) && table.contains("test error"), "{table}");
+        let svg = String::from_utf8(read(dir.join(format!("{start}.svg")))).unwrap();
+        assert!(svg.contains("seed 2") && svg.contains("labels"), "{svg}");
         let json: serde_json::Value =
             serde_json::from_slice(&read(dir.join(format!("{start}.json")))).unwrap();
         assert_eq!(json["trunk"], start);
@@ -53,7 +55,7 @@ fn classifiers_learn_stripes_from_scratch_and_on_a_model() {
             assert!(row["mean"].as_f64().unwrap() <= 25.0, "{start}: {row}");
         }
     }
-    ok(dir, &format!("{supervised} --json again.json --threads 1"));
+    ok(dir, &format!("{supervised} --json=again.json --threads 1"));
     assert!(read(dir.join("supervised.json")) == read(dir.join("again.json")));
 }
 
@@ -76,7 +78,7 @@ fn what_cannot_be_classified_is_refused_with_a_reason() {
     let error =
         fails(dir, &format!("{supervised} --data stripes --labels 4 --rate 1e300 --trunk-rate 1e300"));
     assert!(error.contains("learning rate") && error.contains("lower --rate"), "{error}");
-    let error = fails(dir, &format!("{supervised} --data stripes --labels 4 --json nowhere/a.json"));
+    let error = fails(dir, &format!("{supervised} --data stripes --labels 4 --json=nowhere/a.json"));
     assert!(error.contains("nowhere"), "{error}");
     fails(dir, "probe nowhere --data stripes");
     // The command line itself asks for a run or for --supervised.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Tensor;
+use mg_eval::Features;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -121,16 +123,6 @@ impl FeatureFile {
         &self.path
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.header.rows
-    }
-
-    /// Features in a row.
-    pub fn width(&self) -> usize {
-        self.header.width
-    }
-
     /// Name of the network that made them.
     pub fn network(&self) -> &str {
         &self.header.network
@@ -239,5 +231,19 @@ impl Header {
             file.sync_data()?;
         }
         Ok(expected.len() as u64)
+    }
+}
+
+impl Features for FeatureFile {
+    fn len(&self) -> usize {
+        self.header.rows
+    }
+
+    fn dim(&self) -> usize {
+        self.header.width
+    }
+
+    fn rows(&self, range: Range<usize>) -> mg_eval::Result<Cow<'_, [f32]>> {
+        self.read(range).map(Cow::Owned).map_err(|error| mg_eval::Error::Features(Box::new(error)))
     }
 }

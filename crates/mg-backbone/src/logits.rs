@@ -4,7 +4,7 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 use mg_eval::Features;
 
-use crate::{Backbone, FeatureFile, Result};
+use crate::{Backbone, Result};
 
 /// The logits that a backbone makes of features, as they are asked for.
 pub struct Logits<'a> {
@@ -30,19 +30,5 @@ impl Features for Logits<'_> {
             Ok(self.backbone.logits(&features)?.flatten_all()?.to_vec1()?)
         };
         logits().map(Cow::Owned).map_err(|error| mg_eval::Error::Features(Box::new(error)))
-    }
-}
-
-impl Features for FeatureFile {
-    fn len(&self) -> usize {
-        FeatureFile::rows(self)
-    }
-
-    fn dim(&self) -> usize {
-        self.width()
-    }
-
-    fn rows(&self, range: Range<usize>) -> mg_eval::Result<Cow<'_, [f32]>> {
-        self.read(range).map(Cow::Owned).map_err(|error| mg_eval::Error::Features(Box::new(error)))
     }
 }

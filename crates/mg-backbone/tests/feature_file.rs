@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 use mg_backbone::{Backbone, Error, FeatureFile, Images};
-
+use mg_eval::Features;
 use mg_random::Key;
 
 /// Random images of one key; remembers what was read and fails from `fails_at` on.
@@ -47,7 +47,7 @@ impl Images for Noise {
 }
 
 fn all(file: &FeatureFile) -> Vec<f32> {
-    file.read(0..file.rows()).unwrap()
+    file.read(0..file.len()).unwrap()
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn rows_that_are_not_there_are_refused() {
     let backbone = Backbone::lite0(&Device::Cpu).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = FeatureFile::fill(folder.path(), &backbone, &Noise::new(3), &mut |_| {}).unwrap();
-    assert_eq!((file.rows(), file.width(), file.network()), (3, 1280, "EfficientNet-Lite0"));
+    assert_eq!((file.len(), file.dim(), file.network()), (3, 1280, "EfficientNet-Lite0"));
     assert!(file.read(1..4).unwrap_err().to_string().contains("1..4"));
     assert!(file.read(2..2).unwrap().is_empty());
     let other = FeatureFile::fill(folder.path(), &backbone, &Noise::new(4), &mut |_| {}).unwrap();

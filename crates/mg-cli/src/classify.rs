@@ -11,7 +11,9 @@ use serde_json::json;
 
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
-use crate::{progress, set};
+use crate::output::JsonArgs;
+use crate::progress;
+use crate::set::{self, SetArgs};
 
 /// Classify images by equation (3): the softmax of the scores of a model per class (data.class = "each"), with biases
 /// fitted to labelled images. Prints accuracy, log likelihood and what was taken for what.
@@ -40,9 +42,10 @@ pub(crate) struct Args {
     /// Seed of the choice of images and of draws of p0
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print the numbers as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -64,6 +67,7 @@ struct Nets<'a> {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
+    args.json.check()?;
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let classes = &model.header.classes;
@@ -89,19 +93,13 @@ fn sets(args: &Args, model: &Model, key: Key) -> Result<(DataSet, DataSet)> {
     let own = &model.config().data;
     let split = (own.split != "auto").then(|| own.split.parse::<Split>()).transpose()?;
     let fit = match &args.fit {
-        Some(name) => set::open(model, name, None)?,
-        None => set::open(model, &own.source, split).context(
+        Some(name) => args.set.open(model.config(), name, None)?,
+        None => args.set.open(model.config(), &own.source, split).context(
             "the images that the run has learned from are not at hand; name others with --fit SET",
         )?,
     };
-    let data = set::for_testing(model, &args.data, args.split)?;
-    for set in [&fit, &data] {
-        ensure!(
-            set.labels().is_some(),
-            "{} has no labels; give a set with labels, such as a folder with a sub-folder for each class",
-            set::title(set)
-        );
-    }
+    let data = set::with_labels(args.set.for_testing(model.config(), &args.data, args.split)?)?;
+    let fit = set::with_labels(fit)?;
     Ok((set::at_most(fit, args.n, key.named("fit"))?, set::at_most(data, args.n, key.named("test"))?))
 }
 
@@ -173,17 +171,26 @@ fn report(args: &Args, nets: &Nets<'_>, classifier: &Classifier, tested: &Labell
     let confusion = Confusion::of(&tested.labels, &predicted, categories.len())?;
     let true_ones = posterior.iter().zip(&tested.labels).map(|(row, &label)| row[label]);
     let likelihood = Score::of(&true_ones.collect::<Vec<_>>())?;
-    if args.json {
-        let json = json!({
-            "version": 1, "grid": nets.grid.to_string(), "images": likelihood.n, "categories": categories,
-            "biases": classifier.biases, "accuracy": confusion.accuracy(), "log_likelihood": likelihood.mean,
-            "recalls": confusion.recalls(), "confusion": confusion.counts(),
-        });
-        say!("{json}");
+    let numbers = json!({
+        "grid": nets.grid.to_string(), "images": likelihood.n, "categories": categories,
+        "biases": classifier.biases, "accuracy": confusion.accuracy(), "log_likelihood": likelihood.mean,
+        "recalls": confusion.recalls(), "confusion": confusion.counts(),
+    });
+    if !args.json.write(&numbers)? {
         return Ok(());
     }
+    table(nets.grid, classifier, &categories, &confusion, likelihood)
+}
+
+fn table(
+    grid: Grid,
+    classifier: &Classifier,
+    categories: &[String],
+    confusion: &Confusion,
+    likelihood: Score,
+) -> Result<()> {
     say!("images          {}", likelihood.n);
-    say!("grid            {}", nets.grid);
+    say!("grid            {}", grid);
     say!("accuracy        {:.4}", confusion.accuracy());
     say!("log likelihood  {:.4}, mean of log Pr(true category | image)", likelihood.mean);
     let width = categories.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);

@@ -1,20 +1,28 @@
 //! `mg eval`: how near a set of images is to another.
 
+mod report;
 mod source;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
-use candle_core::Device;
+use anyhow::{Context, Result, anyhow, ensure};
+use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
-use mg_eval::{Moments, Subsets, frechet_distance, inception_score, kernel_distance, precision_recall};
+use mg_data::Split;
+use mg_eval::{
+    FeatureTable, Features, Histogram, Moments, Neighbour, Panels, Score, Sheet, Subsets, frechet_distance,
+    inception_score, kernel_distance, nearest, pairwise_distance, precision_recall,
+};
 use mg_random::Key;
-use serde::Serialize;
+use mg_train::Synthesis;
 
 use crate::device::DeviceArgs;
+use crate::output::{JsonArgs, PlotArgs, check_folder};
 use crate::progress;
 use crate::sample::How;
-use source::{Draw, Input, SetArgs};
+use crate::set::SetArgs;
+use report::{Pairs, Report};
+use source::{Draw, Input, ShapeArgs};
 
 /// Score images: inception score, and against reference images Fréchet and kernel inception distance, precision and recall
 /// (sections 6.2, 6.3). Without --is, --fid, --kid, --prec: all that can be computed.
@@ -49,10 +57,10 @@ pub(crate) struct Args {
     resizing: Resizing,
     /// Split of the input set: train, test or validation
     #[arg(long)]
-    split: Option<String>,
+    split: Option<Split>,
     /// Split of the reference set
     #[arg(long)]
-    ref_split: Option<String>,
+    ref_split: Option<Split>,
     /// Images drawn from a run; 2000 unless given
     #[arg(short)]
     n: Option<usize>,
@@ -71,9 +79,19 @@ pub(crate) struct Args {
     /// Folder for features, so that none is computed twice
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
-    /// Also write the numbers to a JSON file; `-` prints them in place of the table
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    /// Images in a row that begin from the same 1x1 image: their mean pairwise distance is how varied such images are
+    /// (figure 5). A run draws them so; of a set, `mg sample --per-start K` has drawn them so
+    #[arg(long, value_name = "K")]
+    per_start: Option<usize>,
+    /// Show the first images with the nearest reference image of each, by their features: are they copies?
+    #[arg(long, value_name = "FILE.png")]
+    nearest: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    plot: PlotArgs,
+    #[command(flatten)]
+    shape: ShapeArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -95,111 +113,145 @@ enum Resizing {
     HalfPixel,
 }
 
-/// The numbers, as written to JSON.
-#[derive(Serialize)]
-struct Report {
-    backbone: &'static str,
-    backbone_id: String,
-    input: Side,
-    reference: Option<Side>,
-    inception_score: Option<Split>,
-    frechet_distance: Option<f64>,
-    kernel_distance: Option<Subset>,
-    precision: Option<f64>,
-    recall: Option<f64>,
-    k: Option<usize>,
-    warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Side {
-    what: String,
-    id: String,
-    images: usize,
-}
-
-#[derive(Serialize)]
-struct Split {
-    mean: f64,
-    std_dev: f64,
-    splits: usize,
-}
-
-#[derive(Serialize)]
-struct Subset {
-    mean: f64,
-    std_dev: f64,
-    subsets: usize,
-    subset: usize,
-}
-
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.check()?;
     let device = args.device.open()?;
     let (input, reference) = inputs(args, &device)?;
-    let asked = |flag: bool| flag || !(args.is || args.fid || args.kid || args.prec);
     let backbone = backbone(args, &device)?;
     let scratch = tempfile::tempdir().context("cannot make a folder for features")?;
     let folder = args.features.as_deref().unwrap_or(scratch.path());
-    let features = |images: &Input| {
+    let features = |images: &Input| -> Result<FeatureFile> {
         let bar = progress::bar(images.len() as u64, "images");
         bar.set_message(images.describe());
         let file = FeatureFile::fill(folder, &backbone, images, &mut |done| bar.set_position(done as u64));
         bar.finish_and_clear();
-        file
+        Ok(file?)
     };
     let of_input = features(&input)?;
     let mut report = Report::of(&backbone, &input, reference.as_ref());
-    if asked(args.is) {
+    if args.asks(args.is) {
         let score = inception_score(&Logits { features: &of_input, backbone: &backbone }, args.splits)?;
-        report.inception_score = Some(Split { mean: score.mean, std_dev: score.std_dev, splits: score.n });
+        report.inception_score = Some(report::Splits::of(&score));
     }
-    let Some(reference) = reference else { return report.out(args) };
-    let of_reference = features(&reference)?;
-    if asked(args.fid) {
-        let distance = frechet_distance(&Moments::of(&of_input)?, &Moments::of(&of_reference)?)?;
+    if let Some(per_start) = args.per_start {
+        report.pairwise_distance = Some(pairs(&of_input, per_start)?);
+    }
+    if let Some(reference) = &reference {
+        let of_reference = features(reference)?;
+        compare(args, &mut report, &of_input, &of_reference)?;
+        neighbours(args, (&input, &of_input), (reference, &of_reference))?;
+    }
+    report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    match args.json.write(&report)? {
+        true => report.table(),
+        false => Ok(()),
+    }
+}
+
+/// The numbers of both sets of features that are asked for.
+fn compare(args: &Args, report: &mut Report, input: &FeatureFile, reference: &FeatureFile) -> Result<()> {
+    if args.asks(args.fid) {
+        let distance = frechet_distance(&Moments::of(input)?, &Moments::of(reference)?)?;
         report.frechet_distance = Some(distance.distance());
         report.warnings.extend(distance.warning());
     }
-    if asked(args.kid) {
-        let subset = args.subset.unwrap_or(1000.min(input.len()).min(reference.len()));
-        let subsets = Subsets { size: subset, ..Subsets::default() };
-        let key = Key::new(args.seed).named("eval");
-        let score = kernel_distance(&of_input, &of_reference, subsets, key)?;
-        let (mean, std_dev) = (score.mean, score.std_dev);
-        report.kernel_distance = Some(Subset { mean, std_dev, subsets: subsets.n, subset });
+    if args.asks(args.kid) {
+        let size = args.subset.unwrap_or(1000.min(input.len()).min(reference.len()));
+        let subsets = Subsets { size, ..Subsets::default() };
+        let score = kernel_distance(input, reference, subsets, Key::new(args.seed).named("eval"))?;
+        report.kernel_distance = Some(report::Subsets::of(&score, size));
     }
-    if asked(args.prec) {
-        let found = precision_recall(&of_reference, &of_input, args.k)?;
+    if args.asks(args.prec) {
+        let found = precision_recall(reference, input, args.k)?;
         (report.precision, report.recall) = (Some(found.precision), Some(found.recall));
         report.k = Some(args.k);
     }
-    report.out(args)
+    Ok(())
+}
+
+/// Distances within the groups of one start, and of all images.
+fn pairs(features: &FeatureFile, per_start: usize) -> Result<Pairs> {
+    let within = Score::of(&pairwise_distance(features, per_start)?)?;
+    let of_all = pairwise_distance(features, features.len())?.into_iter().sum();
+    Ok(Pairs { per_start, starts: within.n, mean: within.mean, std_error: within.std_error(), of_all })
+}
+
+/// Images on the sheet of nearest images.
+const SHOWN: usize = 40;
+/// Bins of the histograms of distances.
+const BINS: usize = 60;
+
+/// The sheet and the plot of nearest images.
+fn neighbours(args: &Args, input: (&Input, &FeatureFile), reference: (&Input, &FeatureFile)) -> Result<()> {
+    if let Some(path) = &args.nearest {
+        let shown = SHOWN.min(input.1.len());
+        let first = FeatureTable::new(input.1.rows(0..shown)?.into_owned(), input.1.dim())?;
+        let row = |found: &Neighbour| reference.0.batch(found.row..found.row + 1).map_err(|e| anyhow!(e));
+        let found = nearest(&first, reference.1)?;
+        let found = Tensor::cat(&found.iter().map(row).collect::<Result<Vec<_>>>()?, 0)?;
+        let images = input.0.batch(0..shown).map_err(|e| anyhow!(e))?;
+        Sheet::beside(&[&images, &found])?.save(path)?;
+        tracing::info!("images with the nearest reference image at their right: {}", path.display());
+    }
+    args.plot.save(|| {
+        let distances = |a: &FeatureFile, b: &FeatureFile| -> Result<Vec<f64>> {
+            Ok(nearest(a, b)?.iter().map(|neighbour| neighbour.distance).collect())
+        };
+        let (there, back) = (distances(input.1, reference.1)?, distances(reference.1, input.1)?);
+        let sets = [("images to reference", there.as_slice()), ("reference to images", &back)];
+        let histogram = Histogram::of(&sets, BINS)?;
+        Ok(Panels::of([histogram.curves("nearest by features", "distance")]))
+    })
+}
+
+impl Args {
+    /// Whether a score is to be computed: it is asked for, or none is.
+    fn asks(&self, flag: bool) -> bool {
+        flag || !(self.is || self.fid || self.kid || self.prec)
+    }
+
+    /// Whether something is asked for that compares with reference images.
+    fn compares(&self) -> bool {
+        self.fid || self.kid || self.prec || self.nearest.is_some() || self.plot.is_wanted()
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.n != Some(0), "-n is 0; ask for at least one image");
+        ensure!(self.per_start.is_none_or(|k| k > 1), "--per-start needs at least 2 images from each start");
+        self.json.check()?;
+        self.plot.check()?;
+        self.nearest.as_deref().map_or(Ok(()), |path| check_folder("--nearest", path))
+    }
 }
 
 /// Both sets of images; a set without a side of its own becomes like the other.
 fn inputs(args: &Args, device: &Device) -> Result<(Input, Option<Input>)> {
-    ensure!(args.n != Some(0), "-n is 0; ask for at least one image");
     let draw = Draw { n: args.n, seed: args.seed, how: args.how.synthesis() };
-    let open = |name: &str, split: Option<&String>, beside: Option<&Input>| match source::is_model(name) {
-        true => source::model(name, &draw, &args.device, device),
-        false => args.set.open(name, split.map(String::as_str), beside.map(Input::shape).transpose()?),
+    let open = |name: &str, split: Option<Split>, beside: Option<&Input>, draw: &Draw| {
+        let shape = beside.map(Input::shape).transpose()?;
+        match source::is_model(name) {
+            true => source::model(name, draw, &args.device, device),
+            false => args.shape.open(&args.set, name, split, shape),
+        }
     };
+    let like_input = Synthesis { per_start: args.per_start, ..draw.how.clone() };
+    let of_input = Draw { how: like_input, ..draw.clone() };
     let reference = args.reference.clone();
     // A run knows how its images became squares; a set beside it follows.
     let first = reference.as_ref().filter(|name| source::is_model(name) && !source::is_model(&args.input));
     if let Some(name) = first {
-        let reference = open(name, None, None)?;
-        return Ok((open(&args.input, args.split.as_ref(), Some(&reference))?, Some(reference)));
+        let reference = open(name, None, None, &draw)?;
+        return Ok((open(&args.input, args.split, Some(&reference), &of_input)?, Some(reference)));
     }
-    let input = open(&args.input, args.split.as_ref(), None)?;
+    let input = open(&args.input, args.split, None, &of_input)?;
     let reference = reference.or_else(|| input.learned_from());
-    let wanted = args.reference.is_some() || args.fid || args.kid || args.prec || !args.is;
+    let wanted = args.reference.is_some() || args.compares() || !args.is;
     let reference = reference.filter(|_| wanted);
     ensure!(
-        reference.is_some() || !(args.fid || args.kid || args.prec),
-        "--fid, --kid and --prec compare with reference images: name them with --ref"
+        reference.is_some() || !args.compares(),
+        "--fid, --kid, --prec, --nearest and --plot compare with reference images: name them with --ref"
     );
-    let reference = reference.map(|name| open(&name, args.ref_split.as_ref(), Some(&input))).transpose()?;
+    let reference = reference.map(|name| open(&name, args.ref_split, Some(&input), &draw)).transpose()?;
     Ok((input, reference))
 }
 
@@ -214,58 +266,5 @@ fn backbone(args: &Args, device: &Device) -> Result<Backbone> {
             Ok(Backbone::inception(&Weights::read(file, INCEPTION_SHA256)?, convention, device)?)
         }
         (Network::Inception, None) => anyhow::bail!("--backbone inception needs --weights FILE"),
-    }
-}
-
-impl Report {
-    fn of(backbone: &Backbone, input: &Input, reference: Option<&Input>) -> Self {
-        let side = |images: &Input| Side { what: images.describe(), id: images.id(), images: images.len() };
-        Self {
-            backbone: backbone.name(),
-            backbone_id: backbone.id().to_owned(),
-            input: side(input),
-            reference: reference.map(side),
-            inception_score: None,
-            frechet_distance: None,
-            kernel_distance: None,
-            precision: None,
-            recall: None,
-            k: None,
-            warnings: vec![],
-        }
-    }
-
-    /// Writes JSON where it is asked for, and prints the table.
-    fn out(&self, args: &Args) -> Result<()> {
-        self.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        if let Some(path) = &args.json {
-            let json = serde_json::to_string_pretty(self)?;
-            if path.as_os_str() == "-" {
-                say!("{json}");
-                return Ok(());
-            }
-            mg_files::write(path, format!("{json}\n").as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        let side = |side: &Side| format!("{} images of {}", side.images, side.what);
-        say!("{:<26}{}", "input", side(&self.input));
-        if let Some(reference) = &self.reference {
-            say!("{:<26}{}", "reference", side(reference));
-        }
-        say!("{:<26}{}", "features of", self.backbone);
-        if let Some(Split { mean, std_dev, splits }) = self.inception_score {
-            say!("{:<26}{mean:>9.4} ± {std_dev:.4} ({splits} splits)", "inception score");
-        }
-        if let Some(distance) = self.frechet_distance {
-            say!("{:<26}{distance:>9.4}", "Fréchet distance");
-        }
-        if let Some(Subset { mean, std_dev, subsets, subset }) = self.kernel_distance {
-            say!("{:<26}{mean:>9.5} ± {std_dev:.5} ({subsets} subsets of {subset})", "kernel distance");
-        }
-        if let (Some(precision), Some(recall), Some(k)) = (self.precision, self.recall, self.k) {
-            say!("{:<26}{precision:>9.4} (k = {k})", "precision");
-            say!("{:<26}{recall:>9.4}", "recall");
-        }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
@@ -8,11 +8,13 @@ use mg_random::Key;
 use mg_train::Model;
 
 use crate::device::DeviceArgs;
+use crate::output::{ImageFolder, JsonArgs};
+use crate::progress;
 use crate::sample::How;
-use crate::{images, progress, set};
+use crate::set::SetArgs;
 
-/// Fill in hidden pixels (section 6.4). Writes recovered images, sheet.png with original, masked and recovered side by
-/// side, and prints the errors on hidden pixels.
+/// Fill in hidden pixels (section 6.4). Writes recovered images to DIR, original, masked and recovered side by side to
+/// DIR-sheet.png, and prints the errors on hidden pixels.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run directory or model.safetensors
@@ -33,9 +35,10 @@ pub(crate) struct Args {
     /// Seed of masks and chains
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print the errors as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -44,12 +47,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
+    args.json.check()?;
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let side = model.config().sides().last().copied().context("the model has no grid")?;
     let originals = originals(args, &model, &device)?;
     let n = originals.dim(0)?;
     let masks = masks(args, side, n)?;
+    let folder = ImageFolder::make(&args.out, n)?;
     let bar = progress::bar(n as u64, "images");
     let key = Key::new(args.seed).named("inpaint");
     let how = args.how.synthesis();
@@ -57,36 +62,31 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         model.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
 
-    images::write_all(&recovered, &args.out)?;
-    let sheet = args.out.join("sheet.png");
+    folder.write(&recovered)?;
     let masked = Mask::apply_each(&masks, &originals, 0.0)?;
-    Sheet::beside(&[&originals, &masked, &recovered])?.save(&sheet)?;
+    let sheet = folder.write_sheet(&Sheet::beside(&[&originals, &masked, &recovered])?)?;
     let observed = Mask::observed_tensor(&masks, &device, DType::F32)?;
-    report(args, &recovered, &originals, &observed, &sheet)
+    report(args, &recovered, &originals, &observed)?;
+    if !args.json.is_printed() {
+        say!("sheet        {}", sheet.display());
+    }
+    Ok(())
 }
 
-fn report(
-    args: &Args,
-    recovered: &Tensor,
-    originals: &Tensor,
-    observed: &Tensor,
-    sheet: &Path,
-) -> Result<()> {
+fn report(args: &Args, recovered: &Tensor, originals: &Tensor, observed: &Tensor) -> Result<()> {
     let hidden = 1.0 - observed.mean_all()?.to_scalar::<f32>()?;
-    if hidden <= 0.0 {
+    let error = (hidden > 0.0).then(|| recovery_error(recovered, originals, observed)).transpose()?;
+    let numbers = serde_json::json!({
+        "images": originals.dim(0)?, "hidden": hidden, "mae": error.map(|e| e.mae), "psnr": error.map(|e| e.psnr),
+        "pooled_psnr": error.map(|e| e.pooled_psnr), "ssim": error.and_then(|e| e.ssim),
+    });
+    if !args.json.write(&numbers)? {
+        return Ok(());
+    }
+    let Some(error) = error else {
         tracing::info!("nothing is hidden, so there is no error to measure");
-        say!("{}", sheet.display());
         return Ok(());
-    }
-    let error = recovery_error(recovered, originals, observed)?;
-    if args.json {
-        let json = serde_json::json!({
-            "images": error.n_images, "hidden": hidden, "mae": error.mae, "psnr": error.psnr,
-            "pooled_psnr": error.pooled_psnr, "ssim": error.ssim, "sheet": sheet.display().to_string(),
-        });
-        say!("{json}");
-        return Ok(());
-    }
+    };
     say!("images       {}", error.n_images);
     say!("hidden       {:.1} %", 100.0 * hidden);
     say!("MAE          {:.4}   on hidden pixels, in [0, 1]", error.mae);
@@ -95,13 +95,12 @@ fn report(
     if let Some(ssim) = error.ssim {
         say!("SSIM         {ssim:.3}   of whole images, mean over images");
     }
-    say!("sheet        {}", sheet.display());
     Ok(())
 }
 
 /// The images to recover, [n, c, s, s].
 fn originals(args: &Args, model: &Model, device: &Device) -> Result<Tensor> {
-    let set = set::open(model, &args.input, None)?;
+    let set = args.set.open(model.config(), &args.input, None)?;
     let order = Key::new(args.seed).named("images").permutation(set.len());
     let chosen: Vec<u64> = order.iter().take(args.n).collect();
     Ok(set.batch(&chosen, &[], device)?)

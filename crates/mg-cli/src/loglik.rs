@@ -1,15 +1,18 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use candle_core::Device;
 use mg_data::Split;
 use mg_eval::BitsPerDim;
 use mg_random::Key;
 use mg_train::{Annealed, Annealing, Density, Model, Sampler};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
-use crate::{progress, set};
+use crate::output::JsonArgs;
+use crate::progress;
+use crate::set::{self, SetArgs};
 
 /// Estimate the log likelihood of images under the model of one grid, p(x) = exp(f(x)) p0(x) / Z: log Z by annealed
 /// importance sampling with Hamiltonian Monte Carlo, with an interval, and bits per dimension of the images, rounded
@@ -52,9 +55,10 @@ pub(crate) struct Args {
     /// Seed of chains, of the choice of images and of dequantisation
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print the numbers as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -64,6 +68,7 @@ const LEVEL: f64 = 0.95;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
+    args.json.check()?;
     ensure!(args.chains > 1, "--chains is {}; an interval needs at least 2", args.chains);
     ensure!(args.temperatures > 0, "--temperatures is 0; 1 is plain importance sampling");
     ensure!(args.leapfrog > 0, "--leapfrog is 0; chains need at least one step");
@@ -73,21 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let level = grid.level(&model).context("the model has no such grid")?;
     let density = Density::of(&model, model.class(args.class.as_deref())?, level)?;
     let key = Key::new(args.seed).named("loglik");
-    let images = set::at_most(set::for_testing(&model, &args.data, args.split)?, args.n, key)?;
+    let images = args.set.for_testing(model.config(), &args.data, args.split)?;
+    let images = set::at_most(images, args.n, key)?;
 
-    let how = Annealing {
-        n_chains: args.chains,
-        n_temperatures: args.temperatures,
-        n_leapfrog: args.leapfrog,
-        level: LEVEL,
-        n_mixing: args.mixing,
-    };
-    let bar = progress::bar(0, "temperatures");
-    let annealed = density.log_z(&how, key.named("annealing"), &device, &mut |done, of| {
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
-    })?;
-    bar.finish_and_clear();
+    let annealed = anneal(args, &density, key.named("annealing"), &device)?;
     let bar = progress::bar(images.len(), "images");
     let log_densities =
         density.log_unnormalized(&images, key, &device, &mut |done| bar.set_position(done as u64))?;
@@ -96,6 +90,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bits = BitsPerDim::of(&log_densities, log_z.estimate, log_z.interval, density.dimension(), 256)?;
     doubts(&annealed, Sampler::new(model.config(), level).temperature());
     report(args, grid, &density, &annealed, &bits)
+}
+
+/// Estimates log Z, with a bar.
+fn anneal(args: &Args, density: &Density, key: Key, device: &Device) -> Result<Annealed> {
+    let how = Annealing {
+        n_chains: args.chains,
+        n_temperatures: args.temperatures,
+        n_leapfrog: args.leapfrog,
+        level: LEVEL,
+        n_mixing: args.mixing,
+    };
+    let bar = progress::bar(0, "temperatures");
+    let annealed = density.log_z(&how, key, device, &mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    Ok(annealed)
 }
 
 /// What a reader of the numbers should know about them.
@@ -119,25 +131,10 @@ fn doubts(annealed: &Annealed, temperature: f64) {
 }
 
 fn report(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits: &BitsPerDim) -> Result<()> {
-    let Annealed { log_z, acceptance, mixing } = annealed;
-    let std_error = bits.mean.std_error();
-    if args.json {
-        let (low, high) = log_z.interval;
-        let mixing = mixing.map(|m| {
-            json!({ "chains": m.n_chains, "steps": m.n_steps, "acceptance": m.acceptance,
-                    "effective_sample_size": m.ess, "r_hat": m.r_hat })
-        });
-        let json = json!({
-            "version": 1, "grid": grid.to_string(), "dimension": density.dimension(),
-            "log_z": { "estimate": log_z.estimate, "interval": [low, high], "level": log_z.level,
-                       "effective_sample_size": log_z.ess, "chains": log_z.n, "temperatures": args.temperatures },
-            "acceptance": acceptance, "mixing": mixing,
-            "bits_per_dim": { "mean": bits.mean.mean, "std_error": std_error,
-                              "interval": [bits.interval.0, bits.interval.1], "images": bits.mean.n },
-        });
-        say!("{json}");
+    if !args.json.write(&as_json(args, grid, density, annealed, bits))? {
         return Ok(());
     }
+    let Annealed { log_z, acceptance, mixing } = annealed;
     let percent = 100.0 * log_z.level;
     let (low, high) = log_z.interval;
     say!("grid            {grid}, {} dimensions", density.dimension());
@@ -152,7 +149,7 @@ fn report(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits:
         let draws = mixing.n_chains * mixing.n_steps;
         say!("mixing          effective size {ess} of {draws} energies, R-hat {r_hat}");
     }
-    let error = std_error.map_or(String::new(), |error| format!(" (standard error {error:.4})"));
+    let error = bits.mean.std_error().map_or(String::new(), |error| format!(" (standard error {error:.4})"));
     let (low, high) = bits.interval;
     say!(
         "bits per dim    {:.4}{error}, {low:.4} to {high:.4} by log Z, {} images",
@@ -160,4 +157,21 @@ fn report(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits:
         bits.mean.n
     );
     Ok(())
+}
+
+fn as_json(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits: &BitsPerDim) -> Value {
+    let Annealed { log_z, acceptance, mixing } = annealed;
+    let mixing = mixing.map(|m| {
+        json!({ "chains": m.n_chains, "steps": m.n_steps, "acceptance": m.acceptance,
+                "effective_sample_size": m.ess, "r_hat": m.r_hat })
+    });
+    json!({
+        "grid": grid.to_string(), "dimension": density.dimension(),
+        "log_z": { "estimate": log_z.estimate, "interval": [log_z.interval.0, log_z.interval.1],
+                   "level": log_z.level, "effective_sample_size": log_z.ess, "chains": log_z.n,
+                   "temperatures": args.temperatures },
+        "acceptance": acceptance, "mixing": mixing,
+        "bits_per_dim": { "mean": bits.mean.mean, "std_error": bits.mean.std_error(),
+                          "interval": [bits.interval.0, bits.interval.1], "images": bits.mean.n },
+    })
 }

@@ -1,17 +1,19 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_data::DataSet;
-use mg_eval::{Detection, Histogram, Score};
+use mg_eval::{Detection, Histogram, Panels, Score};
 use mg_random::Key;
 use mg_train::{Model, Scorer};
 use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
+use crate::output::{JsonArgs, PlotArgs};
+use crate::progress;
 use crate::sample::How;
-use crate::{progress, set};
+use crate::set::{self, SetArgs};
 
 /// Measure how a model's energy U = -log p0 - f tells foreign images from those it was learned for: means, AUROC,
 /// average precision and false positives at 95 % true ones, against the test split of `--in` where it has one.
@@ -34,15 +36,15 @@ pub(crate) struct Args {
     /// Side of the grid whose net is asked, or `sum` of all grids; the finest unless given
     #[arg(long, value_name = "S|sum")]
     grid: Option<Grid>,
-    /// Write all numbers as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Draw histograms of the energies
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
     /// Seed of the choice of images and of samples
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    plot: PlotArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -69,10 +71,8 @@ const BINS: usize = 60;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image of every set");
-    if let Some(plot) = &args.plot {
-        let svg = plot.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
-        ensure!(svg, "--plot writes SVG: give {} the ending .svg", plot.display());
-    }
+    args.json.check()?;
+    args.plot.check()?;
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let grid = Grid::of(args.grid, &model)?;
@@ -87,13 +87,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let named: Vec<(&str, &[f64])> =
         sets.iter().map(|set| (set.title.as_str(), set.values.as_slice())).collect();
     let histogram = Histogram::of(&named, BINS)?;
-    if let Some(plot) = &args.plot {
-        histogram.curves(&format!("energies, grid {grid}"), "energy U").save(plot)?;
+    let title = format!("energies, grid {grid}");
+    args.plot.save(|| Ok(Panels::of([histogram.curves(&title, "energy U")])))?;
+    match args.json.write(&as_json(args, grid, &rows, &histogram))? {
+        true => table(grid, &rows),
+        false => Ok(()),
     }
-    if let Some(file) = &args.json {
-        write_json(file, &as_json(args, grid, &rows, &histogram))?;
-    }
-    table(grid, &rows)
 }
 
 /// The sets in the order of the table: inliers to tell others from, the other split, samples, foreign sets.
@@ -101,17 +100,8 @@ fn energies(args: &Args, model: &Model, grid: Grid, device: &Device) -> Result<V
     let how = args.how.synthesis();
     let key = Key::new(args.seed).named("ood");
     let scorer = model.scorer(model.class(how.class.as_deref())?)?;
-    // All sets are opened before any is scored: a typo in the last one costs no time.
-    let whole = set::open(model, &args.inliers, None)?;
-    let mut opened: Vec<(&'static str, DataSet)> = match set::test_split(model, &args.inliers)? {
-        Some(test) => vec![("test", test), ("train", whole)],
-        None => vec![("in", whole)],
-    };
-    for name in &args.outliers {
-        opened.push(("out", set::for_testing(model, name, None)?));
-    }
     let mut all = Vec::new();
-    for (role, set) in opened {
+    for (role, set) in open(args, model)? {
         let title = set::title(&set);
         let set = set::at_most(set, args.n, key)?;
         all.push(Energies { values: of_set(&scorer, model, grid, &set, device)?, title, role });
@@ -128,6 +118,20 @@ fn energies(args: &Args, model: &Model, grid: Grid, device: &Device) -> Result<V
         all.insert(first_foreign, Energies { title: "samples".into(), role: "samples", values });
     }
     Ok(all)
+}
+
+/// All sets are opened before any is scored: a typo in the last one costs no time.
+fn open(args: &Args, model: &Model) -> Result<Vec<(&'static str, DataSet)>> {
+    let (sets, config) = (&args.set, model.config());
+    let whole = sets.open(config, &args.inliers, None)?;
+    let mut opened = match sets.test_split(config, &args.inliers)? {
+        Some(test) => vec![("test", test), ("train", whole)],
+        None => vec![("in", whole)],
+    };
+    for name in &args.outliers {
+        opened.push(("out", sets.for_testing(config, name, None)?));
+    }
+    Ok(opened)
 }
 
 fn of_set(scorer: &Scorer, model: &Model, grid: Grid, set: &DataSet, device: &Device) -> Result<Vec<f64>> {
@@ -181,16 +185,10 @@ fn as_json(args: &Args, grid: Grid, rows: &[Row<'_>], histogram: &Histogram) -> 
     };
     let counts = |(name, counts): &(String, Vec<u64>)| json!({ "name": name, "counts": counts });
     json!({
-        "version": 1,
         "run": args.run.display().to_string(),
         "grid": grid.to_string(),
         "seed": args.seed,
         "sets": rows.iter().map(set).collect::<Vec<_>>(),
         "histogram": { "edges": histogram.edges, "sets": histogram.sets.iter().map(counts).collect::<Vec<_>>() },
     })
-}
-
-fn write_json(file: &Path, value: &Value) -> Result<()> {
-    let text = format!("{}\n", serde_json::to_string_pretty(value)?);
-    mg_files::write(file, text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -1,15 +1,17 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use candle_core::Device;
 use indicatif::ProgressBar;
-use mg_data::{DataSet, Source, Spec, Split};
+use mg_eval::{Curves, Panels};
 use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Start, Study};
 use mg_train::Model;
 use mg_train::config::{Config, Source as Layer, resolve};
 
 use crate::device::{DeviceArgs, describe};
+use crate::output::{JsonArgs, PlotArgs};
 use crate::progress;
+use crate::set::{SetArgs, observing};
 
 /// Learn classifiers from few labels, on a model's nets or from scratch, and measure their errors (table 3).
 #[derive(clap::Args)]
@@ -35,9 +37,12 @@ pub(crate) struct Args {
     /// Whether the model's nets stay as they are or learn with the classifier
     #[arg(long, value_enum, default_value_t = Trunk::Frozen)]
     trunk: Trunk,
-    /// Also write all that was found to a file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    plot: PlotArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     learning: Learning,
     #[command(flatten)]
@@ -96,30 +101,31 @@ struct Nets {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.json.check()?;
+    args.plot.check()?;
     let device = args.device.open()?;
-    if let Some(path) = &args.json {
-        writable(path)?;
-    }
     match &args.run {
         Some(run) => {
             let model = args.device.adjust(Model::load(run, &device)?, &device);
+            let sets = sets(args, model.config())?;
+            let model = observing(model, sets.0.data(), &device)?;
             let start = match args.trunk {
                 Trunk::Frozen => Start::Frozen(&model),
                 Trunk::FineTuned => Start::FineTuned(&model),
             };
-            measure(args, start, &device)
+            measure(args, start, &sets, &device)
         }
         None => {
             let mut config = args.nets.config()?;
             config.model.precision = args.device.precision().unwrap_or(config.model.precision);
             let config = config.pinned(&device);
-            measure(args, Start::Supervised(&config, &device), &device)
+            measure(args, Start::Supervised(&config, &device), &sets(args, &config)?, &device)
         }
     }
 }
 
-fn measure(args: &Args, start: Start<'_>, device: &Device) -> Result<()> {
-    let (train, test) = sets(args, start.config())?;
+fn measure(args: &Args, start: Start<'_>, sets: &(Labelled, Labelled), device: &Device) -> Result<()> {
+    let (train, test) = sets;
     let (pool, finds) = (train.len(), test.len());
     tracing::info!(
         "labels from {pool} images of {}, {finds} test images, on {}",
@@ -133,14 +139,13 @@ fn measure(args: &Args, start: Start<'_>, device: &Device) -> Result<()> {
     let total = args.labels.len() * args.seeds.len() * config.epochs;
     let study = Study { start, config, labels: args.labels.clone(), seeds: args.seeds.clone() };
     let bar = progress::bar(total as u64, "epochs");
-    let findings = study.run(&train, &test, &mut |progress| show(&bar, progress))?;
+    let findings = study.run(train, test, &mut |progress| show(&bar, progress))?;
     bar.finish_and_clear();
-    table(&findings)?;
-    if let Some(path) = &args.json {
-        findings.save(path)?;
-        tracing::info!("all that was found: {}", path.display());
+    args.plot.save(|| Ok(plot(&findings)))?;
+    match args.json.write(&findings)? {
+        true => table(&findings),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 impl Learning {
@@ -177,40 +182,24 @@ impl Nets {
 
 /// The images that labels are drawn from, and those that errors are measured on, as the nets want them.
 fn sets(args: &Args, config: &Config) -> Result<(Labelled, Labelled)> {
-    let open = |name: &str, split: Option<Split>| -> Result<DataSet> {
-        let mut spec = Spec::new(Source::find(name)?);
-        spec.side = config.sides().last().copied().unwrap_or(spec.side);
-        spec.resize = mg_train::resize(config);
-        spec.split = split;
-        let set = DataSet::open(&spec)?;
-        for (name, defect) in &set.skipped().named {
-            tracing::warn!("left out {name}: {defect}");
-        }
-        Ok(set)
-    };
-    let train = Labelled::of(&open(&args.data, None)?)?;
-    let test = match &args.test {
-        None => open(&args.data, Some(Split::Test)).context("no test images; name a set with --test")?,
-        Some(name) => match open(name, Some(Split::Test)) {
-            Err(error) if has_no_splits(&error) => open(name, None)?,
-            opened => opened?,
-        },
-    };
+    let (train, test) = args.set.labelled(config, &args.data, args.test.as_deref())?;
+    let train = Labelled::of(&train)?;
     let test = Labelled::among(&test, train.classes())?;
     Ok((train, test))
 }
 
-fn has_no_splits(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(mg_data::Error::NoSplit { .. }))
-}
-
-/// Refuses a place for the results before hours are spent on them.
-fn writable(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() || path.is_dir() {
-        bail!("--json {}: name a file in a folder that exists", path.display());
-    }
-    Ok(())
+/// Errors over numbers of labels, a line for every seed.
+fn plot(findings: &Findings) -> Panels {
+    let error = Curves::new(&format!("{} nets", findings.trunk), "labels", "test error, %");
+    let mean = findings.rows.iter().map(|row| (row.labels as f64, row.score().mean));
+    let seeds = findings.rows.first().map_or(0, |row| row.seeds.len());
+    let of =
+        |seed: usize| findings.rows.iter().map(move |row| (row.labels as f64, row.seeds[seed].test_error));
+    let line = |curves: Curves, seed: usize| {
+        let name = findings.rows.first().map_or(0, |row| row.seeds[seed].seed);
+        curves.line(&format!("seed {name}"), of(seed))
+    };
+    Panels::of([(0..seeds).fold(error.line("mean", mean), line)])
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {

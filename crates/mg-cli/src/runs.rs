@@ -155,7 +155,7 @@ fn plot(path: &Path, out: &Path) -> Result<()> {
         "{} has no iteration yet, so no curve; train it first",
         path.display()
     );
-    crate::images::make_folder(out)?;
+    crate::output::make_folder(out)?;
     let timed = run.reports.iter().all(|report| run.minutes.contains_key(&report.iteration));
     let x_label = if timed { "minutes" } else { "iteration" };
     let x = |report: &Report| if timed { run.minutes[&report.iteration] } else { report.iteration as f64 };
@@ -205,7 +205,7 @@ fn compare(paths: &[PathBuf], out: &Path, clock: bool) -> Result<()> {
     let end = runs.iter().map(last).fold(f64::INFINITY, f64::min);
     anyhow::ensure!(end > 0.0, "a run has no iteration yet, so no curve; train it first");
     let start = if clock { end * 2.0 / 3.0 } else { end - (end / 3.0).ceil() };
-    crate::images::make_folder(out)?;
+    crate::output::make_folder(out)?;
     let name =
         |run: &OnDisk| run.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     match clock {

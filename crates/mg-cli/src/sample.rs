@@ -1,14 +1,15 @@
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mg_eval::Sheet;
 use mg_random::Key;
 use mg_train::{Model, Synthesis};
 
 use crate::device::DeviceArgs;
-use crate::{images, progress};
+use crate::output::{ImageFolder, beside};
+use crate::progress;
 
-/// Draw images from p(0) and the energies alone. Writes 00000.png, ... and sheet.png.
+/// Draw images from p(0) and the energies alone. Writes DIR/00000.png, ... and DIR-sheet.png.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run directory or model.safetensors
@@ -22,9 +23,12 @@ pub(crate) struct Args {
     /// Seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Also write the coarser grids, each into a folder of its own, and show them on the sheet
+    /// Also write the coarser grids, each into a folder of its own (DIR-4x4), and show them on the sheet
     #[arg(long)]
     grids: bool,
+    /// Let so many images in a row begin from the same 1x1 image (figure 5)
+    #[arg(long, value_name = "K")]
+    per_start: Option<usize>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -60,6 +64,7 @@ impl How {
             class: self.class.clone(),
             noise: self.noise.map(|noise| noise == OnOff::On),
             steps: self.chain_steps,
+            per_start: None,
             frozen: self.frozen,
         }
     }
@@ -69,17 +74,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let folder = ImageFolder::make(&args.out, args.n)?;
     let bar = progress::bar(args.n as u64, "images");
-    let how = args.how.synthesis();
+    let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
     let key = Key::new(args.seed);
     let grids = model.sample(args.n, &how, key, &device, &mut mg_langevin::unobserved, &mut |done| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
-    let Some(finest) = grids.last() else {
-        anyhow::bail!("the model has no grid");
-    };
-    images::write_all(finest, &args.out)?;
+    let (finest, coarser) = grids.split_last().context("the model has no grid")?;
+    folder.write(finest)?;
     let statistics = mg_eval::SampleStatistics::of(finest)?;
     tracing::info!(
         "pixels of {} images: mean {:+.4}, deviation {:.4}, at the ends of the range {:.2} %",
@@ -88,16 +92,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         statistics.std_dev,
         100.0 * statistics.saturated
     );
-    let sheet = args.out.join("sheet.png");
-    match args.grids {
-        true => {
-            for (side, grid) in model.config().sides().iter().zip(&grids) {
-                images::write_all(grid, &args.out.join(format!("grid{side}")))?;
-            }
-            Sheet::beside(&grids.iter().collect::<Vec<_>>())?.save(&sheet)?;
+    let mut sheet = Sheet::of(finest)?;
+    if args.grids {
+        for (side, grid) in model.config().sides().iter().zip(coarser) {
+            let folder = beside(&args.out, &format!("-{side}x{side}"))?;
+            ImageFolder::make(&folder, args.n)?.write(grid)?;
         }
-        false => Sheet::of(finest)?.save(&sheet)?,
+        sheet = Sheet::beside(&grids.iter().collect::<Vec<_>>())?;
     }
-    say!("{}", sheet.display());
+    if let Some(per_start) = args.per_start {
+        // One row for each start, or several for each.
+        sheet = sheet.columns(per_start * (10 / per_start).max(1));
+    }
+    say!("{}", folder.write_sheet(&sheet)?.display());
     Ok(())
 }

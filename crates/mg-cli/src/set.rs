@@ -1,42 +1,94 @@
-//! Sets of images as a model sees them.
+//! Sets of images as a model or a configuration wants them.
 
-use anyhow::{Context, Result};
-use mg_data::{DataSet, OnBadImage, Source, Spec, Split};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use mg_data::{DataSet, Spec, Split};
 use mg_random::Key;
 use mg_train::Model;
+use mg_train::config::Config;
 
-/// A set at the side of a model's finest grid, made square as the model's own images were. Without a split it is
-/// `train` where there are splits, and all of the set where there are none.
-pub(crate) fn open(model: &Model, name: &str, split: Option<Split>) -> Result<DataSet> {
-    let mut spec = Spec::new(Source::find(name)?);
-    spec.side = model.config().sides().last().copied().context("the model has no grid")?;
-    spec.resize = mg_train::resize(model.config());
-    spec.on_bad = OnBadImage::Skip;
-    spec.split = split;
-    let set = DataSet::open(&spec)?;
-    if set.skipped().count > 0 {
-        tracing::warn!("left out {} bad images of {name}", set.skipped().count);
+use crate::progress;
+
+/// How sets are read.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SetArgs {
+    /// Folder for packed copies of large sets
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+impl SetArgs {
+    /// Reads a set, and names the images that were left out.
+    pub(crate) fn read(&self, mut spec: Spec) -> Result<DataSet> {
+        spec.cache.clone_from(&self.cache);
+        let bar = progress::bar(0, "images");
+        let set = DataSet::open_with(&spec, &mut |done, of| {
+            bar.set_length(of);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        for (name, defect) in &set.skipped().named {
+            tracing::warn!("left out {name}: {defect}");
+        }
+        Ok(set)
     }
+
+    /// A set in place of a configuration's own, made square as that was. Without a split it is `train` where there are
+    /// splits, and all of the set where there are none.
+    pub(crate) fn open(&self, config: &Config, name: &str, split: Option<Split>) -> Result<DataSet> {
+        let mut config = config.clone();
+        config.data.source = name.to_owned();
+        let spec = mg_train::data_spec(&config)?;
+        self.read(Spec { split, ..spec })
+    }
+
+    /// The test split of a set; `None` of a set without one.
+    pub(crate) fn test_split(&self, config: &Config, name: &str) -> Result<Option<DataSet>> {
+        match self.open(config, name, Some(Split::Test)) {
+            Ok(set) => Ok(Some(set)),
+            Err(error) => match error.downcast_ref::<mg_data::Error>() {
+                Some(mg_data::Error::NoSplit { .. }) => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The split that was asked for; without a wish the test split where there is one, else all of the set.
+    pub(crate) fn for_testing(&self, config: &Config, name: &str, split: Option<Split>) -> Result<DataSet> {
+        match split {
+            Some(_) => self.open(config, name, split),
+            None => self.test_split(config, name)?.map_or_else(|| self.open(config, name, None), Ok),
+        }
+    }
+
+    /// Labelled images to learn from, and those to test on: another set, or the test split of the same.
+    pub(crate) fn labelled(
+        &self,
+        config: &Config,
+        name: &str,
+        test: Option<&str>,
+    ) -> Result<(DataSet, DataSet)> {
+        let train = with_labels(self.open(config, name, None)?)?;
+        let test = match test {
+            Some(test) => self.for_testing(config, test, None)?,
+            None => self
+                .test_split(config, name)?
+                .with_context(|| format!("{name} has no test split; name test images with --test SET"))?,
+        };
+        Ok((train, with_labels(test)?))
+    }
+}
+
+/// The set, if it has labels.
+pub(crate) fn with_labels(set: DataSet) -> Result<DataSet> {
+    ensure!(
+        set.labels().is_some(),
+        "{} has no labels; give class sub-folders, or a table with a column `label`",
+        title(&set)
+    );
     Ok(set)
-}
-
-/// The test split of a set; `None` of a set without one.
-pub(crate) fn test_split(model: &Model, name: &str) -> Result<Option<DataSet>> {
-    match open(model, name, Some(Split::Test)) {
-        Ok(set) => Ok(Some(set)),
-        Err(error) => match error.downcast_ref::<mg_data::Error>() {
-            Some(mg_data::Error::NoSplit { .. }) => Ok(None),
-            _ => Err(error),
-        },
-    }
-}
-
-/// The split that was asked for; without a wish the test split where there is one, else all of the set.
-pub(crate) fn for_testing(model: &Model, name: &str, split: Option<Split>) -> Result<DataSet> {
-    match split {
-        Some(_) => open(model, name, split),
-        None => test_split(model, name)?.map_or_else(|| open(model, name, None), Ok),
-    }
 }
 
 /// At most `n` images of a set, chosen by `key`.
@@ -54,4 +106,15 @@ pub(crate) fn title(set: &DataSet) -> String {
         Some(split) => format!("{} ({split})", set.name()),
         None => set.name().to_string(),
     }
+}
+
+/// The model with statistics of all of a set, where it has any, with a bar.
+pub(crate) fn observing(model: Model, set: &DataSet, device: &Device) -> Result<Model> {
+    let bar = progress::bar(0, "images for statistics");
+    let model = model.observing(set, device, &mut |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(model)
 }

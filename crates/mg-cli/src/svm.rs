@@ -11,9 +11,11 @@ use mg_train::Model;
 use mg_train::config::resolve;
 
 use crate::device::DeviceArgs;
+use crate::output::{JsonArgs, PlotArgs};
 use crate::progress;
+use crate::set::SetArgs;
 use features::Features;
-use report::{HEADINGS, Report, row};
+use report::{HEADINGS, Report, plot, row};
 use sets::Sets;
 
 /// Judge features by a linear support vector machine on few labels (section 6.3, table 2): features of the nets, or raw
@@ -50,28 +52,36 @@ pub(crate) struct Args {
     /// Draws that the test error is averaged over
     #[arg(long, value_name = "N", default_value_t = 100)]
     draws: usize,
-    /// Folder for packed copies of large sets
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-    /// Write the numbers to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    plot: PlotArgs,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.json.check()?;
+    args.plot.check()?;
     let device = args.device.open()?;
     let model = args.run.as_deref().map(|run| Model::load(run, &device)).transpose()?;
     let model = model.map(|model| args.device.adjust(model, &device));
     let config = model.as_ref().map_or_else(|| resolve(&[]), |model| Ok(model.config().clone()))?;
-    let features = Features::of(args, model)?;
+    if let (Some(model), false) = (&model, args.pixels) {
+        features::nets(args, model)?; // a grid that is not there is named before images are read
+    }
     let sets = Sets::open(args, &config)?;
     let protocols = args.protocols(&sets)?;
     sets.announce();
+    let features = Features::of(args, model, &sets.train, &device)?;
     let [train, validation, test] = sets.features(&features, &device)?;
-    say!("{} features: {}", train.width(), features.describe());
-    say!("{HEADINGS}");
+    let (width, table) = (train.width(), !args.json.is_printed());
+    if table {
+        say!("{width} features: {}", features.describe());
+        say!("{HEADINGS}");
+    }
     let key = args.key().named("draws");
     let mut scores = Vec::new();
     for protocol in &protocols {
@@ -81,15 +91,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             bar.set_position(done as u64);
         })?;
         bar.finish_and_clear();
-        say!("{}", row(&score));
+        if table {
+            say!("{}", row(&score));
+        }
         scores.push(score);
     }
-    match &args.json {
-        Some(path) => {
-            Report { args, sets: &sets, features: &features, width: train.width(), scores }.write(path)
-        }
-        None => Ok(()),
-    }
+    args.plot.save(|| Ok(plot(&scores)))?;
+    args.json.write(&Report { args, sets: &sets, features: &features, width, scores }.json())?;
+    Ok(())
 }
 
 impl Args {

@@ -13,6 +13,7 @@ use mg_train::{Event, Observer, Outcome, Report, RunDir, Sampler, Training};
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
 use crate::progress;
+use crate::set::SetArgs;
 use crate::settings::Settings;
 
 /// Learn a model.
@@ -29,9 +30,8 @@ pub(crate) struct Args {
     /// Stop after so many minutes, with a checkpoint
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Folder for packed copies of large sets
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -59,10 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     config.model.precision = args.device.precision().unwrap_or(config.model.precision);
     config = config.pinned(&device);
-    let data = mg_train::open_data(&config, args.cache.clone())?;
-    for (name, defect) in &data.skipped().named {
-        tracing::warn!("left out {name}: {defect}");
-    }
+    let data = args.set.read(mg_train::data_spec(&config)?)?;
     let (name, device_name) = (&config.data.source, describe(&device, config.model.precision));
     tracing::info!("{} images of {name} on {device_name}", data.len());
     let mut training = match run_dir {

@@ -105,6 +105,33 @@ impl ConvNet {
         let net = ConvNet::new(&NetSpec { norm, ..spec.clone() }, params)?;
         Ok(net.net.statistics(x)?)
     }
+
+    /// Mean over batches of their [`statistics`](Self::statistics), the batches weighing the same: what a net that was
+    /// learned with those of the batch at hand is evaluated with. `None` without a batch.
+    pub fn average_statistics<E: From<Error>>(
+        spec: &NetSpec,
+        params: &Params,
+        batches: impl IntoIterator<Item = std::result::Result<Tensor, E>>,
+    ) -> std::result::Result<Option<Statistics>, E> {
+        let (mut total, mut n): (Option<Statistics>, _) = (None, 0.0);
+        for x in batches {
+            let one = Self::statistics(spec, params, &x?)?;
+            total = Some(match total {
+                Some(sum) => added(&sum, &one)?,
+                None => one,
+            });
+            n += 1.0;
+        }
+        Ok(total.map(|sum| divided(&sum, n)).transpose()?)
+    }
+}
+
+fn added(a: &Statistics, b: &Statistics) -> Result<Statistics> {
+    a.iter().zip(b).map(|((m, v), (n, w))| Ok(((m + n)?, (v + w)?))).collect()
+}
+
+fn divided(sum: &Statistics, n: f64) -> Result<Statistics> {
+    sum.iter().map(|(m, v)| Ok(((m / n)?, (v / n)?))).collect()
 }
 
 impl std::fmt::Debug for ConvNet {

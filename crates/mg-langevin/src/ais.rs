@@ -132,21 +132,26 @@ impl<'a, K: Exact> Ais<'a, K> {
             add(&mut log_weights, beta(to) - beta(from), &to_f64(&scores)?, beta(from))?;
             x = here;
             if left + 2 < rungs.len() {
-                let rung = self.path.at(beta(to));
-                let mut chain = rung.chain(x, &one)?;
-                let mut accepted = 0.0;
-                for step in 0..self.n_steps {
-                    let key = key.fold(to as u64).fold(step as u64);
-                    let (next, info) = rung.step(self.kernel(to), chain, key)?;
-                    chain = next;
-                    accepted += mean_acceptance(info.acceptance.as_ref())? / self.n_steps as f64;
-                }
-                x = chain.into_x();
+                let chain = self.path.at(beta(to)).chain(x, &one)?;
+                let accepted;
+                (x, accepted) = self.transitions(to, chain, key.fold(to as u64))?;
                 acceptance.extend((self.n_steps > 0).then_some(accepted));
             }
             done(left + 1);
         }
         Ok(Annealed { log_weights, x, acceptance })
+    }
+
+    /// All steps on one rung; returns where they end, and their mean acceptance.
+    fn transitions(&self, rung: usize, mut chain: Chain, key: Key) -> Result<(Tensor, f64)> {
+        let law = self.path.at(self.path.ladder.betas()[rung]);
+        let mut accepted = 0.0;
+        for step in 0..self.n_steps {
+            let (next, info) = law.step(self.kernel(rung), chain, key.fold(step as u64))?;
+            chain = next;
+            accepted += mean_acceptance(info.acceptance.as_ref())? / self.n_steps as f64;
+        }
+        Ok((chain.into_x(), accepted))
     }
 
     /// The kernel of a rung between the ends.

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 /// What can go wrong between labelled images and the error of a classifier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,14 +139,6 @@ pub enum Error {
         image: usize,
         /// Its scores.
         scores: Vec<f64>,
-    },
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
     },
 }
 

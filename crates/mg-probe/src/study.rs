@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use candle_core::Device;
 use mg_eval::Score;
 use mg_random::Key;
@@ -288,17 +286,5 @@ impl SetId {
         let (data, images) = (set.data(), set.len());
         let (name, split) = (data.name().to_string(), data.split().map(str::to_string));
         SetId { name, split, images, sha256: data.content_hash().to_string() }
-    }
-}
-
-impl Findings {
-    /// Writes them as JSON, whole or not at all.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let fail = |source| Error::Io { path: path.to_path_buf(), source };
-        let text = serde_json::to_string_pretty(self).map_err(|e| fail(e.into()))?;
-        mg_files::write(path, format!("{text}\n").as_bytes()).map_err(fail)
     }
 }

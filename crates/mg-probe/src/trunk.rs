@@ -72,22 +72,8 @@ impl Trunk {
 
     /// Takes the mean over `batches` of their means and variances for evaluation.
     pub(crate) fn average_statistics(&mut self, batches: &[Tensor]) -> Result<()> {
-        let mut total: Option<Statistics> = None;
-        for x in batches {
-            let one = ConvNet::statistics(&self.spec, &self.params, x)?;
-            total = Some(match total {
-                None => one,
-                Some(sum) => {
-                    let add =
-                        |((m, v), (a, b)): (&(Tensor, Tensor), &(Tensor, Tensor))| Ok(((m + a)?, (v + b)?));
-                    sum.iter().zip(&one).map(add).collect::<candle_core::Result<_>>()?
-                }
-            });
-        }
-        let share = 1.0 / batches.len().max(1) as f64;
-        let mean = |(m, v): (Tensor, Tensor)| Ok(((m * share)?, (v * share)?));
-        let mean = total.map(|sum| sum.into_iter().map(mean).collect::<candle_core::Result<_>>());
-        self.statistics = mean.transpose()?;
+        let batches = batches.iter().map(|x| Ok::<_, Error>(x.clone()));
+        self.statistics = ConvNet::average_statistics(&self.spec, &self.params, batches)?;
         Ok(())
     }
 

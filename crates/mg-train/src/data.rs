@@ -11,9 +11,17 @@ use crate::config::{BadImage, Config, ResizeMode};
 /// # Errors
 /// When there is no such set, it has no usable image, or one is bad and the configuration refuses that.
 pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
+    Ok(DataSet::open(&Spec { cache, ..data_spec(config)? })?)
+}
+
+/// Which images a configuration names, and how they are read.
+///
+/// # Errors
+/// When there is no such set.
+pub fn data_spec(config: &Config) -> Result<Spec> {
     let data = &config.data;
     let mut spec = Spec::new(Source::find(&data.source)?);
-    spec.side = config.sides().last().copied().unwrap_or(64);
+    spec.side = config.sides().last().copied().unwrap_or(spec.side);
     spec.resize = resize(config);
     spec.on_bad = match data.on_bad_image {
         BadImage::Skip => OnBadImage::Skip,
@@ -23,8 +31,7 @@ pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
         "auto" => None,
         split => Some(split.parse::<Split>()?),
     };
-    spec.cache = cache;
-    Ok(DataSet::open(&spec)?)
+    Ok(spec)
 }
 
 /// How images become squares.

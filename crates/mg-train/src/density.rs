@@ -61,6 +61,22 @@ pub struct Mixing {
     pub r_hat: Option<f64>,
 }
 
+impl Annealing {
+    fn check(&self) -> Result<()> {
+        let at_least = |name: &str, value: usize, least: usize| match value >= least {
+            true => Ok(()),
+            false => Err(Error::value(name, value.to_string(), format!("at least {least}"))),
+        };
+        at_least("n_chains", self.n_chains, 2)?;
+        at_least("n_temperatures", self.n_temperatures, 1)?;
+        at_least("n_leapfrog", self.n_leapfrog, 1)?;
+        match self.level > 0.0 && self.level < 1.0 {
+            true => Ok(()),
+            false => Err(Error::value("level", self.level.to_string(), "between 0 and 1".into())),
+        }
+    }
+}
+
 /// Chains of the pilot run.
 const PILOT_CHAINS: usize = 16;
 
@@ -102,29 +118,23 @@ impl Density {
         device: &Device,
         done: &mut dyn FnMut(usize, usize),
     ) -> Result<Annealed> {
-        let at_least = |name: &str, value: usize, least: usize| match value >= least {
-            true => Ok(()),
-            false => Err(Error::value(name, value.to_string(), format!("at least {least}"))),
-        };
-        at_least("chains", how.n_chains, 2)?;
-        at_least("leapfrog", how.n_leapfrog, 1)?;
+        how.check()?;
         let ladder = Ladder::power(how.n_temperatures, EXPONENT)?;
+        let path = GeometricPath { base: self.base, energy: &self.energy, ladder: &ladder };
         let chunks = how.n_chains.div_ceil(self.batch);
         let all = how.n_temperatures * (chunks + 1);
-        let path = GeometricPath { base: self.base, energy: &self.energy, ladder: &ladder };
         let kernels = self.kernels(how, &path, key, device, &mut |n| done(n, all))?;
         let ais = Ais::new(path, &kernels, 1)?;
         let (mut log_weights, mut acceptance, mut ends) = (Vec::new(), 0.0, None);
         for chunk in 0..chunks {
-            let n = self.batch.min(how.n_chains - chunk * self.batch);
-            let like = self.like(n, device)?;
+            let like = self.like(self.batch.min(how.n_chains - chunk * self.batch), device)?;
             let before = how.n_temperatures * (chunk + 1);
-            let annealed = ais.forward(&like, key.fold(chunk as u64), &mut |t| done(before + t, all))?;
-            acceptance += annealed.mean_acceptance().unwrap_or(0.0) * n as f64 / how.n_chains as f64;
-            log_weights.extend(annealed.log_weights);
-            ends.get_or_insert(annealed.x);
+            let climbed = ais.forward(&like, key.fold(chunk as u64), &mut |t| done(before + t, all))?;
+            let share = climbed.log_weights.len() as f64 / how.n_chains as f64;
+            acceptance += share * climbed.mean_acceptance().unwrap_or(0.0);
+            log_weights.extend(climbed.log_weights);
+            ends.get_or_insert(climbed.x);
         }
-        let log_z = LogZ::of(&log_weights, how.level, key)?;
         let mixing = match (ends, kernels.last()) {
             (Some(x), Some(&kernel)) if how.n_mixing > 0 => {
                 Some(self.mixing(kernel, &x, how.n_mixing, key)?)
@@ -132,7 +142,7 @@ impl Density {
             _ => None,
         };
         let acceptance = (!ladder.between().is_empty()).then_some(acceptance);
-        Ok(Annealed { log_z, acceptance, mixing })
+        Ok(Annealed { log_z: LogZ::of(&log_weights, how.level, key)?, acceptance, mixing })
     }
 
     /// Kernels for the temperatures between reference and model, or one for none.

@@ -128,6 +128,16 @@ pub enum Error {
     /// A class was named that the data do not have, or labels are missing.
     #[error("{0}")]
     Class(String),
+    /// Images that share a 1x1 image do not fill batches.
+    #[error(
+        "{per_start} images from each 1x1 image do not fill batches of {batch} (learn.batch); take a divisor of {batch}"
+    )]
+    PerStart {
+        /// Images from each 1x1 image.
+        per_start: usize,
+        /// Images drawn together.
+        batch: usize,
+    },
 }
 
 impl Error {

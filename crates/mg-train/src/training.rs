@@ -8,10 +8,11 @@ use crate::config::Config;
 use crate::files::LineFile;
 use crate::guard::{Guard, Verdict};
 use crate::learner::Contrastive;
-use crate::model::{DataId, Model, Synthesis};
+use crate::model::{DataId, Model};
 use crate::observer::{Event, Observer};
 use crate::report::Report;
 use crate::run_dir::RunDir;
+use crate::synthesis::Synthesis;
 use crate::{Error, Result};
 
 /// A run in progress: a learner, its data, its directory and its guard.

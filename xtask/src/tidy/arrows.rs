@@ -30,10 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mg-random",
         ],
     ),
-    (
-        "mg-probe",
-        &["mg-data", "mg-energy", "mg-eval", "mg-files", "mg-kernels", "mg-pyramid", "mg-random", "mg-train"],
-    ),
+    ("mg-probe", &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-pyramid", "mg-random", "mg-train"]),
     (
         "mg-cli",
         &[

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
@@ -12,11 +12,11 @@ use mg_train::{Model, Synthesis};
 use sha2::{Digest, Sha256};
 
 use crate::device::DeviceArgs;
-use crate::progress;
+use crate::set::{SetArgs, title};
 
-/// How sets are read.
+/// How images become squares.
 #[derive(clap::Args, Clone, Debug)]
-pub(crate) struct SetArgs {
+pub(crate) struct ShapeArgs {
     /// Pixels on a side of a set's images; unless given, those of the run, else of the first image, and all must agree. A
     /// set that has them already is not touched
     #[arg(long)]
@@ -24,9 +24,6 @@ pub(crate) struct SetArgs {
     /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
     #[arg(long, value_name = "PIXELS", requires = "side")]
     crop: Option<u32>,
-    /// Folder for packed copies of sets, for those that do not fit memory
-    #[arg(long, value_name = "DIR")]
-    pack: Option<PathBuf>,
 }
 
 /// Images from a set, or drawn from a model as they are asked for.
@@ -50,6 +47,7 @@ pub(crate) struct Drawn {
 }
 
 /// How images are drawn from a model.
+#[derive(Clone)]
 pub(crate) struct Draw {
     pub(crate) n: Option<usize>,
     pub(crate) seed: u64,
@@ -81,16 +79,17 @@ pub(crate) fn model(name: &str, draw: &Draw, args: &DeviceArgs, device: &Device)
     Ok(Input::Run(Box::new(Drawn { model, id, n, how, key, device, chunk, last })))
 }
 
-impl SetArgs {
+impl ShapeArgs {
     /// The set at `name`. Without a side of its own it takes `beside`'s side and way of resizing.
     pub(crate) fn open(
         &self,
+        set: &SetArgs,
         name: &str,
-        split: Option<&str>,
+        split: Option<Split>,
         beside: Option<(usize, Resize)>,
     ) -> Result<Input> {
         let mut spec = Spec::new(Source::find(name)?);
-        spec.split = split.map(str::parse::<Split>).transpose()?;
+        spec.split = split;
         let native = spec.native_size()?;
         let wanted = self.side.map(|side| (side, self.resize())).or(beside);
         (spec.side, spec.resize) = match (wanted, native) {
@@ -106,14 +105,7 @@ impl SetArgs {
             }
         };
         spec.on_bad = OnBadImage::Refuse;
-        spec.cache.clone_from(&self.pack);
-        let bar = progress::bar(0, "images");
-        let set = DataSet::open_with(&spec, &mut |done, of| {
-            bar.set_length(of);
-            bar.set_position(done);
-        })?;
-        bar.finish_and_clear();
-        Ok(Input::Set(set))
+        Ok(Input::Set(set.read(spec)?))
     }
 
     fn resize(&self) -> Resize {
@@ -149,10 +141,7 @@ impl Input {
     /// What these images are, for reports.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Set(set) => match set.split() {
-                Some(split) => format!("{} ({split})", set.name()),
-                None => set.name().to_owned(),
-            },
+            Self::Set(set) => title(set),
             Self::Run(drawn) => format!("images drawn from a model of {}", drawn.model.header.data.source),
         }
     }

@@ -5,6 +5,7 @@ use mg_train::{FeatureNets, Model};
 
 use super::Args;
 use crate::progress;
+use crate::set::observing;
 
 /// What images are turned into.
 pub(super) enum Features {
@@ -12,13 +13,22 @@ pub(super) enum Features {
     Nets(FeatureNets),
 }
 
+/// The nets that are asked for.
+///
+/// # Errors
+/// When there is no such grid or class.
+pub(super) fn nets(args: &Args, model: &Model) -> Result<FeatureNets> {
+    Ok(FeatureNets::of(model, &args.grids, args.class.as_deref())?)
+}
+
 impl Features {
-    pub(super) fn of(args: &Args, model: Option<Model>) -> Result<Self> {
+    /// Nets with batch statistics take the average of those of `train`.
+    pub(super) fn of(args: &Args, model: Option<Model>, train: &DataSet, device: &Device) -> Result<Self> {
         if args.pixels {
             return Ok(Features::Pixels);
         }
         let model = model.context("no model to take features from; name a run, or give --pixels")?;
-        Ok(Features::Nets(FeatureNets::of(&model, &args.grids, args.class.as_deref())?))
+        Ok(Features::Nets(nets(args, &observing(model, train, device)?)?))
     }
 
     pub(super) fn describe(&self) -> String {

@@ -1,8 +1,5 @@
-use std::path::Path;
-
-use anyhow::{Context, Result};
-use mg_eval::Score;
 use mg_eval::svm::RadfordScore;
+use mg_eval::{Curves, Panels, Score};
 use serde_json::{Value, json};
 
 use super::Args;
@@ -27,6 +24,23 @@ pub(super) fn row(score: &RadfordScore) -> String {
     )
 }
 
+/// Test errors over numbers of labels, and the validation errors that C was chosen by.
+pub(super) fn plot(scores: &[RadfordScore]) -> Panels {
+    let of = |value: &dyn Fn(&RadfordScore) -> f64| -> Vec<(f64, f64)> {
+        scores.iter().map(|score| (score.labels as f64, value(score))).collect()
+    };
+    let error = Curves::new("test error of draws", "labels", "%")
+        .line("mean", of(&|score| score.test_error.mean))
+        .line("mean + 1.96 s.d.", of(&|score| score.test_error.mean + score.spread()))
+        .line("mean - 1.96 s.d.", of(&|score| score.test_error.mean - score.spread()));
+    let choice = |curves: Curves, score: &RadfordScore| {
+        let points = score.validation.iter().map(|(c, accuracy)| (*c, accuracy.mean));
+        curves.line(&format!("{} labels", score.labels), points)
+    };
+    let choices = Curves::new("validation by C", "C", "accuracy, %").log_x();
+    Panels::of([error, scores.iter().fold(choices, choice)])
+}
+
 /// All numbers, for a file.
 pub(super) struct Report<'a> {
     pub(super) args: &'a Args,
@@ -37,14 +51,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.json())? + "\n";
-        mg_files::write(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-        say!("{}", path.display());
-        Ok(())
-    }
-
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let Report { args, sets, features, width, scores } = self;
         let grids = features.grids();
         json!({

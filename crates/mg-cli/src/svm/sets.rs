@@ -17,13 +17,7 @@ pub(super) struct Sets {
 impl Sets {
     /// Opens them as the configuration says images become squares.
     pub(super) fn open(args: &Args, config: &Config) -> Result<Self> {
-        let whole = open(args, config, &args.data, "auto")?;
-        let test = match &args.test {
-            Some(test) => open(args, config, test, "auto")?,
-            None => {
-                open(args, config, &args.data, "test").context("no test images; name some with --test SET")?
-            }
-        };
+        let (whole, test) = args.set.labelled(config, &args.data, args.test.as_deref())?;
         let (classes, others) = (whole.class_names(), test.class_names());
         if classes != others {
             bail!(
@@ -60,20 +54,6 @@ impl Sets {
         };
         Ok([of("training", &self.train)?, of("validation", &self.validation)?, of("test", &self.test)?])
     }
-}
-
-fn open(args: &Args, config: &Config, source: &str, split: &str) -> Result<DataSet> {
-    let mut config = config.clone();
-    (config.data.source, config.data.split) = (source.to_string(), split.to_string());
-    let set = mg_train::open_data(&config, args.cache.clone())?;
-    for (name, defect) in &set.skipped().named {
-        tracing::warn!("left out {name}: {defect}");
-    }
-    ensure!(
-        !set.class_names().is_empty(),
-        "{source} has no labels; use class sub-folders, or a table with a column `label`"
-    );
-    Ok(set)
 }
 
 /// Images to draw from, and those held out by the seed, both in the set's order.

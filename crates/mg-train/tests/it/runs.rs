@@ -3,64 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use mg_data::DataSet;
-use mg_random::Key;
 use mg_train::checkpoint::Checkpoint;
 use mg_train::config::{Config, Source, resolve};
-use mg_train::{
-    Contrastive, Error, Event, FeatureNets, Model, Observer, Outcome, Report, RunDir, Synthesis, Training,
-};
+use mg_train::{Contrastive, Error, Event, Model, Observer, Outcome, Report, RunDir, Training};
 
-const CPU: &Device = &Device::Cpu;
-
-/// A configuration that learns 16x16 images in a fraction of a second.
-const TINY: &str = "
-seed = 3
-[model]
-grids = [1, 4, 16]
-width = 0.08
-[chains]
-steps = 3
-[learn]
-batch = 6
-iterations = 6
-[guard]
-max_gap = 1e9
-max_deviation_ratio = 100.0
-max_saturation = 2.0
-[output]
-checkpoint_every = 2
-sheet_every = 3
-sheet_images = 4
-";
-
-fn tiny(sets: &[&str]) -> Config {
-    let mut sources = vec![Source::text("tiny", TINY).unwrap()];
-    sources.extend(sets.iter().map(|set| Source::assignment(set).unwrap()));
-    resolve(&sources).unwrap()
-}
-
-fn data(config: &Config) -> DataSet {
-    let numbers: Vec<u64> = (0..40).map(|i| i * 20).collect();
-    mg_train::open_data(config, None).unwrap().subset(&numbers).unwrap()
-}
+use crate::support::{CPU, TINY, data, raw, tiny};
 
 fn bits(tensors: &std::collections::BTreeMap<String, Tensor>) -> Vec<(String, Vec<u8>)> {
     tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
-}
-
-fn raw(tensor: &Tensor) -> Vec<u8> {
-    match tensor.dtype() {
-        candle_core::DType::I64 => {
-            let values = tensor.flatten_all().unwrap().to_vec1::<i64>().unwrap();
-            values.iter().flat_map(|v| v.to_le_bytes()).collect()
-        }
-        _ => {
-            let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            values.iter().flat_map(|v| v.to_le_bytes()).collect()
-        }
-    }
 }
 
 /// Stops after so many iterations and remembers what happened.
@@ -203,80 +155,12 @@ fn single_grid_is_multi_grid_with_two_grids() {
 }
 
 #[test]
-fn conditional_models_take_turns_and_sample_their_own_class() {
+fn a_conditional_model_learns_its_classes_in_turn() {
     let dir = tempfile::tempdir().unwrap();
     let (_, seen) = run(dir.path(), &tiny(&["data.class=each"]), None);
     let classes: Vec<_> = seen.reports.iter().map(|report| report.class.clone().unwrap()).collect();
     assert_eq!(classes[0], classes[2]);
     assert_ne!(classes[0], classes[1]);
-    let model = Model::load(dir.path(), CPU).unwrap();
-    let sample = |class: Option<&str>, n| {
-        let how = Synthesis { class: class.map(str::to_string), ..Synthesis::default() };
-        model.sample(n, &how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})
-    };
-    let both = sample(None, 5).unwrap().pop().unwrap();
-    let second = sample(Some(&model.header.classes[1]), 2).unwrap().pop().unwrap();
-    assert_eq!(both.dims(), [5, 3, 16, 16]);
-    for i in 0..2 {
-        assert!(raw(&both.get(2 * i + 1).unwrap()) == raw(&second.get(i).unwrap()));
-    }
-    assert!(sample(Some("no such class"), 1).is_err());
-}
-
-#[test]
-fn samples_do_not_depend_on_how_many_are_drawn() {
-    let dir = tempfile::tempdir().unwrap();
-    run(dir.path(), &tiny(&[]), None);
-    let model = Model::load(dir.path(), CPU).unwrap();
-    let sample = |n| {
-        let how = Synthesis::default();
-        model
-            .sample(n, &how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})
-            .unwrap()
-            .pop()
-            .unwrap()
-    };
-    let (few, many) = (sample(4), sample(15));
-    assert!(raw(&few) == raw(&many.narrow(0, 0, 4).unwrap()));
-}
-
-#[test]
-fn chunks_are_the_images_that_are_drawn_at_once() {
-    for sets in [&[][..], &["data.class=each"], &["model.norm=batch"]] {
-        let dir = tempfile::tempdir().unwrap();
-        run(dir.path(), &tiny(sets), None);
-        let model = Model::load(dir.path(), CPU).unwrap();
-        let (how, key) = (Synthesis::default(), Key::new(1));
-        let observer = &mut mg_langevin::unobserved;
-        let n = 2 * model.chunk_len(&how).unwrap() + 3;
-        let all = model.sample(n, &how, key, CPU, observer, &mut |_| {}).unwrap();
-        let mut parts = vec![];
-        for chunk in 0..3 {
-            parts.push(model.sample_chunk(chunk, n, &how, key, CPU, observer).unwrap().pop().unwrap());
-        }
-        let parts = Tensor::cat(&parts, 0).unwrap();
-        assert_eq!(raw(&parts), raw(all.last().unwrap()), "{sets:?}");
-        assert!(model.sample_chunk(3, n, &how, key, CPU, observer).is_err());
-    }
-}
-
-#[test]
-fn recovery_leaves_observed_pixels_alone_and_an_empty_mask_returns_the_input() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = tiny(&["chains.hidden_square=8"]);
-    run(dir.path(), &config, None);
-    let model = Model::load(dir.path(), CPU).unwrap();
-    let images = data(&config).batch(&[0, 1, 2, 3, 4, 5, 6], &[], CPU).unwrap();
-    let recover = |mask: mg_pyramid::Mask| {
-        model.recover(&images, &vec![mask; 7], &Synthesis::default(), Key::new(0), &mut |_| {}).unwrap()
-    };
-    assert!(raw(&recover(mg_pyramid::Mask::none(16).unwrap())) == raw(&images));
-    let mask = mg_pyramid::Mask::square(16, 8, 4, 4).unwrap();
-    let (before, after) = (raw(&images), raw(&recover(mask.clone())));
-    for (i, (a, b)) in before.chunks(4).zip(after.chunks(4)).enumerate() {
-        assert!(mask.hidden()[i % 256] || a == b, "observed value {i} moved");
-    }
-    assert!(before != after);
 }
 
 #[test]
@@ -374,58 +258,4 @@ fn a_model_file_is_checked_before_it_is_used() {
     assert!(Model::load(dir.path(), CPU).unwrap_err().to_string().contains("not a usable model"));
     fs::remove_file(&path).unwrap();
     assert!(Model::load(dir.path(), CPU).unwrap_err().to_string().contains("cannot read"));
-}
-
-#[test]
-fn features_are_the_pooled_maps_of_every_layer_and_an_image_s_own() {
-    for sets in [&["model.norm=batch"][..], &["model.norm=none", "model.nets=dcgan-finest"]] {
-        let dir = tempfile::tempdir().unwrap();
-        let config = tiny(sets);
-        run(dir.path(), &config, Some(2));
-        let (model, data) = (Model::load(dir.path(), CPU).unwrap(), data(&config));
-        let nets = FeatureNets::of(&model, &[4, 16], None).unwrap();
-        let finest = FeatureNets::of(&model, &[], None).unwrap();
-        let mut done = 0;
-        let all = nets.of_set(&data, CPU, &mut |now| done = now).unwrap();
-        assert_eq!((all.dims(), done), (&[40, nets.width()][..], 40));
-        let values = all.to_vec2::<f32>().unwrap();
-        // One by one, although nets with batch statistics couple a batch while they learn.
-        for i in [0, 7, 39] {
-            let image = data.batch(&[i], &[], CPU).unwrap();
-            assert_eq!(nets.of_images(&image).unwrap().to_vec2::<f32>().unwrap()[0], values[i as usize]);
-            let features = finest.of_images(&image).unwrap().to_vec2::<f32>().unwrap();
-            assert_eq!(features[0], values[i as usize][nets.width() - finest.width()..]);
-            // The first layer of the finest grid has side 8: windows of 2.
-            let grid = model.classes[0].grids.last().unwrap();
-            let maps = grid.net(true).unwrap().features(&image, 0).unwrap();
-            let pooled = maps.max_pool2d(2).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert_eq!(features[0][..pooled.len()], pooled);
-        }
-    }
-}
-
-#[test]
-fn dcgan_s_discriminator_has_the_features_of_table_2() {
-    let config = tiny(&["model.grids=[1, 64]", "model.nets=dcgan-finest", "model.width=1.0"]);
-    let channels: usize = config.net_spec(0).unwrap().layers.iter().map(|layer| layer.channels).sum();
-    assert_eq!(channels * mg_train::FEATURE_SIDE * mg_train::FEATURE_SIDE, 15_360);
-}
-
-#[test]
-fn features_of_what_is_not_there_are_errors() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = tiny(&["data.class=each"]);
-    run(dir.path(), &config, Some(1));
-    let model = Model::load(dir.path(), CPU).unwrap();
-    let error = |grids: &[usize], class| FeatureNets::of(&model, grids, class).unwrap_err().to_string();
-    assert!(error(&[], None).contains("conditional"));
-    assert!(error(&[], Some("nobody")).contains("nobody"));
-    assert!(
-        error(&[8], Some("smiley")).contains("no grid 8") && error(&[8], Some("smiley")).contains("4, 16")
-    );
-    let nets = FeatureNets::of(&model, &[4], Some("smiley")).unwrap();
-    let image =
-        mg_train::open_data(&tiny(&["model.grids=[1, 8]"]), None).unwrap().batch(&[0], &[], CPU).unwrap();
-    let error = nets.of_images(&image).unwrap_err().to_string();
-    assert!(error.contains("side 8") && error.contains("side 16"), "{error}");
 }

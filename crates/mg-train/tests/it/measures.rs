@@ -1,47 +1,21 @@
 //! Claims about scores and densities of whole models, on tiny nets.
 
-use candle_core::{DType, Device, Tensor};
-use mg_data::DataSet;
+use candle_core::{DType, Tensor};
 use mg_eval::BitsPerDim;
 use mg_langevin::Base;
 use mg_pyramid::down;
 use mg_random::Key;
-use mg_train::config::{Config, Source, resolve};
-use mg_train::{Annealing, Contrastive, DataId, Density, GridScores, Model};
+use mg_train::config::Config;
+use mg_train::{Annealing, Density, GridScores, Model};
 
-const CPU: &Device = &Device::Cpu;
-
-const TINY: &str = "
-seed = 3
-[model]
-grids = [1, 4, 16]
-width = 0.08
-precision = \"f32\"
-[chains]
-steps = 3
-[learn]
-batch = 6
-";
+use crate::support::{self, CPU, data, model};
 
 const HOW: Annealing =
     Annealing { n_chains: 14, n_temperatures: 12, n_leapfrog: 3, level: 0.95, n_mixing: 20 };
 
+/// In f32, which small numbers need.
 fn tiny(sets: &[&str]) -> Config {
-    let mut sources = vec![Source::text("tiny", TINY).unwrap()];
-    sources.extend(sets.iter().map(|set| Source::assignment(set).unwrap()));
-    resolve(&sources).unwrap()
-}
-
-fn images(config: &Config) -> DataSet {
-    let numbers: Vec<u64> = (0..20).map(|i| i * 44).collect();
-    mg_train::open_data(config, None).unwrap().subset(&numbers).unwrap()
-}
-
-fn model(config: &Config) -> Model {
-    let data = images(config);
-    let mut learner = Contrastive::new(config, &data, CPU).unwrap();
-    (0..3).for_each(|i| drop(learner.step(i, &mut |_| {}).unwrap()));
-    Model::of(&learner, &DataId::of(config, &data), 3).unwrap()
+    support::tiny(&[&["model.precision=f32"], sets].concat())
 }
 
 /// The same model with every parameter zero: f = 0 everywhere.
@@ -60,17 +34,17 @@ fn density(model: &Model, level: usize) -> Density {
 fn an_image_has_the_same_score_in_any_company_also_where_nets_learn_with_batch_statistics() {
     for norm in ["none", "batch", "observed", "frozen"] {
         let config = tiny(&[&format!("model.norm={norm}")]);
-        let (model, data) = (model(&config), images(&config));
+        let (model, data) = (model(&config), data(&config));
         let scorer = model.scorer(model.class(None).unwrap()).unwrap();
         let all = scorer.set(&data, CPU, &mut |_| {}).unwrap();
-        assert!(all.len() == 2 && all.iter().all(|grid| grid.score.len() == 20 && grid.energy.len() == 20));
+        assert!(all.len() == 2 && all.iter().all(|grid| grid.score.len() == 40 && grid.energy.len() == 40));
         let alone = scorer.set(&data.subset(&[13]).unwrap(), CPU, &mut |_| {}).unwrap();
         for (all, alone) in all.iter().zip(&alone) {
             assert_eq!(all.score[13].to_bits(), alone.score[0].to_bits(), "{norm}");
             assert!(all.score.iter().any(|f| *f != all.score[0]), "{norm}: {:?}", all.score);
         }
         // On the grids themselves the numbers are the same.
-        let batch = data.batch(&(0..20).collect::<Vec<_>>(), &[], CPU).unwrap();
+        let batch = data.batch(&(0..40).collect::<Vec<_>>(), &[], CPU).unwrap();
         let grids = [4, 16].map(|side| down(&batch, side).unwrap());
         assert_eq!(scorer.grids(&grids).unwrap(), all);
         assert!(
@@ -91,7 +65,7 @@ fn a_net_with_batch_statistics_and_none_to_keep_to_is_refused() {
 #[test]
 fn the_energy_is_the_reference_s_less_the_score_and_grids_add_up() {
     let config = tiny(&["model.reference=gaussian", "model.sigma=0.5"]);
-    let (model, data) = (model(&config), images(&config));
+    let (model, data) = (model(&config), data(&config));
     let all = model.scorer(model.class(None).unwrap()).unwrap().set(&data, CPU, &mut |_| {}).unwrap();
     let first = data.batch(&[0], &[], CPU).unwrap();
     let squares: f32 = first.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
@@ -99,7 +73,7 @@ fn the_energy_is_the_reference_s_less_the_score_and_grids_add_up() {
     assert!((all[1].energy[0] - expected).abs() < 1e-3, "{} is not {expected}", all[1].energy[0]);
     let sum = GridScores::sum(&all);
     assert_eq!(sum.score[7], all[0].score[7] + all[1].score[7]);
-    assert_eq!(sum.energy.len(), 20);
+    assert_eq!(sum.energy.len(), 40);
     assert_eq!(GridScores::sum(&[]), GridScores::default());
 }
 
@@ -119,9 +93,9 @@ fn a_score_of_zero_has_the_normaliser_one_and_costs_all_bits() {
         assert!((annealed.log_z.ess - 14.0).abs() < 1e-3);
         if uniform {
             assert_eq!(annealed.acceptance, Some(1.0), "between mirrors nothing is rejected");
-            let values = density.log_unnormalized(&images(&config), Key::new(2), CPU, &mut |_| {}).unwrap();
+            let values = density.log_unnormalized(&data(&config), Key::new(2), CPU, &mut |_| {}).unwrap();
             let bits = BitsPerDim::of(&values, 0.0, (0.0, 0.0), density.dimension(), 256).unwrap();
-            assert!((bits.mean.mean - 8.0).abs() < 1e-12 && bits.images.len() == 20);
+            assert!((bits.mean.mean - 8.0).abs() < 1e-12 && bits.images.len() == 40);
         }
     }
 }

@@ -1,0 +1,121 @@
+use anyhow::Result;
+use mg_backbone::{Backbone, Images};
+use mg_eval::Score;
+use serde::Serialize;
+
+use super::source::Input;
+
+/// The numbers, as written to JSON.
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) backbone: &'static str,
+    pub(super) backbone_id: String,
+    pub(super) input: Side,
+    pub(super) reference: Option<Side>,
+    pub(super) inception_score: Option<Splits>,
+    pub(super) frechet_distance: Option<f64>,
+    pub(super) kernel_distance: Option<Subsets>,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+    pub(super) k: Option<usize>,
+    pub(super) pairwise_distance: Option<Pairs>,
+    pub(super) warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Side {
+    what: String,
+    id: String,
+    images: usize,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Splits {
+    pub(super) mean: f64,
+    pub(super) std_dev: f64,
+    pub(super) splits: usize,
+}
+
+/// Distances of features between images from one start (figure 5).
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Pairs {
+    pub(super) per_start: usize,
+    pub(super) starts: usize,
+    /// Between two images from one start.
+    pub(super) mean: f64,
+    /// Of that mean; none from one start.
+    pub(super) std_error: Option<f64>,
+    /// Between any two images.
+    pub(super) of_all: f64,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Subsets {
+    pub(super) mean: f64,
+    pub(super) std_dev: f64,
+    pub(super) subsets: usize,
+    pub(super) subset: usize,
+}
+
+impl Splits {
+    pub(super) fn of(score: &Score) -> Self {
+        Splits { mean: score.mean, std_dev: score.std_dev, splits: score.n }
+    }
+}
+
+impl Subsets {
+    pub(super) fn of(score: &Score, subset: usize) -> Self {
+        Subsets { mean: score.mean, std_dev: score.std_dev, subsets: score.n, subset }
+    }
+}
+
+impl Report {
+    pub(super) fn of(backbone: &Backbone, input: &Input, reference: Option<&Input>) -> Self {
+        let side = |images: &Input| Side { what: images.describe(), id: images.id(), images: images.len() };
+        Self {
+            backbone: backbone.name(),
+            backbone_id: backbone.id().to_owned(),
+            input: side(input),
+            reference: reference.map(side),
+            inception_score: None,
+            frechet_distance: None,
+            kernel_distance: None,
+            precision: None,
+            recall: None,
+            k: None,
+            pairwise_distance: None,
+            warnings: vec![],
+        }
+    }
+
+    /// The numbers as a table.
+    pub(super) fn table(&self) -> Result<()> {
+        let side = |side: &Side| format!("{} images of {}", side.images, side.what);
+        say!("{:<26}{}", "input", side(&self.input));
+        if let Some(reference) = &self.reference {
+            say!("{:<26}{}", "reference", side(reference));
+        }
+        say!("{:<26}{}", "features of", self.backbone);
+        if let Some(Splits { mean, std_dev, splits }) = self.inception_score {
+            say!("{:<26}{mean:>9.4} ± {std_dev:.4} ({splits} splits)", "inception score");
+        }
+        if let Some(distance) = self.frechet_distance {
+            say!("{:<26}{distance:>9.4}", "Fréchet distance");
+        }
+        if let Some(Subsets { mean, std_dev, subsets, subset }) = self.kernel_distance {
+            say!("{:<26}{mean:>9.5} ± {std_dev:.5} ({subsets} subsets of {subset})", "kernel distance");
+        }
+        if let (Some(precision), Some(recall), Some(k)) = (self.precision, self.recall, self.k) {
+            say!("{:<26}{precision:>9.4} (k = {k})", "precision");
+            say!("{:<26}{recall:>9.4}", "recall");
+        }
+        if let Some(Pairs { per_start, starts, mean, std_error, of_all }) = self.pairwise_distance {
+            let error = std_error.map_or(String::new(), |error| format!(" (standard error {error:.4})"));
+            say!(
+                "{:<26}{mean:>9.4}{error}, {per_start} images from each of {starts} starts; of all images {of_all:.4}",
+                "pairwise distance"
+            );
+        }
+        Ok(())
+    }
+}
