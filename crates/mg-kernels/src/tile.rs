@@ -111,6 +111,30 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
     }
 }
 
+/// What becomes of a sum; `gate` says what a gate asks.
+///
+/// # Safety
+/// The processor has `U`.
+#[inline(always)]
+pub(crate) unsafe fn finished<U: Unit>(
+    finish: Finish<ElemOf<U>>,
+    sum: VectorOf<U>,
+    gate: impl FnOnce() -> VectorOf<U>,
+) -> VectorOf<U> {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let by_sign = |by, slope| U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
+        match finish {
+            Finish::Plain => sum,
+            Finish::Leaky(slope) => by_sign(sum, slope),
+            Finish::Clipped(most) => {
+                U::Simd::min(U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::of(0.0))), U::Simd::splat(most))
+            }
+            Finish::Gate(slope) => by_sign(gate(), slope),
+        }
+    }
+}
+
 /// Finishes and stores the sums of a tile that were computed elsewhere: one vector of channels, `stride` apart; the
 /// tile's input and weights are not used.
 ///
@@ -124,16 +148,7 @@ pub(crate) unsafe fn finish_sums<U: Unit>(tile: &Tile<U::Format>, sums: *const E
         let bias = U::Simd::load(tile.bias);
         for i in 0..tile.rows {
             let sum = U::Simd::add(U::Simd::load(sums.add(i * stride)), bias);
-            let by_sign = |by, slope| U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
-            let sum = match tile.finish {
-                Finish::Plain => sum,
-                Finish::Leaky(slope) => by_sign(sum, slope),
-                Finish::Clipped(most) => U::Simd::min(
-                    U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::of(0.0))),
-                    U::Simd::splat(most),
-                ),
-                Finish::Gate(slope) => by_sign(U::load(tile.gate[i]), slope),
-            };
+            let sum = finished::<U>(tile.finish, sum, || U::load(tile.gate[i]));
             match &tile.output {
                 Output::Stored(output) => U::store(output[i], sum),
                 Output::Elem(output) => U::Simd::store(output[i], sum),

@@ -2,11 +2,10 @@
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
 use crate::Window;
-use crate::aligned::Number;
 use crate::format::Format;
 use crate::map::Map;
-use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit, VectorOf};
-use crate::tile::Finish;
+use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
+use crate::tile::{Finish, finished};
 
 /// Outputs of a row that are summed together.
 const TOGETHER: usize = 7;
@@ -106,25 +105,11 @@ unsafe fn run_of<U: Unit, const N: usize>(
             }
             let to = to.as_mut_ptr().add(at.1 + c);
             for (i, sum) in sums.iter().enumerate() {
-                U::store(to.add(i * output.pitch), finished::<U>(pass.finish, *sum));
+                U::store(to.add(i * output.pitch), finished::<U>(pass.finish, *sum, || *sum));
             }
         }
     }
     N
-}
-
-#[inline(always)]
-unsafe fn finished<U: Unit>(finish: Finish<ElemOf<U>>, sum: VectorOf<U>) -> VectorOf<U> {
-    // SAFETY: the trait's contract.
-    unsafe {
-        match finish {
-            Finish::Leaky(slope) => U::Simd::if_positive(sum, sum, U::Simd::mul(sum, U::Simd::splat(slope))),
-            Finish::Clipped(most) => {
-                U::Simd::min(U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::ZERO)), U::Simd::splat(most))
-            }
-            Finish::Plain | Finish::Gate(_) => sum,
-        }
-    }
 }
 
 /// # Safety

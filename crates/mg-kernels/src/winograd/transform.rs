@@ -6,7 +6,7 @@ use crate::format::Format;
 use crate::map::Map;
 use crate::share::Shared;
 use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
-use crate::tile::Finish;
+use crate::tile::{Finish, finished};
 
 /// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
 pub(crate) struct Transform<'a> {
@@ -176,20 +176,13 @@ pub(crate) unsafe fn transform_output<U: Unit>(
                     let line = back_line::<U::Simd>(m);
                     for (x, value) in line.into_iter().enumerate().take(tile.columns) {
                         let value = U::Simd::add(value, bias);
-                        let value = match (pass.finish, gate) {
-                            (Finish::Leaky(slope), _) => {
-                                U::Simd::if_positive(value, value, U::Simd::mul(value, U::Simd::splat(slope)))
-                            }
-                            (Finish::Clipped(most), _) => {
-                                U::Simd::min(U::Simd::max(value, zero), U::Simd::splat(most))
-                            }
-                            (Finish::Gate(slope), Some((values, map))) => {
+                        let value = finished::<U>(pass.finish, value, || match gate {
+                            Some((values, map)) => {
                                 let at = tile.gate + y * map.row() + x * map.pitch + pass.from + c;
-                                let gate = U::load(values.as_ptr().add(at));
-                                U::Simd::if_positive(gate, value, U::Simd::mul(value, U::Simd::splat(slope)))
+                                U::load(values.as_ptr().add(at))
                             }
-                            _ => value,
-                        };
+                            None => value,
+                        });
                         U::store(to.add(y * row + x * pixel), value);
                     }
                 }
