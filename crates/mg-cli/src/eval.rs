@@ -17,7 +17,7 @@ use mg_random::Key;
 use mg_train::Synthesis;
 
 use crate::device::DeviceArgs;
-use crate::output::{JsonArgs, PlotArgs, check_folder};
+use crate::output::{OutputArgs, check_folder};
 use crate::progress;
 use crate::sample::How;
 use crate::set::SetArgs;
@@ -87,9 +87,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.png")]
     nearest: Option<PathBuf>,
     #[command(flatten)]
-    json: JsonArgs,
-    #[command(flatten)]
-    plot: PlotArgs,
+    output: OutputArgs,
     #[command(flatten)]
     shape: ShapeArgs,
     #[command(flatten)]
@@ -142,7 +140,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         neighbours(args, (&input, &of_input), (reference, &of_reference))?;
     }
     report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    match args.json.write(&report)? {
+    match args.output.json.write(&report)? {
         true => report.table(),
         false => Ok(()),
     }
@@ -193,7 +191,7 @@ fn neighbours(args: &Args, input: (&Input, &FeatureFile), reference: (&Input, &F
         Sheet::beside(&[&images, &found])?.save(path)?;
         tracing::info!("images with the nearest reference image at their right: {}", path.display());
     }
-    args.plot.save(|| {
+    args.output.plot.save(|| {
         let distances = |a: &FeatureFile, b: &FeatureFile| -> Result<Vec<f64>> {
             Ok(nearest(a, b)?.iter().map(|neighbour| neighbour.distance).collect())
         };
@@ -212,14 +210,13 @@ impl Args {
 
     /// Whether something is asked for that compares with reference images.
     fn compares(&self) -> bool {
-        self.fid || self.kid || self.prec || self.nearest.is_some() || self.plot.is_wanted()
+        self.fid || self.kid || self.prec || self.nearest.is_some() || self.output.plot.is_wanted()
     }
 
     fn check(&self) -> Result<()> {
         ensure!(self.n != Some(0), "-n is 0; ask for at least one image");
         ensure!(self.per_start.is_none_or(|k| k > 1), "--per-start needs at least 2 images from each start");
-        self.json.check()?;
-        self.plot.check()?;
+        self.output.check()?;
         self.nearest.as_deref().map_or(Ok(()), |path| check_folder("--nearest", path))
     }
 }

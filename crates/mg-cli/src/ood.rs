@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
-use crate::output::{JsonArgs, PlotArgs};
+use crate::output::OutputArgs;
 use crate::progress;
 use crate::sample::How;
 use crate::set::{self, SetArgs};
@@ -40,9 +40,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    json: JsonArgs,
-    #[command(flatten)]
-    plot: PlotArgs,
+    output: OutputArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -71,8 +69,7 @@ const BINS: usize = 60;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image of every set");
-    args.json.check()?;
-    args.plot.check()?;
+    args.output.check()?;
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let grid = Grid::of(args.grid, &model)?;
@@ -88,8 +85,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         sets.iter().map(|set| (set.title.as_str(), set.values.as_slice())).collect();
     let histogram = Histogram::of(&named, BINS)?;
     let title = format!("energies, grid {grid}");
-    args.plot.save(|| Ok(Panels::of([histogram.curves(&title, "energy U")])))?;
-    match args.json.write(&as_json(args, grid, &rows, &histogram))? {
+    args.output.plot.save(|| Ok(Panels::of([histogram.curves(&title, "energy U")])))?;
+    match args.output.json.write(&as_json(args, grid, &rows, &histogram))? {
         true => table(grid, &rows),
         false => Ok(()),
     }

@@ -69,8 +69,7 @@ impl PlotArgs {
         self.plot.is_some()
     }
 
-    /// Refuses a file that cannot be written, before hours are spent on what would go there.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let Some(path) = &self.plot else { return Ok(()) };
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         ensure!(
@@ -87,6 +86,23 @@ impl PlotArgs {
             panels()?.save(path)?;
         }
         Ok(())
+    }
+}
+
+/// JSON and a plot.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct OutputArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
+}
+
+impl OutputArgs {
+    /// Refuses files that cannot be written, before hours are spent on what would go there.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.json.check()?;
+        self.plot.check()
     }
 }
 

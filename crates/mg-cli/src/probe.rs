@@ -9,7 +9,7 @@ use mg_train::Model;
 use mg_train::config::{Config, Source as Layer, resolve};
 
 use crate::device::{DeviceArgs, describe};
-use crate::output::{JsonArgs, PlotArgs};
+use crate::output::OutputArgs;
 use crate::progress;
 use crate::set::{SetArgs, observing};
 
@@ -38,9 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Trunk::Frozen)]
     trunk: Trunk,
     #[command(flatten)]
-    json: JsonArgs,
-    #[command(flatten)]
-    plot: PlotArgs,
+    output: OutputArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -101,8 +99,7 @@ struct Nets {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    args.json.check()?;
-    args.plot.check()?;
+    args.output.check()?;
     let device = args.device.open()?;
     match &args.run {
         Some(run) => {
@@ -141,8 +138,8 @@ fn measure(args: &Args, start: Start<'_>, sets: &(Labelled, Labelled), device: &
     let bar = progress::bar(total as u64, "epochs");
     let findings = study.run(train, test, &mut |progress| show(&bar, progress))?;
     bar.finish_and_clear();
-    args.plot.save(|| Ok(plot(&findings)))?;
-    match args.json.write(&findings)? {
+    args.output.plot.save(|| Ok(plot(&findings)))?;
+    match args.output.json.write(&findings)? {
         true => table(&findings),
         false => Ok(()),
     }

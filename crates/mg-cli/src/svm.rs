@@ -11,7 +11,7 @@ use mg_train::Model;
 use mg_train::config::resolve;
 
 use crate::device::DeviceArgs;
-use crate::output::{JsonArgs, PlotArgs};
+use crate::output::OutputArgs;
 use crate::progress;
 use crate::set::SetArgs;
 use features::Features;
@@ -53,9 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 100)]
     draws: usize,
     #[command(flatten)]
-    json: JsonArgs,
-    #[command(flatten)]
-    plot: PlotArgs,
+    output: OutputArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -63,8 +61,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    args.json.check()?;
-    args.plot.check()?;
+    args.output.check()?;
     let device = args.device.open()?;
     let model = args.run.as_deref().map(|run| Model::load(run, &device)).transpose()?;
     let model = model.map(|model| args.device.adjust(model, &device));
@@ -77,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     sets.announce();
     let features = Features::of(args, model, &sets.train, &device)?;
     let [train, validation, test] = sets.features(&features, &device)?;
-    let (width, table) = (train.width(), !args.json.is_printed());
+    let (width, table) = (train.width(), !args.output.json.is_printed());
     if table {
         say!("{width} features: {}", features.describe());
         say!("{HEADINGS}");
@@ -96,8 +93,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         scores.push(score);
     }
-    args.plot.save(|| Ok(plot(&scores)))?;
-    args.json.write(&Report { args, sets: &sets, features: &features, width, scores }.json())?;
+    args.output.plot.save(|| Ok(plot(&scores)))?;
+    args.output.json.write(&Report { args, sets: &sets, features: &features, width, scores }.json())?;
     Ok(())
 }
 
