@@ -58,6 +58,10 @@ fn images_drawn_from_a_run_are_those_that_sample_writes() {
     ok(dir, "sample run -n 20 --seed 5 --out drawn");
     let written = scores(dir, "eval --input drawn --is --splits 2");
     assert_eq!(drawn["inception_score"], written["inception_score"]);
+    // Reduced, they are others, and the reference follows them.
+    let reduced = scores(dir, "eval --input run -n 20 --seed 5 --fid --side 8");
+    assert_ne!(reduced["input"]["id"], drawn["input"]["id"]);
+    assert!(fails(dir, "eval --input run -n 20 --is --splits 2 --side 32").contains("16 x 16"));
     // Without --ref the run is compared with what it has learned from, at its own side.
     let against = scores(dir, "eval --input run -n 20 --fid");
     assert_eq!(against["reference"]["images"], 888);

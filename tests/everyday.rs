@@ -201,6 +201,9 @@ fn features_are_judged_by_few_labels() {
     assert!(read(dir.join("a.json")) == read(dir.join("b.json")));
     let two = ok(dir, &format!("svm run/model.safetensors {common} --grids 4,16 --test set/test"));
     assert!(two.contains("4x4 and 16x16"), "{two}");
+    // Scaled features are others than raw ones.
+    ok(dir, &format!("svm run {common} --raw --json=raw.json"));
+    assert!(read(dir.join("raw.json")) != read(dir.join("a.json")));
     // Nets with batch statistics are judged with those of the set they are judged on.
     ok(dir, "train tiny.toml --data set --run normed --set model.norm=batch");
     let printed = ok(dir, &format!("svm normed {common} --json"));

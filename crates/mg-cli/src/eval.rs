@@ -223,7 +223,8 @@ impl Args {
 
 /// Both sets of images; a set without a side of its own becomes like the other.
 fn inputs(args: &Args, device: &Device) -> Result<(Input, Option<Input>)> {
-    let draw = Draw { n: args.n, seed: args.seed, how: args.how.synthesis() };
+    let (n, seed, side) = (args.n, args.seed, args.shape.side);
+    let draw = Draw { n, seed, how: args.how.synthesis(), side };
     let open = |name: &str, split: Option<Split>, beside: Option<&Input>, draw: &Draw| {
         let shape = beside.map(Input::shape).transpose()?;
         match source::is_model(name) {

@@ -46,6 +46,10 @@ pub(crate) struct Args {
     /// Take raw pixels in place of features: a baseline. RUN then only tells side and cropping, and may be left out
     #[arg(long, conflicts_with_all = ["grids", "class"])]
     pixels: bool,
+    /// Keep the scale of the nets; unless given, the features of each layer are divided by their root mean square over the
+    /// training images, as batch normalisation nearly does, for C is chosen from a fixed grid
+    #[arg(long)]
+    raw: bool,
     /// Seed of what is held out and of the draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -73,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let protocols = args.protocols(&sets)?;
     sets.announce();
     let features = Features::of(args, model, &sets.train, &device)?;
-    let [train, validation, test] = sets.features(&features, &device)?;
+    let [train, validation, test] = sets.features(&features, args.raw, &device)?;
     let (width, table) = (train.width(), !args.output.json.is_printed());
     if table {
         say!("{width} features: {}", features.describe());

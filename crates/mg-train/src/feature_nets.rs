@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use mg_data::DataSet;
 use mg_energy::ConvNet;
@@ -55,6 +57,19 @@ impl FeatureNets {
     /// Features of an image.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// The features of every layer, as columns, in their order.
+    pub fn layers(&self) -> Vec<Range<usize>> {
+        let layers = self.nets.iter().flat_map(|net| &net.spec().layers);
+        let mut end = 0;
+        layers
+            .map(|layer| {
+                let start = end;
+                end += layer.channels * FEATURE_SIDE * FEATURE_SIDE;
+                start..end
+            })
+            .collect()
     }
 
     /// Features of images [n, c, s, s] on the finest grid: [n, width] in f32, on the CPU.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use mg_backbone::Images;
 use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_pyramid::down;
 use mg_random::Key;
 use mg_train::{Model, Synthesis};
 use sha2::{Digest, Sha256};
@@ -17,10 +18,10 @@ use crate::set::{SetArgs, title};
 /// How images become squares.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ShapeArgs {
-    /// Pixels on a side of a set's images; unless given, those of the run, else of the first image, and all must agree. A
-    /// set that has them already is not touched
+    /// Pixels on a side; unless given, those of the run, else of the set's first image, and all must agree. A set that has
+    /// them already is not touched; images drawn from a run are reduced to them by means of blocks
     #[arg(long)]
-    side: Option<usize>,
+    pub(crate) side: Option<usize>,
     /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
     #[arg(long, value_name = "PIXELS", requires = "side")]
     crop: Option<u32>,
@@ -42,7 +43,8 @@ pub(crate) struct Drawn {
     key: Key,
     device: Device,
     chunk: usize,
-    /// The chunk drawn last, of the finest grid.
+    side: usize,
+    /// The chunk drawn last.
     last: RefCell<Option<(usize, Tensor)>>,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct Draw {
     pub(crate) n: Option<usize>,
     pub(crate) seed: u64,
     pub(crate) how: Synthesis,
+    /// Pixels on a side; those of the finest grid unless given.
+    pub(crate) side: Option<usize>,
 }
 
 /// Images that a model draws unless told.
@@ -73,10 +77,16 @@ pub(crate) fn model(name: &str, draw: &Draw, args: &DeviceArgs, device: &Device)
     let (n, seed, how) = (draw.n.unwrap_or(DRAWN), draw.seed, draw.how.clone());
     let precision =
         model.classes.first().and_then(|class| class.grids.first()).map(|grid| grid.spec.precision);
-    let id = format!("model {hash} n {n} seed {seed} {how:?} {precision:?}");
+    let finest = model.config().sides().last().copied().context("the model has no grid")?;
+    let side = draw.side.unwrap_or(finest);
+    ensure!(
+        side <= finest,
+        "--side {side}: the model draws {finest} x {finest} pixels, which are not enlarged"
+    );
+    let id = format!("model {hash} n {n} seed {seed} side {side} {how:?} {precision:?}");
     let chunk = model.chunk_len(&how)?;
     let (key, device, last) = (Key::new(seed), device.clone(), RefCell::new(None));
-    Ok(Input::Run(Box::new(Drawn { model, id, n, how, key, device, chunk, last })))
+    Ok(Input::Run(Box::new(Drawn { model, id, n, how, key, device, chunk, side, last })))
 }
 
 impl ShapeArgs {
@@ -122,11 +132,7 @@ impl Input {
     pub(crate) fn shape(&self) -> Result<(usize, Resize)> {
         match self {
             Self::Set(set) => Ok((set.side(), set.resize().parse()?)),
-            Self::Run(drawn) => {
-                let config = drawn.model.config();
-                let side = config.sides().last().copied().context("the model has no grid")?;
-                Ok((side, mg_train::resize(config)))
-            }
+            Self::Run(drawn) => Ok((drawn.side, mg_train::resize(drawn.model.config()))),
         }
     }
 
@@ -185,7 +191,7 @@ impl Drawn {
         Ok(Tensor::cat(&parts, 0)?)
     }
 
-    /// One chunk of images, of the finest grid, on the CPU.
+    /// One chunk of images, on the CPU.
     fn drawn(&self, chunk: usize) -> Result<Tensor> {
         if let Some((number, images)) = &*self.last.borrow()
             && *number == chunk
@@ -194,7 +200,8 @@ impl Drawn {
         }
         let (n, how, device) = (self.n, &self.how, &self.device);
         let grids = self.model.sample_chunk(chunk, n, how, self.key, device, &mut mg_langevin::unobserved)?;
-        let finest = grids.last().context("the model has no grid")?.to_device(&Device::Cpu)?;
+        let finest =
+            down(grids.last().context("the model has no grid")?, self.side)?.to_device(&Device::Cpu)?;
         *self.last.borrow_mut() = Some((chunk, finest.clone()));
         Ok(finest)
     }

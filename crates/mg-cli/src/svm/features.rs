@@ -49,6 +49,19 @@ impl Features {
         }
     }
 
+    /// What each column of the features [n, d] of training images is multiplied by: 1 over the root mean square of its layer,
+    /// which makes C mean the same for layers and nets of any scale. `None` for pixels, which have theirs.
+    pub(super) fn scale(&self, train: &Tensor) -> Result<Option<Tensor>> {
+        let Features::Nets(nets) = self else { return Ok(None) };
+        let mut scales = Vec::with_capacity(nets.width());
+        for layer in nets.layers() {
+            let mean_square =
+                train.narrow(1, layer.start, layer.len())?.sqr()?.mean(0)?.mean_all()?.to_scalar::<f32>()?;
+            scales.extend(layer.map(|_| mean_square.sqrt().max(f32::MIN_POSITIVE).recip()));
+        }
+        Ok(Some(Tensor::new(scales, train.device())?))
+    }
+
     /// Features of all images, [n, d].
     pub(super) fn of_set(&self, what: &str, data: &DataSet, device: &Device) -> Result<Tensor> {
         let bar = progress::bar(data.len(), &format!("{what} images"));

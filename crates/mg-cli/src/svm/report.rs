@@ -61,6 +61,7 @@ impl Report<'_> {
             "features": if grids.is_some() { "nets" } else { "pixels" },
             "grids": grids,
             "width": width,
+            "scaled": grids.is_some() && !args.raw,
             "classes": sets.train.class_names(),
             "images": {
                 "training": sets.train.len(), "validation": sets.validation.len(), "test": sets.test.len(),

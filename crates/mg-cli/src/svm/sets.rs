@@ -45,12 +45,24 @@ impl Sets {
         );
     }
 
-    /// Features of training, validation and test images.
-    pub(super) fn features(&self, features: &Features, device: &Device) -> Result<[LabelledFeatures; 3]> {
-        let of = |what: &'static str, data: &DataSet| -> Result<LabelledFeatures> {
+    /// Features of training, validation and test images; `raw` ones keep the scale of the nets.
+    pub(super) fn features(
+        &self,
+        features: &Features,
+        raw: bool,
+        device: &Device,
+    ) -> Result<[LabelledFeatures; 3]> {
+        let mut scale = None;
+        let mut of = |what: &'static str, data: &DataSet| -> Result<LabelledFeatures> {
             let labels = data.labels().with_context(|| format!("the {what} images have no labels"))?;
-            let features = features.of_set(what, data, device)?;
-            Ok(LabelledFeatures::new(what, &features, &labels, self.classes())?)
+            let mut values = features.of_set(what, data, device)?;
+            if what == "training" && !raw {
+                scale = features.scale(&values)?;
+            }
+            if let Some(scale) = &scale {
+                values = values.broadcast_mul(scale)?;
+            }
+            Ok(LabelledFeatures::new(what, &values, &labels, self.classes())?)
         };
         Ok([of("training", &self.train)?, of("validation", &self.validation)?, of("test", &self.test)?])
     }

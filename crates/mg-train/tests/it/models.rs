@@ -84,6 +84,9 @@ fn features_are_the_pooled_maps_of_every_layer_and_an_image_s_own() {
         let mut done = 0;
         let all = nets.of_set(&data, CPU, &mut |now| done = now).unwrap();
         assert_eq!((all.dims(), done), (&[40, nets.width()][..], 40));
+        let layers = nets.layers();
+        assert!(layers[0].start == 0 && layers.last().unwrap().end == nets.width());
+        assert!(layers.windows(2).all(|pair| pair[0].end == pair[1].start));
         let values = all.to_vec2::<f32>().unwrap();
         // One by one, although nets with batch statistics couple a batch while they learn.
         for i in [0, 7, 39] {
