@@ -22,17 +22,19 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of no format this crate reads.
-    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), a parquet file nor a packed set; give one of these, or a folder of images", .0.display())]
+    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), nor a parquet file, a MATLAB file, a tar archive or a packed set; give one of these, an LMDB environment, CIFAR's batches, or a folder of images", .0.display())]
     Format(PathBuf),
     /// A folder without a single image file.
     #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]
     NoImages(PathBuf),
-    /// Parquet files in more than one folder.
-    #[error("{}: parquet files in more than one folder ({folders}); point at one of them", path.display())]
+    /// Tables of images in more than one folder.
+    #[error("{}: .{ending} files in more than one folder ({folders}); point at one of them", path.display())]
     Several {
         /// The folder above.
         path: PathBuf,
-        /// The folders with parquet files.
+        /// The ending of the files.
+        ending: String,
+        /// The folders with such files.
         folders: String,
     },
     /// Parquet files that hold no row.
@@ -48,14 +50,14 @@ pub enum Error {
         /// What there is instead.
         found: String,
     },
-    /// A parquet file, or a row of it, that cannot be read.
+    /// A file of many images, or a row of it, that cannot be read.
     #[error("{}{}: {reason}", path.display(), row.map(|row| format!(", row {row}")).unwrap_or_default())]
-    Parquet {
+    Damaged {
         /// The file.
         path: PathBuf,
         /// The first row that could not be read, counted from 0 in this file.
         row: Option<u64>,
-        /// What the reader said.
+        /// What is wrong.
         reason: String,
     },
     /// A bad image, where the policy is to refuse.

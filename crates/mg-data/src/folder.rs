@@ -52,11 +52,9 @@ impl Folder {
     /// The records in order.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<Record>> {
         self.files.iter().map(|file| {
-            let label =
-                first_level(file).and_then(|name| self.classes.iter().position(|class| *class == name));
             Ok(Record {
                 name: file.display().to_string(),
-                label: label.map(|label| label as u32),
+                label: class_of(file, &self.classes),
                 content: Content::File(self.root.join(file)),
             })
         })
@@ -105,13 +103,16 @@ pub(crate) fn is_image(path: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
-fn first_level(file: &Path) -> Option<String> {
+/// The first folder of a path.
+pub(crate) fn first_level(file: &Path) -> Option<String> {
     let mut parts = file.components();
     let first = parts.next()?.as_os_str().to_string_lossy().into_owned();
     parts.next().map(|_| first)
 }
 
-fn classes(files: &[PathBuf]) -> Vec<String> {
+/// The classes that the first-level folders of these files are, sorted as the files are; none when a file lies in none, or
+/// there is one folder.
+pub(crate) fn classes(files: &[PathBuf]) -> Vec<String> {
     let mut names = Vec::new();
     for file in files {
         match first_level(file) {
@@ -121,6 +122,12 @@ fn classes(files: &[PathBuf]) -> Vec<String> {
         }
     }
     if names.len() < 2 { Vec::new() } else { names }
+}
+
+/// The class that a file's first folder is.
+pub(crate) fn class_of(file: &Path, classes: &[String]) -> Option<u32> {
+    let folder = first_level(file)?;
+    classes.iter().position(|class| *class == folder).map(|class| class as u32)
 }
 
 #[cfg(test)]

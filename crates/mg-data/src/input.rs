@@ -2,11 +2,15 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::Archive;
+use crate::cifar::{self, Cifar};
 use crate::folder::{Folder, split_folder};
+use crate::lmdb::Lmdb;
+use crate::mat::Mat;
 use crate::packed::hex;
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::source::parquet_files;
+use crate::source::{MATLAB, PARQUET, tables};
 use crate::table::Table;
 use crate::{Error, Result, Source, Spec, Split};
 
@@ -15,6 +19,10 @@ pub(crate) enum Input {
     Portraits(Portraits),
     Folder(Folder, Option<Split>),
     Tables(Vec<Table>, Vec<PathBuf>, Option<Split>),
+    Matrices(Vec<Mat>, Option<Split>),
+    Archive(Archive),
+    Lmdb(Lmdb),
+    Cifar(Cifar, Split),
 }
 
 impl Input {
@@ -28,12 +36,29 @@ impl Input {
             }
             Source::Image(path) if spec.split.is_none() => Ok(Input::Folder(Folder::of_one(path), None)),
             Source::Parquet(path) => {
-                let (files, split) = file_split(path, spec.split)?;
+                let (files, split) = file_split(path, PARQUET, spec.split)?;
                 let tables = files.iter().map(|file| Table::open(file)).collect::<Result<_>>()?;
                 Ok(Input::Tables(tables, files, split))
             }
+            Source::Matlab(path) => {
+                let (files, split) = file_split(path, MATLAB, spec.split)?;
+                let matrices = files.iter().map(|file| Mat::open(file)).collect::<Result<_>>()?;
+                Ok(Input::Matrices(matrices, split))
+            }
+            Source::Archive(path) => Ok(Input::Archive(Archive::open(path, spec.split)?)),
+            Source::Lmdb(path) if spec.split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
+            Source::Cifar(path) => {
+                let split = spec.split.unwrap_or(Split::Train);
+                let (binary, files) = cifar::batches(path).unwrap_or_default();
+                let files: Vec<_> =
+                    files.into_iter().filter(|file| file.0 == split).map(|file| file.1).collect();
+                if files.is_empty() {
+                    return Err(no_split(&spec.source.to_string(), Some(split), "batches of other splits"));
+                }
+                Ok(Input::Cifar(Cifar::open(path, binary, files)?, split))
+            }
             Source::Packed(_) => Err(Error::Setting(format!("{} is packed already", spec.source))),
-            Source::Portraits | Source::Image(_) => {
+            Source::Portraits | Source::Image(_) | Source::Lmdb(_) => {
                 Err(no_split(&spec.source.to_string(), spec.split, "one whole set"))
             }
         }
@@ -45,14 +70,20 @@ impl Input {
             Input::Portraits(portraits) => portraits.len(),
             Input::Folder(folder, _) => folder.len(),
             Input::Tables(tables, ..) => tables.iter().fold(0, |sum, table| sum.saturating_add(table.len())),
+            Input::Matrices(matrices, _) => matrices.iter().map(Mat::len).sum(),
+            Input::Archive(archive) => archive.len(),
+            Input::Lmdb(lmdb) => lmdb.len(),
+            Input::Cifar(cifar, _) => cifar.len(),
         }
     }
 
     /// The part of the source that is read, where it has parts.
     pub(crate) fn split(&self) -> Option<Split> {
         match self {
-            Input::Portraits(_) => None,
-            Input::Folder(_, split) | Input::Tables(.., split) => *split,
+            Input::Portraits(_) | Input::Lmdb(_) => None,
+            Input::Folder(_, split) | Input::Tables(.., split) | Input::Matrices(_, split) => *split,
+            Input::Archive(archive) => archive.split,
+            Input::Cifar(_, split) => Some(*split),
         }
     }
 
@@ -62,6 +93,9 @@ impl Input {
             Input::Portraits(_) => Portraits::CLASSES.map(|(name, _)| name.to_owned()).into(),
             Input::Folder(folder, _) => folder.classes.clone(),
             Input::Tables(tables, ..) => tables.first().map_or(Vec::new(), |table| table.classes.clone()),
+            Input::Archive(archive) => archive.classes.clone(),
+            Input::Cifar(cifar, _) => cifar.classes.clone(),
+            Input::Matrices(..) | Input::Lmdb(_) => Vec::new(),
         }
     }
 
@@ -71,6 +105,10 @@ impl Input {
             Input::Portraits(portraits) => Box::new(portraits.records().map(Ok)),
             Input::Folder(folder, _) => Box::new(folder.records()),
             Input::Tables(tables, ..) => Box::new(tables.iter().flat_map(Table::records)),
+            Input::Matrices(matrices, _) => Box::new(matrices.iter().flat_map(Mat::records)),
+            Input::Archive(archive) => Box::new(archive.records()),
+            Input::Lmdb(lmdb) => Box::new(lmdb.records()),
+            Input::Cifar(cifar, _) => Box::new(cifar.records()),
         }
     }
 
@@ -93,6 +131,10 @@ impl Input {
             Input::Portraits(_) => {}
             Input::Folder(folder, _) => folder.paths().for_each(|path| add(&path)),
             Input::Tables(_, files, _) => files.iter().for_each(|path| add(path)),
+            Input::Matrices(matrices, _) => matrices.iter().for_each(|matrix| add(matrix.path())),
+            Input::Archive(archive) => add(archive.path()),
+            Input::Lmdb(lmdb) => add(lmdb.path()),
+            Input::Cifar(cifar, _) => cifar.paths().iter().for_each(|path| add(path)),
         }
         hex(&hash.finalize())
     }
@@ -112,8 +154,8 @@ fn folder_split(path: &Path, wish: Option<Split>) -> Result<(PathBuf, Option<Spl
 
 /// The files of a split. Without a wish they are those of `train`, where file names begin with splits; a single
 /// file is taken as it is.
-fn file_split(path: &Path, wish: Option<Split>) -> Result<(Vec<PathBuf>, Option<Split>)> {
-    let files = parquet_files(path)?;
+fn file_split(path: &Path, ending: &str, wish: Option<Split>) -> Result<(Vec<PathBuf>, Option<Split>)> {
+    let files = tables(path, ending)?;
     let split_of = |file: &Path| Split::of_name(&file.file_name().unwrap_or_default().to_string_lossy());
     let single = (!path.is_dir()).then(|| split_of(path)).flatten();
     let any = files.iter().any(|file| split_of(file).is_some());

@@ -13,22 +13,24 @@
 //! # Ok::<(), mg_data::Error>(())
 //! ```
 //!
-//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels, or one such image; a parquet
-//! file or a folder of them, laid out as on the Hugging Face hub; the embedded set `portraits`; or a file made by [`pack`]. A
+//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels, one such image, or a tar archive of
+//! them; a parquet file or a folder of them, laid out as on the Hugging Face hub; SVHN's MATLAB files, CIFAR's batches, LSUN's
+//! LMDB environments; the embedded set `portraits`; or a file made by [`pack`]. A
 //! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
 //! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
 //! [`Order`] shuffles it.
 //!
-//! Three things can be relied on:
+//! Four things can be relied on:
 //!
 //! - The order of a set, and its [`content_hash`](DataSet::content_hash), depend on the files alone, not on the
 //!   number of threads or the order in which a folder is listed.
+//! - A file of many images that is damaged is an error that names it and the row.
 //! - A damaged, cut, tiny or absurdly large image is named, with what is wrong with it ([`Defect`]), and is left
 //!   out or refused, as the spec says; whatever the bytes, nothing panics and no file is left half written.
 //! - The first thing that can fail without decoding an image fails before one is decoded.
 //!
-//! Modules, in reading order: `source`, `spec`, `resize`, `resample`, `decode`, `defect`; then the two kinds of input, `folder` and
-//! `table` (parquet), and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `description`.
+//! Modules, in reading order: `source`, `spec`, `resize`, `resample`, `decode`, `defect`; then the kinds of input: `folder`,
+//! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `description`.
 
 mod source;
 mod spec;
@@ -38,8 +40,13 @@ mod defect;
 mod resample;
 mod resize;
 
+mod archive;
+mod cifar;
 mod folder;
 mod input;
+mod lmdb;
+mod mat;
+mod pickle;
 mod portraits;
 mod record;
 mod table;

@@ -18,6 +18,7 @@ pub(crate) struct Record {
 pub(crate) enum Content {
     File(PathBuf),
     Cell(ByteArray),
+    Bytes(Vec<u8>),
     Pixels(RgbImage),
     Null,
 }
@@ -28,13 +29,20 @@ pub(crate) const MAX_LABEL: i64 = 65_535;
 impl Record {
     /// Bytes of memory the record holds.
     pub(crate) fn size(&self) -> usize {
-        self.name.len() + if let Content::Cell(cell) = &self.content { cell.len() } else { 0 }
+        let content = match &self.content {
+            Content::Cell(cell) => cell.len(),
+            Content::Bytes(bytes) => bytes.len(),
+            Content::Pixels(image) => image.len(),
+            Content::File(_) | Content::Null => 0,
+        };
+        self.name.len() + content
     }
 
     /// Reads and decodes the image: 3 side^2 bytes.
     pub(crate) fn decode(&self, side: usize, resize: Resize) -> Result<Vec<u8>, Defect> {
         match &self.content {
             Content::Cell(cell) => decode(cell.data(), side, resize),
+            Content::Bytes(bytes) => decode(bytes, side, resize),
             Content::Pixels(image) => resize.apply(image, side),
             Content::Null => Err(Defect::Empty),
             Content::File(path) => decode(&read(path)?, side, resize),
@@ -45,6 +53,7 @@ impl Record {
     pub(crate) fn size_of_image(&self) -> Result<(u32, u32), Defect> {
         match &self.content {
             Content::Cell(cell) => size(cell.data()),
+            Content::Bytes(bytes) => size(bytes),
             Content::Pixels(image) => Ok(image.dimensions()),
             Content::Null => Err(Defect::Empty),
             Content::File(path) => size(&read(path)?),

@@ -21,6 +21,14 @@ pub enum Source {
     Image(PathBuf),
     /// A parquet file, or a folder with such files in it, one level below it, or both, as on the Hugging Face hub.
     Parquet(PathBuf),
+    /// A tar archive of such images, plain or compressed by gzip.
+    Archive(PathBuf),
+    /// An LMDB environment, as LSUN's: its folder, or the file in it.
+    Lmdb(PathBuf),
+    /// A MATLAB file with `X` and `y`, as SVHN's cropped digits, or a folder of them.
+    Matlab(PathBuf),
+    /// A folder of CIFAR's batches, binary or Python.
+    Cifar(PathBuf),
     /// A file made by [`pack`](crate::pack).
     Packed(PathBuf),
 }
@@ -42,19 +50,40 @@ impl Source {
             std::io::ErrorKind::NotFound => Error::Unknown(name.to_owned()),
             _ => Error::Io { doing: "open", path: path.clone(), source: error },
         })?;
-        if metadata.is_dir() {
-            let tables = parquet_files(&path)?;
-            return Ok(if tables.is_empty() { Source::Folder(path) } else { Source::Parquet(path) });
-        }
-        let mut start = [0; 8];
-        let length =
-            File::open(&path).and_then(|mut file| file.read(&mut start)).map_err(Error::io("read", &path))?;
-        if start[..length] == crate::packed::MAGIC {
+        if metadata.is_dir() { Self::of_folder(path) } else { Self::of_file(path) }
+    }
+
+    fn of_folder(path: PathBuf) -> Result<Self> {
+        Ok(if path.join(crate::lmdb::DATA).is_file() {
+            Source::Lmdb(path)
+        } else if crate::cifar::batches(&path).is_some() {
+            Source::Cifar(path)
+        } else if !tables(&path, PARQUET)?.is_empty() {
+            Source::Parquet(path)
+        } else if !tables(&path, MATLAB)?.is_empty() {
+            Source::Matlab(path)
+        } else {
+            Source::Folder(path)
+        })
+    }
+
+    fn of_file(path: PathBuf) -> Result<Self> {
+        let mut start = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(START).read_to_end(&mut start));
+        read.map_err(Error::io("read", &path))?;
+        let is_lmdb = path.file_name().is_some_and(|name| name == crate::lmdb::DATA);
+        if start.starts_with(&crate::packed::MAGIC) {
             Ok(Source::Packed(path))
-        } else if start[..length].starts_with(b"PAR1") || is_parquet(&path) {
+        } else if start.starts_with(b"PAR1") || has_extension(&path, PARQUET) {
             Ok(Source::Parquet(path))
+        } else if start.starts_with(crate::mat::MAGIC) || has_extension(&path, MATLAB) {
+            Ok(Source::Matlab(path))
+        } else if is_lmdb {
+            Ok(Source::Lmdb(path))
         } else if is_image(&path) {
             Ok(Source::Image(path))
+        } else if start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) || is_compressed_tar(&path) {
+            Ok(Source::Archive(path))
         } else {
             Err(Error::Format(path))
         }
@@ -64,9 +93,14 @@ impl Source {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Source::Portraits => None,
-            Source::Folder(path) | Source::Image(path) | Source::Parquet(path) | Source::Packed(path) => {
-                Some(path)
-            }
+            Source::Folder(path)
+            | Source::Image(path)
+            | Source::Parquet(path)
+            | Source::Archive(path)
+            | Source::Lmdb(path)
+            | Source::Matlab(path)
+            | Source::Cifar(path)
+            | Source::Packed(path) => Some(path),
         }
     }
 
@@ -97,6 +131,8 @@ pub enum Split {
     Test,
     /// `validation`, also written `valid` or `val`.
     Validation,
+    /// `extra`: SVHN's easier images.
+    Extra,
 }
 
 impl Split {
@@ -112,6 +148,7 @@ impl fmt::Display for Split {
             Split::Train => "train",
             Split::Test => "test",
             Split::Validation => "validation",
+            Split::Extra => "extra",
         })
     }
 }
@@ -124,22 +161,31 @@ impl FromStr for Split {
             "train" => Ok(Split::Train),
             "test" => Ok(Split::Test),
             "validation" | "valid" | "val" => Ok(Split::Validation),
-            _ => Err(Error::Setting(format!("split `{text}` is none of train, test, validation"))),
+            "extra" => Ok(Split::Extra),
+            _ => Err(Error::Setting(format!("split `{text}` is none of train, test, validation, extra"))),
         }
     }
 }
 
-/// The parquet files in a folder or one level below, sorted; a file is itself. Files in more than one folder are
+/// Endings of files that are tables of images.
+pub(crate) const PARQUET: &str = "parquet";
+pub(crate) const MATLAB: &str = "mat";
+/// What a tar archive holds, and where.
+const TAR: (usize, &[u8]) = (257, b"ustar");
+/// Bytes of a file that its format is told by.
+const START: u64 = 512;
+
+/// The files of this ending in a folder or one level below, sorted; a file is itself. Files in more than one folder are
 /// an error, for they are different tables.
-pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn tables(path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
     for entry in entries(path)? {
         if entry.is_dir() {
-            files.extend(entries(&entry)?.into_iter().filter(|file| is_parquet(file)));
-        } else if is_parquet(&entry) {
+            files.extend(entries(&entry)?.into_iter().filter(|file| has_extension(file, ending)));
+        } else if has_extension(&entry, ending) {
             files.push(entry);
         }
     }
@@ -150,7 +196,8 @@ pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>> {
     if folders.len() > 1 {
         let folders =
             folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-        return Err(Error::Several { path: path.to_owned(), folders });
+        let (path, ending) = (path.to_owned(), ending.to_owned());
+        return Err(Error::Several { path, ending, folders });
     }
     Ok(files)
 }
@@ -164,8 +211,13 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     read().map_err(Error::io("read folder", folder))
 }
 
-fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
+fn has_extension(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+}
+
+fn is_compressed_tar(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

@@ -1,0 +1,109 @@
+//! Damaged files: bytes flipped, cut, repeated, overwritten. Whatever the bytes, a set opens or an error names its file, and
+//! nothing panics, hangs or takes much memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mg_data::{DataSet, Resize, Source, Spec};
+use mg_random::{Key, Stream};
+
+/// Damages of every file; MG_MUTATIONS takes another number.
+const MUTATIONS: u64 = 2000;
+
+fn mutations() -> u64 {
+    std::env::var("MG_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(MUTATIONS)
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// One to four damages.
+fn damage(bytes: &mut Vec<u8>, random: &mut Stream) {
+    for _ in 0..=random.below(4) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = random.below(bytes.len() as u64) as usize;
+        // Heads and tables of contents are where one byte moves much.
+        let at = if random.below(2) == 0 { at % 512 } else { at }.min(bytes.len() - 1);
+        match random.below(6) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.next_u32() as u8,
+            2 => bytes.truncate(at),
+            3 => {
+                let end = (at + 1 + random.below(16) as usize).min(bytes.len());
+                bytes[at..end].fill(if random.below(2) == 0 { 0 } else { 0xff });
+            }
+            4 => {
+                let end = (at + random.below(64) as usize).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                let from = random.below(bytes.len() as u64) as usize;
+                let length = (random.below(32) as usize).min(bytes.len() - at.max(from));
+                bytes.copy_within(from..from + length, at);
+            }
+        }
+    }
+}
+
+/// Opens damaged copies of `file`, which lies in a set `set` (or is one); counts those that still open.
+fn survives(set: &str, file: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, original) = (folder.path().join("set"), fs::read(golden(file)).unwrap());
+    if golden(set).is_dir() {
+        fs::create_dir(&root).unwrap();
+        for entry in fs::read_dir(golden(set)).unwrap().flatten() {
+            fs::copy(entry.path(), root.join(entry.file_name())).unwrap();
+        }
+    }
+    let target = match golden(set).is_dir() {
+        true => root.join(golden(file).file_name().unwrap()),
+        false => folder.path().join(golden(file).file_name().unwrap()),
+    };
+    let source = if root.is_dir() { &root } else { &target };
+    let mut opened = 0;
+    for mutation in 0..mutations() {
+        let mut bytes = original.clone();
+        damage(&mut bytes, &mut Key::new(1).named(file).fold(mutation).stream());
+        fs::write(&target, &bytes).unwrap();
+        let open = || {
+            let source = Source::find(source.to_str().unwrap())?;
+            DataSet::open(&Spec { side: 8, resize: Resize::Squash, ..Spec::new(source) })
+        };
+        match open() {
+            Ok(_) => opened += 1,
+            Err(error) => {
+                let (message, folder) = (error.to_string(), folder.path().to_str().unwrap());
+                assert!(message.contains(folder), "{file}, mutation {mutation}: {message}");
+            }
+        }
+    }
+    println!("{file}: {opened} of {} still open", mutations());
+    assert!(opened > 0 && opened < mutations(), "{file}: {opened}");
+}
+
+#[test]
+fn damaged_lmdb_environments_are_errors() {
+    survives("lsun", "lsun/data.mdb");
+}
+
+#[test]
+fn damaged_matlab_files_are_errors() {
+    survives("digits", "digits/train_32x32.mat");
+    survives("digits/test_32x32.mat", "digits/test_32x32.mat");
+}
+
+#[test]
+fn damaged_batches_of_cifar_are_errors() {
+    survives("cifar-python", "cifar-python/data_batch_1");
+    survives("cifar-binary", "cifar-binary/data_batch_2.bin");
+}
+
+#[test]
+fn damaged_archives_are_errors() {
+    survives("photos.tar", "photos.tar");
+    survives("photos.tgz", "photos.tgz");
+}
