@@ -74,7 +74,7 @@ fn bedrooms_are_read_from_lmdb() {
     let hashes = seen(&set);
     let same = pairs.iter().enumerate().filter(|(i, pair)| hashes[i][1] == pair[1]).count();
     assert_eq!(same, 63);
-    assert_eq!(open("lsun/data.mdb", 16, None).unwrap_err().to_string().contains("48"), true);
+    assert!(open("lsun/data.mdb", 16, None).unwrap_err().to_string().contains("48"));
     assert!(open("lsun", 16, Some(Split::Train)).is_err());
 }
 
