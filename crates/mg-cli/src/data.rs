@@ -48,7 +48,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             say!("portraits  embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)");
             say!("PATH       a folder of png, jpeg and webp images; sub-folders are classes");
             say!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
-            say!("PATH       a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)");
+            say!(
+                "PATH       a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)"
+            );
             say!("FILE       a file made by `mg data pack`");
         }
         Command::Info(input) => {
