@@ -26,16 +26,21 @@ BLOCK, CHECK = 64, 8
 MOST_PAIRS = 10**8  # precision and recall of larger sets would not fit memory
 
 
+def header_of(path):
+    """What a file says of itself, behind a magic and the header's length, and where its rows begin."""
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(16)[8:])[0]
+        return json.loads(file.read(length)), 16 + length
+
+
 def read(path):
-    """Header and [n, d] features of a file: magic, length of the header, header, blocks of rows with a checksum each."""
-    data = path.read_bytes()
-    length = struct.unpack("<Q", data[8:16])[0]
-    header, at, blocks = json.loads(data[16:16 + length]), 16 + length, []
+    """[n, d] features of a file: blocks of rows with a checksum each."""
+    (header, at), data, blocks = header_of(path), path.read_bytes(), []
     for first in range(0, header["rows"], BLOCK):
         count = min(BLOCK, header["rows"] - first) * header["width"]
         blocks.append(np.frombuffer(data, "<f4", count, at))
         at += 4 * count + CHECK
-    return header, np.concatenate(blocks).reshape(header["rows"], header["width"]).astype(np.float64)
+    return np.concatenate(blocks).reshape(header["rows"], header["width"]).astype(np.float64)
 
 
 def scores(a, b, ours):
@@ -63,15 +68,13 @@ def main():
     folder, reports = pathlib.Path(sys.argv[1]), sys.argv[2:]
     files = {}
     for path in folder.glob("*.features"):
-        data = path.open("rb")
-        data.seek(8)
-        header = json.loads(data.read(struct.unpack("<Q", data.read(8))[0]))
+        header, _ = header_of(path)
         files[header["backbone"], header["images"]] = path
     print("| images | reference | score | `mg eval` | torch-fidelity |\n|---|---|---|---|---|")
     for report in reports:
         ours = json.loads(pathlib.Path(report).read_text())
         sides = [ours["input"], ours["reference"]]
-        a, b = (read(files[ours["backbone_id"], side["id"]])[1] for side in sides)
+        a, b = (read(files[ours["backbone_id"], side["id"]]) for side in sides)
         own = {
             "inception score": ours["inception_score"]["mean"], "its deviation": ours["inception_score"]["std_dev"],
             "Fréchet distance": ours["frechet_distance"], "kernel distance": ours["kernel_distance"]["mean"],

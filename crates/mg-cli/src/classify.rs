@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Labelled images to classify; the test split of a set with splits
     #[arg(long, value_name = "SET")]
     data: String,
-    /// Another split of them: train, test or validation
+    /// Another split of them: train, test, validation or extra
     #[arg(long)]
     split: Option<Split>,
     /// Labelled images to fit the biases to; those that the run has learned from unless given

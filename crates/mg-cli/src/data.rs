@@ -34,7 +34,7 @@ pub(crate) struct Input {
     /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
     #[arg(long, value_name = "PIXELS")]
     crop: Option<u32>,
-    /// Split of a hub-layout folder: train, test or validation
+    /// Split of a hub-layout folder: train, test, validation or extra
     #[arg(long)]
     split: Option<String>,
     /// Fail at the first bad image instead of leaving it out
@@ -60,10 +60,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         }
         Command::Pack { input, out } => {
             let bar = progress::bar(0, "images");
-            let skipped = pack(&input.spec()?, out, &mut |done, of| {
-                bar.set_length(of);
-                bar.set_position(done);
-            })?;
+            let skipped = pack(&input.spec()?, out, &mut |done, of| progress::show(&bar, done, of))?;
             bar.finish_and_clear();
             for (name, defect) in &skipped.named {
                 tracing::warn!("left out {name}: {defect}");

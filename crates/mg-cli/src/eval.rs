@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// How Inception's input is made: tensorflow-1 for numbers comparable with published ones
     #[arg(long, value_enum, default_value_t = Resizing::Tensorflow1)]
     resizing: Resizing,
-    /// Split of the input set: train, test or validation
+    /// Split of the input set: train, test, validation or extra
     #[arg(long)]
     split: Option<Split>,
     /// Split of the reference set

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Images; the test split of a set with splits
     #[arg(long, value_name = "SET")]
     data: String,
-    /// Another split of them: train, test or validation
+    /// Another split of them: train, test, validation or extra
     #[arg(long)]
     split: Option<Split>,
     /// Most images
@@ -103,8 +103,7 @@ fn anneal(args: &Args, density: &Density, key: Key, device: &Device) -> Result<A
     };
     let bar = progress::bar(0, "temperatures");
     let annealed = density.log_z(&how, key, device, &mut |done, of| {
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
+        progress::show(&bar, done as u64, of as u64);
     })?;
     bar.finish_and_clear();
     Ok(annealed)

@@ -118,16 +118,17 @@ pub(crate) fn check_folder(option: &str, path: &Path) -> Result<()> {
 }
 
 /// A folder that holds numbered images and nothing else, so that it is a set of images.
-pub(crate) struct ImageFolder<'a> {
-    folder: &'a Path,
+pub(crate) struct ImageFolder {
+    folder: PathBuf,
 }
 
-impl<'a> ImageFolder<'a> {
+impl ImageFolder {
     /// The folder for `n` images, made if need be.
     ///
     /// # Errors
-    /// When something lies in it that these images would not replace.
-    pub(crate) fn make(folder: &'a Path, n: usize) -> Result<Self> {
+    /// When it has no name that a sheet can lie beside, or something lies in it that these images would not replace.
+    pub(crate) fn make(folder: &Path, n: usize) -> Result<Self> {
+        beside(folder, "")?;
         make_folder(folder)?;
         let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
         let is_new = |name: &str| {
@@ -142,7 +143,7 @@ impl<'a> ImageFolder<'a> {
                 folder.display()
             );
         }
-        Ok(ImageFolder { folder })
+        Ok(ImageFolder { folder: folder.to_owned() })
     }
 
     /// Writes [n, c, s, s] as 00000.png, 00001.png, ...
@@ -155,7 +156,7 @@ impl<'a> ImageFolder<'a> {
 
     /// Writes a contact sheet beside the folder, not among its images.
     pub(crate) fn write_sheet(&self, sheet: &Sheet) -> Result<PathBuf> {
-        let path = beside(self.folder, "-sheet.png")?;
+        let path = beside(&self.folder, "-sheet.png")?;
         sheet.save(&path)?;
         Ok(path)
     }

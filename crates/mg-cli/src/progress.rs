@@ -28,6 +28,12 @@ pub(crate) fn bar(len: u64, unit: &str) -> ProgressBar {
     bar
 }
 
+/// Shows how many things of how many are done, where their number is known only as they are done.
+pub(crate) fn show(bar: &ProgressBar, done: u64, of: u64) {
+    bar.set_length(of);
+    bar.set_position(done);
+}
+
 /// Writes log lines above the bars.
 #[derive(Clone, Copy)]
 pub(crate) struct LogWriter;

@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
     let folder = ImageFolder::make(&args.out, args.n)?;
+    let coarser = args.coarser_folders(&model)?;
     let bar = progress::bar(args.n as u64, "images");
     let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
     let key = Key::new(args.seed);
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
-    let (finest, coarser) = grids.split_last().context("the model has no grid")?;
+    let finest = grids.last().context("the model has no grid")?;
     folder.write(finest)?;
     let statistics = mg_eval::SampleStatistics::of(finest)?;
     tracing::info!(
@@ -94,9 +95,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     let mut sheet = Sheet::of(finest)?;
     if args.grids {
-        for (side, grid) in model.config().sides().iter().zip(coarser) {
-            let folder = beside(&args.out, &format!("-{side}x{side}"))?;
-            ImageFolder::make(&folder, args.n)?.write(grid)?;
+        for (folder, grid) in coarser.iter().zip(&grids) {
+            folder.write(grid)?;
         }
         sheet = Sheet::beside(&grids.iter().collect::<Vec<_>>())?;
     }
@@ -106,4 +106,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     say!("{}", folder.write_sheet(&sheet)?.display());
     Ok(())
+}
+
+impl Args {
+    /// Folders for the grids below the finest, where they are wanted.
+    fn coarser_folders(&self, model: &Model) -> Result<Vec<ImageFolder>> {
+        let sides = model.config().sides();
+        let coarser = if self.grids { &sides[..sides.len().saturating_sub(1)] } else { &[] };
+        let folder = |side| ImageFolder::make(&beside(&self.out, &format!("-{side}x{side}"))?, self.n);
+        coarser.iter().map(folder).collect()
+    }
 }

@@ -24,10 +24,7 @@ impl SetArgs {
     pub(crate) fn read(&self, mut spec: Spec) -> Result<DataSet> {
         spec.cache.clone_from(&self.cache);
         let bar = progress::bar(0, "images");
-        let set = DataSet::open_with(&spec, &mut |done, of| {
-            bar.set_length(of);
-            bar.set_position(done);
-        })?;
+        let set = DataSet::open_with(&spec, &mut |done, of| progress::show(&bar, done, of))?;
         bar.finish_and_clear();
         for (name, defect) in &set.skipped().named {
             tracing::warn!("left out {name}: {defect}");
@@ -111,10 +108,7 @@ pub(crate) fn title(set: &DataSet) -> String {
 /// The model with statistics of all of a set, where it has any, with a bar.
 pub(crate) fn observing(model: Model, set: &DataSet, device: &Device) -> Result<Model> {
     let bar = progress::bar(0, "images for statistics");
-    let model = model.observing(set, device, &mut |done, of| {
-        bar.set_length(of);
-        bar.set_position(done);
-    })?;
+    let model = model.observing(set, device, &mut |done, of| progress::show(&bar, done, of))?;
     bar.finish_and_clear();
     Ok(model)
 }

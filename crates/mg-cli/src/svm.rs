@@ -88,8 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for protocol in &protocols {
         let bar = progress::bar(0, "fits");
         let score = protocol.run(&train, &validation, &test, key, &mut |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
+            progress::show(&bar, done as u64, of as u64);
         })?;
         bar.finish_and_clear();
         if table {

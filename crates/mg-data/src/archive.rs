@@ -35,7 +35,7 @@ struct Entry {
 impl Archive {
     /// Lists an archive. A compressed one is unpacked to nowhere for that.
     pub(crate) fn open(path: &Path, wish: Option<Split>) -> Result<Self> {
-        let damaged = |reason: String| Error::Damaged { path: path.to_owned(), row: None, reason };
+        let damaged = |reason: String| Error::damaged(path, None, reason);
         let mut archive = tar::Archive::new(bytes(path).map_err(Error::io("open", path))?);
         let mut files = Vec::new();
         for entry in archive.entries().map_err(|e| damaged(e.to_string()))? {
@@ -94,11 +94,8 @@ impl Archive {
                 };
                 forward.read(file)
             })();
-            let content = content.map_err(|error: io::Error| Error::Damaged {
-                path: self.path.clone(),
-                row: Some(row as u64),
-                reason: error.to_string(),
-            })?;
+            let content =
+                content.map_err(|error: io::Error| Error::damaged(&self.path, Some(row as u64), error))?;
             let label = class_of(&file.name, &self.classes);
             Ok(Record { name: file.name.display().to_string(), label, content: Content::Bytes(content) })
         })
@@ -133,7 +130,7 @@ fn bytes(path: &Path) -> io::Result<Box<dyn Read + Send>> {
 }
 
 /// How gzip begins.
-pub(crate) const GZIP: [u8; 2] = [0x1f, 0x8b];
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A path without `.`; `None` when it is absolute or leads upwards.
 fn plain(name: &Path) -> Option<PathBuf> {

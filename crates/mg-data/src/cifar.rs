@@ -3,16 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
-
 use crate::decode::MAX_FILE;
 use crate::pickle;
-use crate::record::{Content, MAX_LABEL, Record};
+use crate::record::{Content, MAX_LABEL, Record, interleaved, read};
 use crate::{Error, Result, Split};
 
 const SIDE: usize = 32;
-const PLANE: usize = SIDE * SIDE;
-const IMAGE: usize = 3 * PLANE;
+const IMAGE: usize = 3 * SIDE * SIDE;
 /// A row of the binary version: a label and an image.
 const ROW: usize = 1 + IMAGE;
 
@@ -20,7 +17,7 @@ const ROW: usize = 1 + IMAGE;
 pub(crate) struct Cifar {
     files: Vec<PathBuf>,
     binary: bool,
-    rows: Vec<u64>,
+    len: u64,
     pub(crate) classes: Vec<String>,
 }
 
@@ -56,14 +53,14 @@ pub(crate) fn batches(folder: &Path) -> Option<(bool, Vec<(Split, PathBuf)>)> {
 impl Cifar {
     /// Opens the batches of a split; those of the python version are read to count them.
     pub(crate) fn open(folder: &Path, binary: bool, files: Vec<PathBuf>) -> Result<Self> {
-        let mut rows = Vec::new();
+        let mut len = 0;
         for file in &files {
-            rows.push(match binary {
+            len += match binary {
                 true => rows_of(file)?,
                 false => Batch::python(file)?.labels.len() as u64,
-            });
+            };
         }
-        Ok(Cifar { classes: classes(folder, binary), files, binary, rows })
+        Ok(Cifar { classes: classes(folder, binary), files, binary, len })
     }
 
     /// The files.
@@ -73,7 +70,7 @@ impl Cifar {
 
     /// Number of images.
     pub(crate) fn len(&self) -> u64 {
-        self.rows.iter().sum()
+        self.len
     }
 
     /// Images in order; one batch is in memory at a time.
@@ -92,7 +89,7 @@ impl Cifar {
 impl Batch {
     fn binary(path: &Path) -> Result<Self> {
         let rows = rows_of(path)?;
-        let bytes = read(path)?;
+        let bytes = read(path).map_err(|defect| Error::damaged(path, None, defect))?;
         let (mut pixels, mut labels) = (Vec::with_capacity(rows as usize * IMAGE), Vec::new());
         for row in bytes.chunks_exact(ROW) {
             labels.push(u32::from(row[0]));
@@ -103,8 +100,8 @@ impl Batch {
 
     /// A dictionary with an array `data`, [n, 3072], and a list `labels` (CIFAR-100: `fine_labels`).
     fn python(path: &Path) -> Result<Self> {
-        let damaged = |reason: String| Error::Damaged { path: path.to_owned(), row: None, reason };
-        let bytes = read(path)?;
+        let damaged = |reason: String| Error::damaged(path, None, reason);
+        let bytes = read(path).map_err(|defect| damaged(defect.to_string()))?;
         let batch = pickle::parse(&bytes).map_err(damaged)?;
         let labels = batch.get("labels").or_else(|| batch.get("fine_labels"));
         let labels = labels.and_then(|labels| batch.list(labels));
@@ -130,10 +127,7 @@ impl Batch {
     fn records(self, path: &Path) -> Vec<Record> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let record = |(row, (label, planes)): (usize, (&u32, &[u8]))| {
-            let image = RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
-                let at = y as usize * SIDE + x as usize;
-                image::Rgb([planes[at], planes[PLANE + at], planes[2 * PLANE + at]])
-            });
+            let image = interleaved(planes, (SIDE as u32, SIDE as u32), |x, y| y * SIDE + x);
             Record {
                 name: format!("{file} image {row}"),
                 label: Some(*label),
@@ -149,18 +143,9 @@ fn rows_of(path: &Path) -> Result<u64> {
     let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if bytes == 0 || !bytes.is_multiple_of(ROW as u64) || bytes > MAX_FILE {
         let reason = format!("{bytes} bytes, which are no rows of {ROW}");
-        return Err(Error::Damaged { path: path.to_owned(), row: None, reason });
+        return Err(Error::damaged(path, None, reason));
     }
     Ok(bytes / ROW as u64)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-    if bytes > MAX_FILE {
-        let reason = format!("{bytes} bytes, more than {MAX_FILE}");
-        return Err(Error::Damaged { path: path.to_owned(), row: None, reason });
-    }
-    std::fs::read(path).map_err(Error::io("read", path))
 }
 
 /// Names of the classes, where the folder has them.

@@ -174,4 +174,9 @@ impl Error {
         let path = path.to_owned();
         move |source| Error::Io { doing, path, source }
     }
+
+    /// A file of many images, or a row of it, that is not what it should be.
+    pub(crate) fn damaged(path: &Path, row: Option<u64>, reason: impl ToString) -> Self {
+        Error::Damaged { path: path.to_owned(), row, reason: reason.to_string() }
+    }
 }

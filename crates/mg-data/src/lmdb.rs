@@ -18,9 +18,7 @@ pub(crate) const DATA: &str = "data.mdb";
 const HEAD: usize = 16;
 const MAGIC: u32 = 0xbeef_c0de;
 const VERSION: u32 = 1;
-/// Where the meta begins: after the page's head.
-const META: usize = HEAD;
-/// Bytes of a meta: magic, version, address, size, two tables of 48, last page, transaction.
+/// Bytes of a meta, which follows a page's head: magic, version, address, size, two tables of 48, last page, transaction.
 const META_BYTES: usize = 8 + 16 + 2 * TABLE_BYTES + 16;
 const TABLE_BYTES: usize = 48;
 /// A tree of no pages.
@@ -54,17 +52,17 @@ impl Lmdb {
         let path = if path.is_dir() { path.join(DATA) } else { path.to_owned() };
         let mut file = File::open(&path).map_err(Error::io("open", &path))?;
         let length = file.metadata().map_err(Error::io("read", &path))?.len();
-        let damaged = |reason: String| Error::Damaged { path: path.clone(), row: None, reason };
+        let damaged = |reason: String| Error::damaged(&path, None, reason);
         let mut meta = |at: u64| -> Result<Option<Vec<u8>>> {
-            let mut bytes = vec![0; META + META_BYTES];
+            let mut bytes = vec![0; HEAD + META_BYTES];
             if at + bytes.len() as u64 > length {
                 return Ok(None);
             }
             file.seek(SeekFrom::Start(at))
                 .and_then(|_| file.read_exact(&mut bytes))
                 .map_err(Error::io("read", &path))?;
-            let known = (word(&bytes, META), word(&bytes, META + 4)) == (MAGIC, VERSION);
-            Ok(known.then(|| bytes.split_off(META)))
+            let known = (word(&bytes, HEAD), word(&bytes, HEAD + 4)) == (MAGIC, VERSION);
+            Ok(known.then(|| bytes.split_off(HEAD)))
         };
         let Some(first) = meta(0)? else {
             return Err(damaged(format!("no LMDB environment of version {VERSION}")));
@@ -107,7 +105,7 @@ impl Lmdb {
 /// Iterator over the entries of an [`Lmdb`].
 pub(crate) struct Entries<'a> {
     of: &'a Lmdb,
-    /// Open from the first entry on.
+    /// Open from the first page on.
     file: Option<File>,
     /// The pages from the root to the open leaf, with the number of the next node of each.
     stack: Vec<(Vec<u8>, usize)>,
@@ -131,24 +129,20 @@ impl Iterator for Entries<'_> {
 
 impl Entries<'_> {
     fn advance(&mut self) -> Result<Option<Record>> {
-        if self.file.is_none() {
-            self.file = Some(File::open(&self.of.path).map_err(Error::io("open", &self.of.path))?);
-            if self.of.root != NO_PAGE {
-                let root = self.page(self.of.root, BRANCH | LEAF)?;
-                self.stack.push((root, 0));
-            }
+        if self.row == 0 && self.of.root != NO_PAGE {
+            let root = self.page(self.of.root)?;
+            self.stack.push((root, 0));
         }
         while let Some((page, node)) = self.stack.last_mut() {
-            let leaf = half(page, 10) & LEAF != 0;
-            let Some(found) = node_of(page, *node) else {
-                let reason = "a node that is not within its page".to_owned();
-                return Err(self.damaged(reason));
-            };
-            let Some(found) = found else {
+            if *node == nodes(page) {
                 self.stack.pop();
                 continue;
-            };
+            }
+            let (leaf, found) = (half(page, 10) & LEAF != 0, node_of(page, *node));
             *node += 1;
+            let Some(found) = found else {
+                return Err(self.damaged("a node that is not within its page".to_owned()));
+            };
             if leaf {
                 // A tree that leads to its own pages again would never end.
                 if self.row >= self.of.entries {
@@ -159,7 +153,7 @@ impl Entries<'_> {
             if self.stack.len() == MAX_DEPTH {
                 return Err(self.damaged(format!("a tree deeper than {MAX_DEPTH} pages")));
             }
-            let child = self.page(found.child, BRANCH | LEAF)?;
+            let child = self.page(found.child)?;
             self.stack.push((child, 0));
         }
         match self.row == self.of.entries {
@@ -204,15 +198,15 @@ impl Entries<'_> {
         Ok(bytes)
     }
 
-    /// A page of one of these kinds.
-    fn page(&mut self, number: u64, kinds: u16) -> Result<Vec<u8>> {
+    /// A page of the tree.
+    fn page(&mut self, number: u64) -> Result<Vec<u8>> {
         if number < 2 || number >= self.of.pages {
             return Err(self.damaged(format!("page {number} of {}", self.of.pages)));
         }
         let page = self.read(number, self.of.page)?;
         let (flags, lower) = (half(&page, 10), half(&page, 12) as usize);
         let sound = (HEAD..=page.len()).contains(&lower) && lower.is_multiple_of(2);
-        if long(&page, 0) != number || (flags & kinds).count_ones() != 1 || !sound {
+        if long(&page, 0) != number || (flags & (BRANCH | LEAF)).count_ones() != 1 || !sound {
             return Err(self.damaged(format!("page {number} is none of the tree")));
         }
         Ok(page)
@@ -220,7 +214,10 @@ impl Entries<'_> {
 
     fn read(&mut self, page: u64, length: usize) -> Result<Vec<u8>> {
         let (mut bytes, path) = (vec![0; length], &self.of.path);
-        let Some(file) = &mut self.file else { return Ok(bytes) };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::open(path).map_err(Error::io("open", path))?),
+        };
         let read =
             file.seek(SeekFrom::Start(page * self.of.page as u64)).and_then(|_| file.read_exact(&mut bytes));
         read.map_err(Error::io("read", path))?;
@@ -228,7 +225,7 @@ impl Entries<'_> {
     }
 
     fn damaged(&self, reason: String) -> Error {
-        Error::Damaged { path: self.of.path.clone(), row: Some(self.row), reason }
+        Error::damaged(&self.of.path, Some(self.row), reason)
     }
 }
 
@@ -244,12 +241,13 @@ struct Node {
     child: u64,
 }
 
-/// Node number `at`: `None` when it leaves the page, `Some(None)` past the last one.
-fn node_of(page: &[u8], at: usize) -> Option<Option<Node>> {
-    let nodes = (half(page, 12) as usize - HEAD) / 2;
-    if at >= nodes {
-        return Some(None);
-    }
+/// Nodes of a page of the tree.
+fn nodes(page: &[u8]) -> usize {
+    (half(page, 12) as usize - HEAD) / 2
+}
+
+/// Node number `at` of those there are; `None` when it leaves the page.
+fn node_of(page: &[u8], at: usize) -> Option<Node> {
     let head = page.get(half(page, HEAD + 2 * at) as usize..)?;
     if head.len() < 8 {
         return None;
@@ -266,7 +264,7 @@ fn node_of(page: &[u8], at: usize) -> Option<Option<Node>> {
     };
     let value = head[8 + key_size..].get(..stored)?.to_vec();
     let child = u64::from(low) | u64::from(high) << 16 | u64::from(flags) << 32;
-    (key_size <= MAX_KEY).then_some(Some(Node { flags, key, size, value, child }))
+    (key_size <= MAX_KEY).then_some(Node { flags, key, size, value, child })
 }
 
 fn half(bytes: &[u8], at: usize) -> u16 {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::ZlibDecoder;
 use image::RgbImage;
 
-use crate::decode::MAX_PIXELS;
-use crate::record::{Content, MAX_LABEL, Record};
+use crate::decode::{MAX_FILE, MAX_PIXELS};
+use crate::record::{Content, MAX_LABEL, Record, interleaved};
 use crate::spec::CHANNELS;
 use crate::{Error, Result};
 
@@ -33,7 +33,8 @@ pub(crate) struct Mat {
     path: PathBuf,
     /// Where the element with the images begins.
     at: u64,
-    images: Matrix,
+    /// Height, width and number of images.
+    shape: [u32; 3],
     labels: Option<Vec<u32>>,
 }
 
@@ -52,7 +53,7 @@ struct Matrix {
 impl Mat {
     /// Opens a file and reads the labels.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let damaged = |reason: String| Error::Damaged { path: path.to_owned(), row: None, reason };
+        let damaged = |reason: String| Error::damaged(path, None, reason);
         let mut file = BufReader::new(File::open(path).map_err(Error::io("open", path))?);
         let length = file.get_ref().metadata().map_err(Error::io("read", path))?.len();
         let mut head = [0; HEAD];
@@ -75,7 +76,8 @@ impl Mat {
             at = element.end;
         }
         let Some((at, images)) = images else { return Err(damaged("there is no matrix X of images".into())) };
-        let [height, width, count] = images.shape().map_err(damaged)?;
+        let shape = images.shape().map_err(damaged)?;
+        let [height, width, count] = shape;
         if u64::from(height) * u64::from(width) > MAX_PIXELS {
             return Err(damaged(format!("images of {width} x {height} pixels")));
         }
@@ -84,7 +86,7 @@ impl Mat {
         {
             return Err(damaged(format!("{} labels for {count} images", labels.len())));
         }
-        Ok(Mat { path: path.to_owned(), at, images, labels })
+        Ok(Mat { path: path.to_owned(), at, shape, labels })
     }
 
     /// The file.
@@ -94,7 +96,7 @@ impl Mat {
 
     /// Number of images.
     pub(crate) fn len(&self) -> u64 {
-        self.images.dimensions.get(3).copied().unwrap_or(1)
+        u64::from(self.shape[2])
     }
 
     /// Images in order; one is in memory at a time.
@@ -121,7 +123,7 @@ impl Iterator for Images<'_> {
         }
         let image = self.image().map_err(|error| {
             self.ended = true;
-            Error::Damaged { path: self.of.path.clone(), row: Some(self.row), reason: error.to_string() }
+            Error::damaged(&self.of.path, Some(self.row), error)
         });
         let label = self.of.labels.as_ref().map(|labels| labels[self.row as usize]);
         let file = self.of.path.file_name().unwrap_or_default().to_string_lossy();
@@ -143,14 +145,10 @@ impl Images<'_> {
                 self.values.insert(element.values)
             }
         };
-        let [height, width, _] = self.of.images.shape().map_err(bad)?;
-        let plane = (height * width) as usize;
-        let mut columns = vec![0; plane * CHANNELS]; // [c][x][y]
+        let [height, width, _] = self.of.shape;
+        let mut columns = vec![0; (height * width) as usize * CHANNELS]; // [c][x][y]
         values.read_exact(&mut columns)?;
-        Ok(RgbImage::from_fn(width, height, |x, y| {
-            let at = (x * height + y) as usize;
-            image::Rgb([columns[at], columns[plane + at], columns[2 * plane + at]])
-        }))
+        Ok(interleaved(&columns, (width, height), |x, y| x * height as usize + y))
     }
 }
 
@@ -178,7 +176,8 @@ impl Matrix {
         let fits = bytes == Some(u64::from(self.size)) && self.kind == U8 && self.inside.is_none();
         match self.dimensions[..] {
             [height, width, 3] | [height, width, 3, _] if fits => {
-                Ok([height, width, count].map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+                // Their product is `size`, so each fits.
+                Ok([height, width, count].map(|n| n as u32))
             }
             _ => Err(format!(
                 "X has dimensions {:?} and {} bytes of type {}; images are [height, width, {channels}, n] of bytes",
@@ -199,6 +198,9 @@ impl Matrix {
         let count = self.dimensions.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
         if count.and_then(|count| count.checked_mul(width)) != Some(u64::from(self.size)) {
             return Err(bad(format!("{:?} labels in {} bytes", self.dimensions, self.size)));
+        }
+        if u64::from(self.size) > MAX_FILE {
+            return Err(bad(format!("labels of {} bytes, more than {MAX_FILE}", self.size)));
         }
         let mut bytes = Vec::new();
         match self.inside {

@@ -61,7 +61,21 @@ impl Record {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Defect> {
+/// An image out of three planes, red, green and blue, in which pixel (x, y) lies at `at(x, y)`.
+pub(crate) fn interleaved(
+    planes: &[u8],
+    (width, height): (u32, u32),
+    at: impl Fn(usize, usize) -> usize,
+) -> RgbImage {
+    let plane = (width * height) as usize;
+    RgbImage::from_fn(width, height, |x, y| {
+        let at = at(x as usize, y as usize);
+        image::Rgb([planes[at], planes[plane + at], planes[2 * plane + at]])
+    })
+}
+
+/// The bytes of a file, if they are not too many.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Defect> {
     let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > MAX_FILE {

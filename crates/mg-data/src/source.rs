@@ -58,12 +58,15 @@ impl Source {
             Source::Lmdb(path)
         } else if crate::cifar::batches(&path).is_some() {
             Source::Cifar(path)
-        } else if !tables(&path, PARQUET)?.is_empty() {
-            Source::Parquet(path)
-        } else if !tables(&path, MATLAB)?.is_empty() {
-            Source::Matlab(path)
         } else {
-            Source::Folder(path)
+            let files = nearby(&path)?;
+            if !tables_among(&files, &path, PARQUET)?.is_empty() {
+                Source::Parquet(path)
+            } else if !tables_among(&files, &path, MATLAB)?.is_empty() {
+                Source::Matlab(path)
+            } else {
+                Source::Folder(path)
+            }
         })
     }
 
@@ -181,14 +184,25 @@ pub(crate) fn tables(path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
+    tables_among(&nearby(path)?, path, ending)
+}
+
+/// What lies in a folder and one level below.
+fn nearby(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in entries(path)? {
+    for entry in entries(folder)? {
         if entry.is_dir() {
-            files.extend(entries(&entry)?.into_iter().filter(|file| has_extension(file, ending)));
-        } else if has_extension(&entry, ending) {
+            files.extend(entries(&entry)?);
+        } else {
             files.push(entry);
         }
     }
+    Ok(files)
+}
+
+/// Those of these files of `path` that end so, sorted; all in one folder.
+fn tables_among(files: &[PathBuf], path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = files.iter().filter(|file| has_extension(file, ending)).cloned().collect();
     files.sort();
     let mut folders: Vec<_> = files.iter().filter_map(|file| file.parent()).collect();
     folders.sort();

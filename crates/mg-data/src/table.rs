@@ -36,7 +36,7 @@ impl Table {
         let file_length = file.metadata().map_err(Error::io("open", path))?.len();
         let reader = guarded(path, None, || SerializedFileReader::new(file))?;
         let metadata = reader.metadata().clone();
-        let error = |row, reason| Error::Damaged { path: path.to_owned(), row, reason };
+        let error = |row, reason: String| Error::damaged(path, row, reason);
         let (bytes, label) = columns(metadata.file_metadata()).map_err(|reason| error(None, reason))?;
         let mut rows = 0;
         for group in metadata.row_groups() {
@@ -251,7 +251,7 @@ fn guarded<T>(path: &Path, row: Option<u64>, run: impl FnOnce() -> Result<T, Par
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the parquet reader panicked".to_owned(),
     };
-    Err(Error::Damaged { path: path.to_owned(), row, reason: format!("damaged or not parquet ({reason})") })
+    Err(Error::damaged(path, row, format!("damaged or not parquet ({reason})")))
 }
 
 /// The names of the hub's `ClassLabel` feature `label`, where the file has them.

@@ -19,7 +19,8 @@ pub struct FeatureNets {
     /// Coarse grids are means of the finest.
     finest: usize,
     nets: Vec<ConvNet>,
-    width: usize,
+    /// The features of every layer, as columns.
+    layers: Vec<Range<usize>>,
 }
 
 /// Side of the maps after pooling.
@@ -45,8 +46,13 @@ impl FeatureNets {
             grid.ok_or_else(|| Error::NoGrid { side, known: known() })
         };
         let nets = grids.iter().map(|side| grid(side)?.net(true)).collect::<Result<Vec<_>>>()?;
-        let channels = nets.iter().flat_map(|net| &net.spec().layers).map(|layer| layer.channels);
-        Ok(FeatureNets { finest, width: channels.sum::<usize>() * FEATURE_SIDE * FEATURE_SIDE, nets })
+        let (mut layers, mut end) = (Vec::new(), 0);
+        for layer in nets.iter().flat_map(|net| &net.spec().layers) {
+            let start = end;
+            end += layer.channels * FEATURE_SIDE * FEATURE_SIDE;
+            layers.push(start..end);
+        }
+        Ok(FeatureNets { finest, nets, layers })
     }
 
     /// The grids, by their sides, in the order of their features.
@@ -56,20 +62,12 @@ impl FeatureNets {
 
     /// Features of an image.
     pub fn width(&self) -> usize {
-        self.width
+        self.layers.last().map_or(0, |layer| layer.end)
     }
 
     /// The features of every layer, as columns, in their order.
-    pub fn layers(&self) -> Vec<Range<usize>> {
-        let layers = self.nets.iter().flat_map(|net| &net.spec().layers);
-        let mut end = 0;
-        layers
-            .map(|layer| {
-                let start = end;
-                end += layer.channels * FEATURE_SIDE * FEATURE_SIDE;
-                start..end
-            })
-            .collect()
+    pub fn layers(&self) -> &[Range<usize>] {
+        &self.layers
     }
 
     /// Features of images [n, c, s, s] on the finest grid: [n, width] in f32, on the CPU.
@@ -78,9 +76,9 @@ impl FeatureNets {
     /// When the images are not of that side.
     pub fn of_images(&self, images: &Tensor) -> Result<Tensor> {
         let n = images.dim(0)?;
-        let mut features = Vec::with_capacity(n * self.width);
+        let mut features = Vec::with_capacity(n * self.width());
         self.append(images, &mut features)?;
-        Ok(Tensor::from_vec(features, (n, self.width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(features, (n, self.width()), &Device::Cpu)?)
     }
 
     /// Features of all images of a set, in its order: [n, width] in f32, on the CPU. Beside these, a batch of images is
@@ -89,12 +87,12 @@ impl FeatureNets {
     /// # Errors
     /// As for [`of_images`](FeatureNets::of_images).
     pub fn of_set(&self, data: &DataSet, device: &Device, done: &mut dyn FnMut(u64)) -> Result<Tensor> {
-        let mut features = Vec::with_capacity(data.len() as usize * self.width);
+        let mut features = Vec::with_capacity(data.len() as usize * self.width());
         for (batch, images) in (1..).zip(data.batches(BATCH, device)) {
             self.append(&images?, &mut features)?;
             done(data.len().min(batch * BATCH as u64));
         }
-        Ok(Tensor::from_vec(features, (data.len() as usize, self.width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(features, (data.len() as usize, self.width()), &Device::Cpu)?)
     }
 
     fn append(&self, images: &Tensor, features: &mut Vec<f32>) -> Result<()> {
@@ -133,6 +131,6 @@ pub fn pixel_features(data: &DataSet) -> Result<Tensor> {
 impl std::fmt::Debug for FeatureNets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut out = f.debug_struct("FeatureNets");
-        out.field("grids", &self.grids()).field("width", &self.width).finish_non_exhaustive()
+        out.field("grids", &self.grids()).field("width", &self.width()).finish_non_exhaustive()
     }
 }

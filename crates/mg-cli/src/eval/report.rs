@@ -8,10 +8,10 @@ use super::source::Input;
 /// The numbers, as written to JSON.
 #[derive(Serialize)]
 pub(super) struct Report {
-    pub(super) backbone: &'static str,
-    pub(super) backbone_id: String,
-    pub(super) input: Side,
-    pub(super) reference: Option<Side>,
+    backbone: &'static str,
+    backbone_id: String,
+    input: Side,
+    reference: Option<Side>,
     pub(super) inception_score: Option<Splits>,
     pub(super) frechet_distance: Option<f64>,
     pub(super) kernel_distance: Option<Subsets>,
@@ -31,9 +31,9 @@ pub(super) struct Side {
 
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Splits {
-    pub(super) mean: f64,
-    pub(super) std_dev: f64,
-    pub(super) splits: usize,
+    mean: f64,
+    std_dev: f64,
+    splits: usize,
 }
 
 /// Distances of features between images from one start (figure 5).
@@ -51,10 +51,10 @@ pub(super) struct Pairs {
 
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Subsets {
-    pub(super) mean: f64,
-    pub(super) std_dev: f64,
-    pub(super) subsets: usize,
-    pub(super) subset: usize,
+    mean: f64,
+    std_dev: f64,
+    subsets: usize,
+    subset: usize,
 }
 
 impl Splits {

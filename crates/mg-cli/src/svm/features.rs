@@ -57,7 +57,7 @@ impl Features {
         for layer in nets.layers() {
             let mean_square =
                 train.narrow(1, layer.start, layer.len())?.sqr()?.mean(0)?.mean_all()?.to_scalar::<f32>()?;
-            scales.extend(layer.map(|_| mean_square.sqrt().max(f32::MIN_POSITIVE).recip()));
+            scales.extend(layer.clone().map(|_| mean_square.sqrt().max(f32::MIN_POSITIVE).recip()));
         }
         Ok(Some(Tensor::new(scales, train.device())?))
     }

@@ -1,5 +1,5 @@
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_eval::svm::LabelledFeatures;
 use mg_train::config::Config;
@@ -52,19 +52,19 @@ impl Sets {
         raw: bool,
         device: &Device,
     ) -> Result<[LabelledFeatures; 3]> {
-        let mut scale = None;
-        let mut of = |what: &'static str, data: &DataSet| -> Result<LabelledFeatures> {
+        let train = features.of_set("training", &self.train, device)?;
+        let scale = if raw { None } else { features.scale(&train)? };
+        let labelled = |what: &'static str, data: &DataSet, values: Tensor| -> Result<LabelledFeatures> {
             let labels = data.labels().with_context(|| format!("the {what} images have no labels"))?;
-            let mut values = features.of_set(what, data, device)?;
-            if what == "training" && !raw {
-                scale = features.scale(&values)?;
-            }
-            if let Some(scale) = &scale {
-                values = values.broadcast_mul(scale)?;
-            }
+            let values = scale.as_ref().map_or(Ok(values.clone()), |scale| values.broadcast_mul(scale))?;
             Ok(LabelledFeatures::new(what, &values, &labels, self.classes())?)
         };
-        Ok([of("training", &self.train)?, of("validation", &self.validation)?, of("test", &self.test)?])
+        let of = |what, data| labelled(what, data, features.of_set(what, data, device)?);
+        Ok([
+            labelled("training", &self.train, train)?,
+            of("validation", &self.validation)?,
+            of("test", &self.test)?,
+        ])
     }
 }
 
