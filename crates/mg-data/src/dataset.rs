@@ -195,9 +195,8 @@ impl DataSet {
 
     /// Image `i`: side^2 pixels from the top left, row by row, each red, green, blue. `None` past the end.
     pub fn image(&self, i: u64) -> Option<&[u8]> {
-        let bytes = self.side() * self.side() * self.channels();
-        let start = self.stored(i)? as usize * bytes;
-        self.store.pixels.bytes().get(start..start + bytes)
+        let start = self.stored(i)? as usize * self.image_bytes();
+        self.store.pixels.bytes().get(start..start + self.image_bytes())
     }
 
     /// The number in the store of image `i`.
@@ -215,27 +214,52 @@ impl DataSet {
     /// # Errors
     /// An index past the end; as many flips as images are needed, or none.
     pub fn batch(&self, indices: &[u64], flips: &[bool], device: &Device) -> Result<Tensor> {
-        if !flips.is_empty() && flips.len() != indices.len() {
-            return Err(Error::Flips { flips: flips.len(), images: indices.len() });
-        }
-        let (side, bytes) = (self.side(), self.side() * self.side() * CHANNELS);
+        let (side, bytes) = (self.side(), self.image_bytes());
         let images = indices.iter().map(|&i| self.image(i).ok_or(Error::Index { index: i, len: self.len() }));
         let images: Vec<&[u8]> = images.collect::<Result<_>>()?;
+        let flips = checked(flips, images.len())?;
         let mut values = vec![0f32; images.len() * bytes]; // [n, c, s, s]
         values.par_chunks_mut(bytes).enumerate().for_each(|(n, planes)| {
-            let flip = flips.get(n).copied().unwrap_or(false);
-            for (c, plane) in planes.chunks_mut(side * side).enumerate() {
-                for (y, row) in plane.chunks_mut(side).enumerate() {
-                    let pixels = images[n][3 * side * y..][..3 * side].chunks_exact(3).map(|pixel| pixel[c]);
-                    if flip {
-                        row.iter_mut().rev().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
-                    } else {
-                        row.iter_mut().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
-                    }
-                }
-            }
+            to_planes(images[n], side, flips.get(n).copied().unwrap_or(false), planes);
         });
         Ok(Tensor::from_vec(values, (images.len(), CHANNELS, side, side), device)?)
+    }
+
+    /// [`batch`](DataSet::batch) on the CPU and on the calling thread alone; a mapped file is read, not touched through the
+    /// map. `buffer` is room to work in.
+    ///
+    /// # Errors
+    /// As for [`batch`](DataSet::batch), and a file that cannot be read any more.
+    pub(crate) fn read_batch(&self, indices: &[u64], flips: &[bool], buffer: &mut Vec<u8>) -> Result<Tensor> {
+        let (side, bytes) = (self.side(), self.image_bytes());
+        let flips = checked(flips, indices.len())?;
+        let mut values = vec![0f32; indices.len() * bytes]; // [n, c, s, s]
+        for (n, (&i, planes)) in indices.iter().zip(values.chunks_mut(bytes)).enumerate() {
+            let index = Error::Index { index: i, len: self.len() };
+            let image = match &self.store.pixels {
+                Pixels::Memory(_) => self.image(i).ok_or(index)?,
+                Pixels::Mapped(packed) => {
+                    buffer.resize(bytes, 0);
+                    packed.read(self.stored(i).ok_or(index)? as usize * bytes, buffer)?;
+                    &*buffer
+                }
+            };
+            to_planes(image, side, flips.get(n).copied().unwrap_or(false), planes);
+        }
+        Ok(Tensor::from_vec(values, (indices.len(), CHANNELS, side, side), &Device::Cpu)?)
+    }
+
+    /// Tells the system that these images of a mapped set are read next.
+    pub(crate) fn will_need(&self, indices: &[u64]) {
+        let Pixels::Mapped(packed) = &self.store.pixels else { return };
+        let bytes = self.image_bytes();
+        for i in indices.iter().filter_map(|&i| self.stored(i)) {
+            packed.will_need(i as usize * bytes..(i as usize + 1) * bytes);
+        }
+    }
+
+    fn image_bytes(&self) -> usize {
+        self.side() * self.side() * self.channels()
     }
 
     /// All images in order, `batch` at a time, the last batch with what is left.
@@ -303,6 +327,28 @@ impl fmt::Debug for DataSet {
         let mut out = f.debug_struct("DataSet");
         out.field("name", &self.name()).field("len", &self.len()).field("side", &self.side());
         out.field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// As many flips as images, or none.
+fn checked(flips: &[bool], images: usize) -> Result<&[bool]> {
+    match flips.is_empty() || flips.len() == images {
+        true => Ok(flips),
+        false => Err(Error::Flips { flips: flips.len(), images }),
+    }
+}
+
+/// The pixels of an image, interleaved, as planes [c, s, s] of values, mirrored left to right if `flip`.
+fn to_planes(image: &[u8], side: usize, flip: bool, planes: &mut [f32]) {
+    for (c, plane) in planes.chunks_mut(side * side).enumerate() {
+        for (y, row) in plane.chunks_mut(side).enumerate() {
+            let pixels = image[3 * side * y..][..3 * side].chunks_exact(3).map(|pixel| pixel[c]);
+            if flip {
+                row.iter_mut().rev().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
+            } else {
+                row.iter_mut().zip(pixels).for_each(|(value, byte)| *value = scaled(byte));
+            }
+        }
     }
 }
 

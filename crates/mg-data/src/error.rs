@@ -160,6 +160,12 @@ pub enum Error {
         /// Images asked for.
         images: usize,
     },
+    /// No thread could be started to prepare batches.
+    #[error("cannot start the thread that prepares batches: {0}")]
+    Thread(std::io::Error),
+    /// The thread that prepares batches came to an end of its own.
+    #[error("the thread that prepares batches has panicked")]
+    Loader,
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -18,7 +18,7 @@
 //! LMDB environments; the embedded set `portraits`; or a file made by [`pack`]. A
 //! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
 //! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
-//! [`Order`] shuffles it.
+//! [`Order`] shuffles it, and a [`Loader`] has the batches of an order ready before they are asked for.
 //!
 //! Four things can be relied on:
 //!
@@ -30,7 +30,7 @@
 //! - The first thing that can fail without decoding an image fails before one is decoded.
 //!
 //! Modules, in reading order: `source`, `spec`, `resize`, `resample`, `decode`, `defect`; then the kinds of input: `folder`,
-//! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `description`.
+//! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `loader`, `description`.
 
 mod source;
 mod spec;
@@ -56,6 +56,7 @@ mod packed;
 
 mod dataset;
 mod description;
+mod loader;
 mod order;
 
 mod error;
@@ -65,6 +66,7 @@ pub use decode::{MAX_FILE, MAX_PIXELS, MIN_SIDE, decode};
 pub use defect::Defect;
 pub use description::Description;
 pub use error::{Error, Result};
+pub use loader::{Loader, Request};
 pub use order::Order;
 pub use pack::{Progress, pack};
 pub use resize::Resize;

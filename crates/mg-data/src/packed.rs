@@ -16,7 +16,8 @@
 //! Numbers are little-endian. The header comes last because the count and the hash are known last.
 
 use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,8 @@ pub(crate) fn head(pixels: u64, labels: u64, header: u64) -> [u8; HEAD] {
 
 /// An open packed file; every length in it has been checked.
 pub(crate) struct Packed {
+    path: PathBuf,
+    file: File,
     map: Mmap,
     pixels: usize,
     pub(crate) header: Header,
@@ -107,13 +110,49 @@ impl Packed {
             return Err(damaged(format!("label {label} with {} classes", parsed.classes.len())));
         }
         let labels = parsed.labelled.then_some(labels);
-        Ok(Packed { map, pixels, header: parsed, labels })
+        Ok(Packed { path: path.to_owned(), file, map, pixels, header: parsed, labels })
     }
 
     /// All pixels, image after image.
     pub(crate) fn pixels(&self) -> &[u8] {
         &self.map[HEAD..HEAD + self.pixels]
     }
+
+    /// Tells the system that these bytes of the pixels are read next, so that it fetches them all at once. A hint: where it
+    /// cannot be given, reading only takes longer.
+    pub(crate) fn will_need(&self, bytes: Range<usize>) {
+        #[cfg(unix)]
+        let _ = self.map.advise_range(memmap2::Advice::WillNeed, HEAD + bytes.start, bytes.len());
+        #[cfg(not(unix))]
+        let _ = bytes;
+    }
+
+    /// Reads the pixels from byte `start` on into `buffer` past the map: what is read through the map counts as memory of
+    /// the process until the system wants it back.
+    ///
+    /// # Errors
+    /// When the file has been cut since it was opened, or the disk fails.
+    pub(crate) fn read(&self, start: usize, buffer: &mut [u8]) -> Result<()> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, (HEAD + start) as u64);
+        #[cfg(windows)]
+        let read = read_exact_at(&self.file, buffer, (HEAD + start) as u64);
+        read.map_err(Error::io("read", &self.path))
+    }
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, at)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                at += read as u64;
+                buffer = &mut buffer[read..];
+            }
+        }
+    }
+    Ok(())
 }
 
 #[allow(unsafe_code)]

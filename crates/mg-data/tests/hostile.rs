@@ -1,10 +1,13 @@
 //! Damaged files: bytes flipped, cut, repeated, overwritten. Whatever the bytes, a set opens or an error names its file, and
 //! nothing panics, hangs or takes much memory.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use mg_data::{DataSet, Resize, Source, Spec};
+use mg_data::{DataSet, OnBadImage, Resize, Source, Spec};
 use mg_random::{Key, Stream};
 
 /// Damages of every file; MG_MUTATIONS takes another number.
@@ -64,20 +67,28 @@ fn survives(set: &str, file: &str) {
         false => folder.path().join(golden(file).file_name().unwrap()),
     };
     let source = if root.is_dir() { &root } else { &target };
+    survives_in(source, &target, file, &original, OnBadImage::Skip);
+}
+
+/// Opens the set `source`, in which damaged copies of `original` take the place of the file `target`.
+fn survives_in(source: &Path, target: &Path, file: &str, original: &[u8], on_bad: OnBadImage) {
+    hush();
     let mut opened = 0;
     for mutation in 0..mutations() {
-        let mut bytes = original.clone();
+        let mut bytes = original.to_vec();
         damage(&mut bytes, &mut Key::new(1).named(file).fold(mutation).stream());
-        fs::write(&target, &bytes).unwrap();
+        fs::write(target, &bytes).unwrap();
         let open = || {
             let source = Source::find(source.to_str().unwrap())?;
-            DataSet::open(&Spec { side: 8, resize: Resize::Squash, ..Spec::new(source) })
+            DataSet::open(&Spec { side: 8, resize: Resize::Squash, on_bad, ..Spec::new(source) })
         };
         match open() {
             Ok(_) => opened += 1,
             Err(error) => {
-                let (message, folder) = (error.to_string(), folder.path().to_str().unwrap());
-                assert!(message.contains(folder), "{file}, mutation {mutation}: {message}");
+                let message = error.to_string();
+                let named = [source, target].iter().any(|path| message.contains(path.to_str().unwrap()))
+                    || message.contains(target.file_name().unwrap().to_str().unwrap());
+                assert!(named, "{file}, mutation {mutation}: {message}");
             }
         }
     }
@@ -106,4 +117,45 @@ fn damaged_batches_of_cifar_are_errors() {
 fn damaged_archives_are_errors() {
     survives("photos.tar", "photos.tar");
     survives("photos.tgz", "photos.tgz");
+}
+
+/// Opens damaged copies of one file, or of the folder that it lies in; no image may be bad.
+fn survives_alone(name: &str, original: &[u8], in_folder: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join(name);
+    let source = if in_folder { folder.path() } else { &target };
+    survives_in(source, &target, name, original, OnBadImage::Refuse);
+}
+
+#[test]
+fn damaged_tables_are_errors() {
+    for (codec, name) in ["plain.parquet", "snappy.parquet", "zstd.parquet"].into_iter().enumerate() {
+        survives_alone(name, &common::table_bytes(codec), false);
+    }
+}
+
+#[test]
+fn damaged_images_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["a.png", "b.jpg", "c.webp"];
+    common::write_images(folder.path(), &names);
+    names.iter().for_each(|name| survives_alone(name, &fs::read(folder.path().join(name)).unwrap(), true));
+}
+
+#[test]
+fn damaged_packed_files_are_errors() {
+    survives_alone("set.mgpack", &common::packed_bytes(), false);
+}
+
+/// Leaves out the messages of panics that the library catches; those of this file's assertions stay.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.location().is_some_and(|place| place.file().ends_with(file!())) {
+                usual(panic);
+            }
+        }));
+    });
 }

@@ -52,6 +52,10 @@ pub struct DataConfig {
     pub flip: bool,
     pub noise: f64,
     pub class: String,
+    #[serde(default)] // files from before it was a key
+    pub limit: u64,
+    #[serde(default)]
+    pub hold_out: u64,
     pub on_bad_image: BadImage,
 }
 

@@ -1,11 +1,13 @@
+use std::ops::Range;
 use std::path::PathBuf;
 
 use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_random::Key;
 
-use crate::Result;
 use crate::config::{BadImage, Config, ResizeMode};
+use crate::{Error, Result};
 
-/// Opens the images of a configuration at the finest grid's side. With a `cache` folder, sets that do not fit memory
+/// Opens the images of a configuration at the finest grid's side, those that are held out among them. With a `cache` folder, sets that do not fit memory
 /// are packed there once and memory-mapped.
 ///
 /// # Errors
@@ -41,4 +43,49 @@ pub fn resize(config: &Config) -> Resize {
         (ResizeMode::Crop, 0) => Resize::CropSquare,
         (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
     }
+}
+
+/// The images of a whole set that a run learns: the first `data.limit` in the random order that its seed gives them, or all
+/// but the last `data.hold_out`.
+///
+/// # Errors
+/// When the set has too few images.
+pub fn to_learn(config: &Config, whole: &DataSet) -> Result<DataSet> {
+    match (config.data.limit, config.data.hold_out) {
+        (0, 0) => Ok(whole.clone()),
+        _ => part(config, whole, 0..learned(config, whole)?),
+    }
+}
+
+/// The images of a whole set that a run holds out: the `data.hold_out` after those that it learns in the same order, so none
+/// of these.
+///
+/// # Errors
+/// When nothing is held out, or the set has too few images.
+pub fn held_out(config: &Config, whole: &DataSet) -> Result<DataSet> {
+    let (learned, held) = (learned(config, whole)?, config.data.hold_out);
+    match held {
+        0 => Err(Error::value("data.hold_out", held.to_string(), "at least 1 to hold images out".into())),
+        _ => part(config, whole, learned..learned + held),
+    }
+}
+
+/// Number of images that a run learns.
+fn learned(config: &Config, whole: &DataSet) -> Result<u64> {
+    let (limit, held, len) = (config.data.limit, config.data.hold_out, whole.len());
+    if held >= len || limit > len - held {
+        let (key, value) = if held >= len { ("data.hold_out", held) } else { ("data.limit", limit) };
+        let most = if held >= len { len - 1 } else { len - held };
+        let must = format!("at most {most}: {} has {len} images, and {held} are held out", whole.name());
+        return Err(Error::value(key, value.to_string(), must));
+    }
+    Ok(if limit == 0 { len - held } else { limit })
+}
+
+/// The images at these places of the seed's order, in the order of the set.
+fn part(config: &Config, whole: &DataSet, places: Range<u64>) -> Result<DataSet> {
+    let order = Key::new(config.seed).named("images").permutation(whole.len());
+    let mut chosen: Vec<u64> = places.map(|place| order.at(place)).collect();
+    chosen.sort_unstable();
+    Ok(whole.subset(&chosen)?)
 }

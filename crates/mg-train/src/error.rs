@@ -51,7 +51,7 @@ pub enum Error {
         /// What to do.
         suggestion: String,
     },
-    /// A value has the wrong type.
+    /// A value has the wrong type, or is out of range.
     #[error("{message} (from {places}); `mg config explain KEY` says what a key may be")]
     ConfigValue {
         /// What is wrong.

@@ -6,6 +6,7 @@ use mg_langevin::{Level, Observed, Run, normal_like, run, unobserved};
 use mg_pyramid::{InitialDistribution, Mask, Pyramid};
 use mg_random::Key;
 
+use crate::batches::{Batches, turn};
 use crate::classes::Class;
 use crate::config::{Config, Start};
 use crate::grid_model::GridModel;
@@ -25,6 +26,7 @@ pub struct Contrastive {
     device: Device,
     key: Key,
     classes: Vec<Learned>,
+    batches: Batches,
     /// Factor on all learning rates; the guard lowers it.
     pub rate_scale: f64,
 }
@@ -64,6 +66,7 @@ impl Contrastive {
             device: device.clone(),
             key,
             classes: Vec::new(),
+            batches: Batches::default(),
             rate_scale: 1.0,
         };
         for class in Class::all(config, data, key)? {
@@ -97,8 +100,10 @@ impl Contrastive {
     /// When the data cannot be read or a tensor operation fails. Numbers that are not finite are no error here: the
     /// report shows them, and the guard acts on them.
     pub fn step(&mut self, iteration: u64, progress: &mut dyn FnMut(usize)) -> Result<Report> {
-        let (number, turn) = self.turn(iteration);
-        let batch = self.batch(&self.classes[number].class, turn)?;
+        let (number, turn) = turn(iteration, self.classes.len());
+        let (classes, flip) = (self.classes.iter().map(|learned| &learned.class), self.config.data.flip);
+        let images = self.batches.of(iteration, classes, flip, &self.device)?;
+        let batch = self.observe(&self.classes[number].class, turn, images)?;
         let passes = self.classes[number].class.order.passes(turn);
         let key = self.key.fold(iteration).named("chains");
 
@@ -117,12 +122,6 @@ impl Contrastive {
         }
         let class = (self.classes.len() > 1).then(|| self.classes[number].class.name.clone());
         Ok(Report { iteration: iteration + 1, passes, class, grids })
-    }
-
-    /// The class that iteration number `iteration` learns, and the number of its turn.
-    fn turn(&self, iteration: u64) -> (usize, u64) {
-        let classes = self.classes.len() as u64;
-        ((iteration % classes) as usize, iteration / classes)
     }
 
     /// Where the chains of a grid start; `grid` is that grid as the sampler knows it.
@@ -206,13 +205,24 @@ impl Contrastive {
 
     /// Batch number `turn` of a class.
     fn batch(&self, class: &Class, turn: u64) -> Result<Batch> {
-        let key = self.key.named("data").named(&class.name).fold(turn);
+        let (numbers, flips) = self.numbers(class, turn);
+        self.observe(class, turn, class.data.batch(&numbers, &flips, &self.device)?)
+    }
+
+    /// Which images batch number `turn` of a class holds, and which of them are mirrored.
+    fn numbers(&self, class: &Class, turn: u64) -> (Vec<u64>, Vec<bool>) {
         let numbers = class.order.batch_indices(turn);
         let flips = match self.config.data.flip {
             true => class.order.flips(turn),
             false => vec![false; numbers.len()],
         };
-        let mut images = class.data.batch(&numbers, &flips, &self.device)?; // [n, c, s, s]
+        (numbers, flips)
+    }
+
+    /// Batch number `turn` of a class out of its images as they are in the set, [n, c, s, s].
+    fn observe(&self, class: &Class, turn: u64, mut images: Tensor) -> Result<Batch> {
+        let key = self.key.named("data").named(&class.name).fold(turn);
+        let (numbers, flips) = self.numbers(class, turn);
         if self.config.data.noise > 0.0 {
             let noise = normal_like(key.named("noise"), &images)?;
             images = (images + (noise * self.config.data.noise)?)?.clamp(-1.0, 1.0)?;
@@ -231,7 +241,7 @@ impl Contrastive {
     /// The observed batch that class number `number` is learned from in the iteration at hand, on every grid above 1x1,
     /// coarse to fine: what statistics of a finished model are taken from.
     pub fn observed(&self, number: usize, iteration: u64) -> Result<Vec<Tensor>> {
-        let batch = self.batch(&self.classes[number].class, self.turn(iteration).1)?;
+        let batch = self.batch(&self.classes[number].class, turn(iteration, self.classes.len()).1)?;
         (0..self.config.sides().len()).map(|level| batch.at(level).cloned()).collect()
     }
 

@@ -23,6 +23,7 @@
 //! [`Guard`](guard::Guard) that rolls back what diverges. Iteration t is a function of the state, the data, the seed
 //! and t, so a resumed run is the uninterrupted one to the bit.
 
+mod batches;
 pub mod checkpoint;
 mod classes;
 pub mod config;
@@ -50,7 +51,7 @@ mod tensor_file;
 mod training;
 
 pub use classes::Class;
-pub use data::{data_spec, open_data, resize};
+pub use data::{data_spec, held_out, open_data, resize, to_learn};
 pub use density::{Annealed, Annealing, Density, Mixing};
 pub use error::{Error, Result};
 pub use feature_nets::{FEATURE_SIDE, FeatureNets, pixel_features};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
 use mg_pyramid::{InitialDistribution, down};
@@ -133,7 +133,7 @@ impl Model {
     /// Reads a model, or the one in a run directory.
     ///
     /// # Errors
-    /// When the file is missing, damaged, or of something else.
+    /// Names the file, when it is missing, damaged, or of something else.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let path = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
         let (tensors, header) = tensor_file::read::<ModelHeader>(&path, "model", device)?;
@@ -144,19 +144,8 @@ impl Model {
             );
             return Err(Error::Format { path, what: "model", reason });
         }
-        header.config.validate()?;
-        let class = |(c, name): (usize, &String)| {
-            let initial = InitialDistribution::from_tensors(&below(&tensors, &format!("class{c}.initial")))?;
-            let grid = |level: usize| {
-                let spec = header.config.net_spec_on(level, device)?;
-                let prefix = format!("class{c}.grid{}", spec.side);
-                let params = Params::from_tensors(&spec, &below(&tensors, &prefix))?;
-                Ok(ModelGrid { statistics: restore_statistics(&spec, &prefix, &tensors), params, spec })
-            };
-            let grids = (0..header.config.sides().len()).map(grid).collect::<Result<_>>()?;
-            Ok(ModelClass { name: name.clone(), initial, grids })
-        };
-        let classes = header.classes.iter().enumerate().map(class).collect::<Result<_>>()?;
+        let unusable = |error: Error| Error::Format { path, what: "model", reason: error.to_string() };
+        let classes = classes(&header, &tensors, device).map_err(unusable)?;
         Ok(Model { header, classes })
     }
 
@@ -222,6 +211,27 @@ impl Model {
                 .ok_or_else(|| Error::Class(format!("no class {name:?}; this model has {}", names()))),
         }
     }
+}
+
+/// The classes that a header describes, out of the tensors of its file.
+fn classes(
+    header: &ModelHeader,
+    tensors: &BTreeMap<String, Tensor>,
+    device: &Device,
+) -> Result<Vec<ModelClass>> {
+    header.config.validate()?;
+    let class = |(c, name): (usize, &String)| {
+        let initial = InitialDistribution::from_tensors(&below(tensors, &format!("class{c}.initial")))?;
+        let grid = |level: usize| {
+            let spec = header.config.net_spec_on(level, device)?;
+            let prefix = format!("class{c}.grid{}", spec.side);
+            let params = Params::from_tensors(&spec, &below(tensors, &prefix))?;
+            Ok(ModelGrid { statistics: restore_statistics(&spec, &prefix, tensors), params, spec })
+        };
+        let grids = (0..header.config.sides().len()).map(grid).collect::<Result<_>>()?;
+        Ok(ModelClass { name: name.clone(), initial, grids })
+    };
+    header.classes.iter().enumerate().map(class).collect()
 }
 
 impl ModelGrid {

@@ -1,10 +1,13 @@
-use candle_core::Device;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_eval::Sheet;
 use mg_random::Key;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointHeader};
 use crate::config::Config;
+use crate::data::to_learn;
 use crate::files::LineFile;
 use crate::guard::{Guard, Verdict};
 use crate::learner::Contrastive;
@@ -44,12 +47,12 @@ pub enum Outcome {
 }
 
 impl Training {
-    /// A new run, saved once before its first iteration.
+    /// A new run, saved once before its first iteration. It learns the part of `data` that its configuration says.
     ///
     /// # Errors
     /// When the data do not fit the configuration or the directory cannot be written.
     pub fn start(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
-        let config = &config.pinned(device);
+        let (config, data) = (&config.pinned(device), &to_learn(config, data)?);
         let learner = Contrastive::new(config, data, device)?;
         let metrics = LineFile::open(&run_dir.metrics_path(), 0)?;
         let guard = Guard::new(&config.guard, 0);
@@ -79,7 +82,7 @@ impl Training {
         let Some(Checkpoint { header, tensors }) = checkpoint else {
             return Training::start(run_dir, config, data, device); // killed before the first checkpoint
         };
-        let config = &config.pinned(device);
+        let (config, data) = (&config.pinned(device), &to_learn(config, data)?);
         let refuse = |reason: String| Error::Run { path: run_dir.path().to_path_buf(), reason };
         if let Some(key) = differs(&header.config, config) {
             return Err(refuse(format!(
@@ -95,7 +98,7 @@ impl Training {
             )));
         }
         let mut learner = Contrastive::new(config, data, device)?;
-        learner.restore(&header.updates, &tensors)?;
+        restore(&mut learner, &run_dir, &header, &tensors)?;
         learner.rate_scale = header.rate_scale;
         let metrics = LineFile::open(&run_dir.metrics_path(), header.metrics_bytes)?;
         let guard = Guard::new(&config.guard, 0);
@@ -183,7 +186,7 @@ impl Training {
         let Some(Checkpoint { header, tensors }) = checkpoint else {
             return Err(Error::Diverged { iteration: from, reason, rollbacks: self.rollbacks });
         };
-        self.learner.restore(&header.updates, &tensors)?;
+        restore(&mut self.learner, &self.run_dir, &header, &tensors)?;
         self.learner.rate_scale = header.rate_scale * guard.rate_factor;
         self.iteration = header.iteration;
         self.rollbacks += 1;
@@ -248,6 +251,20 @@ impl Training {
         observer.happened(&Event::Sheet { path });
         Ok(())
     }
+}
+
+/// Takes over the state of a checkpoint; an error names its file.
+fn restore(
+    learner: &mut Contrastive,
+    run_dir: &RunDir,
+    header: &CheckpointHeader,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<()> {
+    learner.restore(&header.updates, tensors).map_err(|error| Error::Format {
+        path: run_dir.checkpoint_path(header.iteration),
+        what: "checkpoint",
+        reason: error.to_string(),
+    })
 }
 
 /// The first key that may not change within a run but did.

@@ -1,4 +1,5 @@
 //! Small images and tables, written as strangers would write them.
+#![allow(dead_code, reason = "every test takes what it needs")]
 
 use std::fs::File;
 use std::io::Cursor;

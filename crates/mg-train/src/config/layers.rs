@@ -64,11 +64,12 @@ pub fn resolve(sources: &[Source]) -> Result<Config> {
         merge(&mut table, &base.table, source.table.clone(), "", &source.name)?;
     }
     let places: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    let config = Config::deserialize(table).map_err(|e| Error::ConfigValue {
-        message: e.to_string().trim().replace('\n', " "),
+    let refused = |message: String| Error::ConfigValue {
+        message: message.trim().replace('\n', " "),
         places: if places.is_empty() { "preset default".into() } else { places.join(", ") },
-    })?;
-    config.validate()?;
+    };
+    let config = Config::deserialize(table).map_err(|e| refused(e.to_string()))?;
+    config.validate().map_err(|e| refused(e.to_string()))?;
     Ok(config)
 }
 

@@ -1,5 +1,10 @@
-use super::{ChainsConfig, Config, NormMode, PerGrid, SamplerKind};
+use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind};
 use crate::{Error, Result};
+
+/// The largest channel number, kernel or stride of a layer.
+const MAX_LAYER: usize = 1 << 14;
+/// The most images of a batch.
+const MAX_BATCH: usize = 1 << 20;
 
 impl Config {
     /// Checks what the types cannot: ranges, and that nets and lists fit the grids.
@@ -9,12 +14,25 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         let grids = self.grids()?;
         let levels = grids.sides().len() - 1;
+        self.check_ranges()?;
+        self.check_layers()?;
         for number in 0..levels {
             self.net_spec(number)?.shape()?;
         }
         self.check_lists(levels)?;
-        self.check_ranges()?;
         self.check_methods()
+    }
+
+    fn check_layers(&self) -> Result<()> {
+        let Nets::Layers(grids) = &self.model.nets else { return Ok(()) };
+        match grids.iter().flatten().find(|layer| layer.iter().any(|&number| number > MAX_LAYER)) {
+            Some([channels, kernel, stride]) => Err(Error::value(
+                "model.nets",
+                format!("a layer [{channels}, {kernel}, {stride}]"),
+                format!("of numbers up to {MAX_LAYER}"),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn check_lists(&self, levels: usize) -> Result<()> {
@@ -59,7 +77,12 @@ impl Config {
             number("learn.rate", value, value >= 0.0, "at least 0")?;
         }
         number("chains.leapfrog", self.chains.leapfrog as f64, self.chains.leapfrog > 0, "at least 1")?;
-        number("learn.batch", learn.batch as f64, learn.batch > 0, "at least 1")?;
+        number(
+            "learn.batch",
+            learn.batch as f64,
+            (1..=MAX_BATCH).contains(&learn.batch),
+            &format!("in 1..={MAX_BATCH}"),
+        )?;
         number("learn.momentum", learn.momentum, (0.0..1.0).contains(&learn.momentum), "in [0, 1)")?;
         number("learn.beta1", learn.beta1, (0.0..1.0).contains(&learn.beta1), "in [0, 1)")?;
         number("learn.beta2", learn.beta2, (0.0..1.0).contains(&learn.beta2), "in [0, 1)")?;

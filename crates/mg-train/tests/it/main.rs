@@ -1,6 +1,8 @@
 //! Claims about learning, models and what they are worth, on tiny nets.
 
+mod hostile;
 mod measures;
 mod models;
+mod parts;
 mod runs;
 mod support;
