@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mg-backbone", &["mg-eval", "mg-kernels"]),
     ("mg-pyramid", &["mg-random"]),
     ("mg-data", &["mg-files", "mg-random"]),
+    ("mg-hub", &["mg-files"]),
     ("mg-energy", &["mg-kernels", "mg-random"]),
     ("mg-langevin", &["mg-energy", "mg-pyramid", "mg-random"]),
     (
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mg-energy",
             "mg-eval",
             "mg-files",
+            "mg-hub",
             "mg-kernels",
             "mg-langevin",
             "mg-probe",

@@ -1,0 +1,128 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a name and a verified file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that names no repository, revision or file.
+    #[error("`{name}` {reason}")]
+    Name {
+        /// What was given.
+        name: String,
+        /// Why it cannot be one.
+        reason: String,
+    },
+    /// A file or folder of the cache could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The server refuses, and would again.
+    #[error("{url}: the server answers {status}{}", advice(*status))]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// The status of its answer.
+        status: u16,
+    },
+    /// The server could not be reached, or did not deliver, however often it was asked.
+    #[error(
+        "{url}: {reason}; tried {attempts} times; what has arrived is kept, the next try goes on from there"
+    )]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// How it failed the last time.
+        reason: String,
+        /// Tries without progress.
+        attempts: u32,
+    },
+    /// What arrived, or lies in the cache, is not what it should be.
+    #[error("{what}: {found} instead of {expected}")]
+    Damaged {
+        /// The address or path.
+        what: String,
+        /// Length or hash that it should have.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+    /// The hub offers another file under a pinned revision than it once did.
+    #[error(
+        "{file} of {repo} has changed: locked as {locked}, now {found}; if the new one is right, delete its entry from {}",
+        lock.display()
+    )]
+    Changed {
+        /// The repository.
+        repo: String,
+        /// Path in it.
+        file: String,
+        /// Size and hash in the lock file.
+        locked: String,
+        /// What the hub says.
+        found: String,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// A request would have been needed in offline mode.
+    #[error("{0} is not in the cache, and offline mode sends no request")]
+    Offline(String),
+    /// A file that the server describes by no hash, so that it could not be verified.
+    #[error("{0}: the server gives no hash and no length of this file, so it cannot be verified")]
+    Unverifiable(String),
+    /// A file that is in no revision of the repository.
+    #[error("{repo} has no file {file} at {revision}; it has {found}")]
+    NoFile {
+        /// The repository.
+        repo: String,
+        /// What was asked for, perhaps with a star.
+        file: String,
+        /// The commit.
+        revision: String,
+        /// Some of what it has.
+        found: String,
+    },
+    /// A lock file that cannot be read.
+    #[error("{}: not a lock file: {reason}; delete it to begin a new one", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The hub's interface failed: listing, creating or committing.
+    #[error("cannot {doing} {repo}: {reason}")]
+    Hub {
+        /// What was tried.
+        doing: &'static str,
+        /// On which repository.
+        repo: String,
+        /// Its answer.
+        reason: String,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// For `map_err`: names the path and what was tried.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { doing, path, source }
+    }
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 => "; it wants to know you: set HF_TOKEN to a token of your account",
+        403 => "; accept the terms on its page with your account, and set HF_TOKEN to a token of it",
+        404 => "; look for a slip in the name, or set HF_TOKEN if it is private",
+        _ => "",
+    }
+}

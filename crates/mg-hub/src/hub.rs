@@ -1,0 +1,308 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use hf_hub::HFClientSync;
+use hf_hub::repository::RepoTreeEntry;
+
+use crate::http::Http;
+use crate::lock::Lock;
+use crate::repo::{check_path, check_revision};
+use crate::store::{State, Store};
+use crate::transfer::{Patience, Transfer};
+use crate::{Error, Kind, Known, Options, Repo, Result, is_commit};
+
+/// A hub and a cache: files of repositories, verified.
+pub struct Hub {
+    pub(crate) options: Options,
+    http: Http,
+    store: Store,
+    lock: Mutex<Lock>,
+}
+
+/// What is to be fetched, and what of it is there.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The repository.
+    pub repo: Repo,
+    /// The commit, 40 hexadecimal digits.
+    pub commit: String,
+    /// The files, in the order of their paths.
+    pub files: Vec<Planned>,
+}
+
+/// A file of a [`Plan`].
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Path in the repository.
+    pub path: String,
+    /// Size and hash.
+    pub known: Known,
+    /// Whether verified content lies in the cache.
+    pub is_cached: bool,
+}
+
+/// What happens while files are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Bytes of the plan are there.
+    Progress {
+        /// The file that grows.
+        file: &'a str,
+        /// Bytes of all files of the plan that are there.
+        bytes: u64,
+    },
+    /// Another process fetches this file; it will serve both.
+    Waiting {
+        /// The file.
+        file: &'a str,
+    },
+    /// A try failed; another follows.
+    Retrying {
+        /// The file.
+        file: &'a str,
+        /// What went wrong.
+        reason: &'a str,
+        /// How long the next try waits.
+        wait: Duration,
+    },
+    /// Content had a wrong hash and was deleted; it is fetched anew.
+    Wrong {
+        /// The file.
+        file: &'a str,
+    },
+}
+
+impl Plan {
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.known.bytes).sum()
+    }
+
+    /// Bytes that are not in the cache.
+    pub fn missing_bytes(&self) -> u64 {
+        self.files.iter().filter(|file| !file.is_cached).map(|file| file.known.bytes).sum()
+    }
+}
+
+impl Hub {
+    /// A hub with these options. Sends nothing.
+    ///
+    /// # Errors
+    /// A lock file in the cache that cannot be read; an address that is none.
+    pub fn new(options: Options) -> Result<Self> {
+        let store = Store { cache: options.cache.clone() };
+        let (http, lock) = (Http::new(&options)?, Mutex::new(Lock::open(&options.cache)?));
+        Ok(Hub { options, http, store, lock })
+    }
+
+    /// The commit of a revision, a branch or tag, `main` unless given. A commit is itself, without a request; offline
+    /// it is the commit that was seen last.
+    ///
+    /// # Errors
+    /// No such repository or revision; offline, one that was never seen.
+    pub fn commit(&self, repo: &Repo, revision: Option<&str>) -> Result<String> {
+        let revision = revision.unwrap_or("main");
+        check_revision(revision)?;
+        if is_commit(revision) {
+            return Ok(revision.to_owned());
+        }
+        if self.options.offline {
+            let offline = || Error::Offline(format!("the commit of {revision} of {repo}"));
+            return self.store.reference(repo, revision).ok_or_else(offline);
+        }
+        let client = self.client(repo)?;
+        let sha = match repo.kind {
+            Kind::Dataset => {
+                client.dataset(&repo.owner, &repo.name).info().revision(revision).send().map(|info| info.sha)
+            }
+            Kind::Model => {
+                client.model(&repo.owner, &repo.name).info().revision(revision).send().map(|info| info.sha)
+            }
+        };
+        let commit = sha.map_err(|e| failed("look up", repo, &e))?.filter(|sha| is_commit(sha));
+        let commit = commit.ok_or_else(|| Error::Hub {
+            doing: "look up",
+            repo: repo.to_string(),
+            reason: format!("it names no commit for {revision}"),
+        })?;
+        self.store.set_reference(repo, revision, &commit)?;
+        Ok(commit)
+    }
+
+    /// Paths of all files of a repository at a commit, sorted.
+    ///
+    /// # Errors
+    /// When it cannot be listed; offline.
+    pub fn list(&self, repo: &Repo, commit: &str) -> Result<Vec<String>> {
+        if self.options.offline {
+            return Err(Error::Offline(format!("the list of files of {repo}")));
+        }
+        let client = self.client(repo)?;
+        let entries = match repo.kind {
+            Kind::Dataset => {
+                client.dataset(&repo.owner, &repo.name).list_tree().revision(commit).recursive(true).send()
+            }
+            Kind::Model => {
+                client.model(&repo.owner, &repo.name).list_tree().revision(commit).recursive(true).send()
+            }
+        };
+        let entries = entries.map_err(|e| failed("list", repo, &e))?.into_iter();
+        let mut paths: Vec<String> = entries
+            .filter_map(|entry| match entry {
+                RepoTreeEntry::File { path, .. } => Some(path),
+                RepoTreeEntry::Directory { .. } => None,
+            })
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// What fetching these files would take. Asks the hub only for files that no lock knows, and writes down what it
+    /// says of them.
+    ///
+    /// # Errors
+    /// No such file; a file that the hub gives no hash of; anything wrong with the cache; offline, a file that is not
+    /// there.
+    pub fn plan(&self, repo: &Repo, commit: &str, files: &[String]) -> Result<Plan> {
+        let (mut planned, mut met) = (Vec::new(), BTreeMap::new());
+        for path in files {
+            check_path(path)?;
+            let locked = self.locked(repo, commit, path);
+            let known = match locked.or_else(|| self.store.linked(repo, commit, path)) {
+                Some(known) => known,
+                None => self.ask(repo, commit, path)?,
+            };
+            let is_cached = self.store.state(repo, &known)? == State::Good;
+            if self.options.offline && !is_cached {
+                return Err(Error::Offline(format!("{path} of {repo}")));
+            }
+            met.insert(path.clone(), known.clone());
+            planned.push(Planned { path: path.clone(), known, is_cached });
+        }
+        planned.sort_by(|a, b| a.path.cmp(&b.path));
+        self.locks().add(repo, commit, &met)?;
+        Ok(Plan { repo: repo.clone(), commit: commit.to_owned(), files: planned })
+    }
+
+    /// Asks the hub again what a locked file is.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when it says something else than the lock.
+    pub fn confirm(&self, plan: &Plan) -> Result<()> {
+        for Planned { path, known, .. } in &plan.files {
+            let found = self.ask(&plan.repo, &plan.commit, path)?;
+            if found != *known {
+                return Err(Error::Changed {
+                    repo: plan.repo.to_string(),
+                    file: path.clone(),
+                    locked: known.to_string(),
+                    found: found.to_string(),
+                    lock: self.locks().path().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches what a plan lacks, verifies it, and returns the folder in which the files lie under their paths.
+    ///
+    /// Interrupted, it goes on where it was. Of several processes one fetches a file and the others wait for it.
+    ///
+    /// # Errors
+    /// What the server does not deliver or the disk does not take; content that is wrong time and again.
+    pub fn fetch(&self, plan: &Plan, watch: &mut dyn FnMut(Event<'_>)) -> Result<PathBuf> {
+        let mut done = 0;
+        for Planned { path, known, .. } in &plan.files {
+            let (repo, commit) = (&plan.repo, plan.commit.as_str());
+            let _lock = self.store.lock(repo, known, || watch(Event::Waiting { file: path }))?;
+            let state = self.store.state(repo, known)?;
+            if state == State::Bad {
+                watch(Event::Wrong { file: path });
+                self.store.remove(repo, known)?;
+            }
+            if state != State::Good {
+                let (url, target) = (self.url(repo, commit, path), self.store.blob(repo, known));
+                let (http, options) = (&self.http, &self.options);
+                let transfer = Transfer { http, options, url: &url, file: path, target: &target, known };
+                transfer.run(watch, &|bytes| done + bytes)?;
+                self.store.set_good(repo, known)?;
+            }
+            self.store.link(repo, commit, path, known)?;
+            done += known.bytes;
+            watch(Event::Progress { file: path, bytes: done });
+        }
+        Ok(self.store.snapshot(&plan.repo, &plan.commit))
+    }
+
+    /// Fetches one file by its address and SHA-256, which must be known, and returns its path.
+    ///
+    /// # Errors
+    /// As for [`fetch`](Hub::fetch).
+    pub fn fetch_url(
+        &self,
+        url: &str,
+        name: &str,
+        known: &Known,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<PathBuf> {
+        check_path(name)?;
+        let repo = Repo { kind: Kind::Model, owner: "multigrid".to_owned(), name: "files".to_owned() };
+        let _lock = self.store.lock(&repo, known, || watch(Event::Waiting { file: name }))?;
+        let state = self.store.state(&repo, known)?;
+        if state == State::Bad {
+            self.store.remove(&repo, known)?;
+        }
+        if state != State::Good {
+            let (http, options, target) = (&self.http, &self.options, self.store.blob(&repo, known));
+            Transfer { http, options, url, file: name, target: &target, known }.run(watch, &|bytes| bytes)?;
+            self.store.set_good(&repo, known)?;
+        }
+        self.store.link(&repo, "by-hash", name, known)?;
+        Ok(self.store.snapshot(&repo, "by-hash").join(name))
+    }
+
+    /// What the hub says of a file that no lock knows.
+    fn ask(&self, repo: &Repo, commit: &str, path: &str) -> Result<Known> {
+        if self.options.offline {
+            return Err(Error::Offline(format!("{path} of {repo}")));
+        }
+        let url = self.url(repo, commit, path);
+        let patience = Patience::new(&self.options, &url, path);
+        let head = patience.until(&mut |_| {}, || self.http.head(&url))?;
+        let known = head.digest.zip(head.bytes).map(|(digest, bytes)| Known { bytes, digest });
+        known.ok_or(Error::Unverifiable(url))
+    }
+
+    fn locked(&self, repo: &Repo, commit: &str, path: &str) -> Option<Known> {
+        self.locks().get(repo, commit, path).cloned()
+    }
+
+    fn locks(&self) -> std::sync::MutexGuard<'_, Lock> {
+        self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn url(&self, repo: &Repo, commit: &str, path: &str) -> String {
+        let path = path.replace(' ', "%20");
+        format!("{}/{}/resolve/{commit}/{path}", self.options.endpoint, repo.route())
+    }
+
+    /// The hub's own interface, for all that is not the content of files.
+    pub(crate) fn client(&self, repo: &Repo) -> Result<HFClientSync> {
+        let mut builder = hf_hub::HFClient::builder()
+            .endpoint(&self.options.endpoint)
+            .cache_enabled(false)
+            .retry_max_attempts(self.options.attempts as usize)
+            .retry_base_delay(self.options.backoff);
+        if let Some(token) = &self.options.token {
+            builder = builder.token(token);
+        }
+        builder.build_sync().map_err(|e| failed("prepare requests to", repo, &e))
+    }
+}
+
+pub(crate) fn failed(doing: &'static str, repo: &Repo, error: &hf_hub::HFError) -> Error {
+    Error::Hub { doing, repo: repo.to_string(), reason: error.to_string() }
+}

@@ -1,0 +1,78 @@
+use std::fs;
+
+use mg_hub::{Error, Hub, Options};
+
+use crate::support::{COMMIT, FILE, Scene, random, repo};
+
+fn offline(scene: &Scene) -> Options {
+    Options { offline: true, ..scene.options() }
+}
+
+#[test]
+fn offline_sends_nothing_and_takes_what_is_there() {
+    let scene = Scene::new(random(50_000, 1), true);
+    let hub = Hub::new(scene.options()).unwrap();
+    assert_eq!(hub.commit(&repo(), None).unwrap(), COMMIT);
+    scene.fetch().unwrap();
+    scene.loopback.state().requests.clear();
+    let hub = Hub::new(offline(&scene)).unwrap();
+    assert_eq!(hub.commit(&repo(), Some("main")).unwrap(), COMMIT);
+    scene.is_whole(&scene.fetch_with(offline(&scene)).unwrap());
+    assert_eq!(scene.loopback.state().requests, Vec::<String>::new());
+}
+
+#[test]
+fn offline_everything_else_is_an_error_without_a_request() {
+    let scene = Scene::new(random(50_000, 1), true);
+    let hub = Hub::new(offline(&scene)).unwrap();
+    let known = mg_hub::Known { bytes: 3, digest: format!("sha256:{}", "0".repeat(64)).parse().unwrap() };
+    let url = format!("{}/x", scene.loopback.endpoint);
+    let errors = [
+        scene.fetch_with(offline(&scene)).unwrap_err(),
+        hub.commit(&repo(), None).unwrap_err(),
+        hub.list(&repo(), COMMIT).unwrap_err(),
+        hub.fetch_url(&url, "x", &known, &mut |_| {}).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::Offline(_)), "{error}");
+    }
+    // Also of a file that was known and is damaged now.
+    scene.fetch().unwrap();
+    fs::write(scene.blob(), b"short").unwrap();
+    scene.loopback.state().requests.clear();
+    assert!(matches!(scene.fetch_with(offline(&scene)).unwrap_err(), Error::Offline(_)));
+    assert_eq!(scene.loopback.state().requests, Vec::<String>::new());
+}
+
+#[test]
+fn a_pinned_file_that_is_there_needs_no_request_online_either() {
+    let scene = Scene::new(random(50_000, 1), true);
+    scene.fetch().unwrap();
+    scene.loopback.state().requests.clear();
+    scene.is_whole(&scene.fetch().unwrap());
+    assert_eq!(scene.loopback.state().requests, Vec::<String>::new());
+}
+
+#[test]
+fn a_plan_says_what_is_missing_before_anything_is_fetched() {
+    let scene = Scene::new(random(50_000, 1), true);
+    let hub = Hub::new(scene.options()).unwrap();
+    let plan = |hub: &Hub| hub.plan(&repo(), COMMIT, &[FILE.to_owned()]).unwrap();
+    assert_eq!((plan(&hub).bytes(), plan(&hub).missing_bytes()), (50_000, 50_000));
+    scene.fetch().unwrap();
+    assert_eq!((plan(&hub).bytes(), plan(&hub).missing_bytes()), (50_000, 0));
+}
+
+#[test]
+fn a_file_is_fetched_by_address_and_hash() {
+    let scene = Scene::new(random(50_000, 1), false);
+    let hub = Hub::new(scene.options()).unwrap();
+    let hash = crate::server::hex(&<sha2::Sha256 as sha2::Digest>::digest(&scene.bytes));
+    let known = mg_hub::Known { bytes: 50_000, digest: format!("sha256:{hash}").parse().unwrap() };
+    let url = format!("{}/datasets/some-body/some-set/resolve/{COMMIT}/{FILE}", scene.loopback.endpoint);
+    let path = hub.fetch_url(&url, "weights.pth", &known, &mut |_| {}).unwrap();
+    scene.is_whole(&path);
+    assert!(path.ends_with("weights.pth"));
+    let offline = Hub::new(offline(&scene)).unwrap();
+    scene.is_whole(&offline.fetch_url(&url, "weights.pth", &known, &mut |_| {}).unwrap());
+}
