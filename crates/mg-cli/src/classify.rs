@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
 use crate::output::JsonArgs;
-use crate::progress;
 use crate::set::{self, SetArgs};
+use crate::{hub, progress};
 
 /// Classify images by equation (3): the softmax of the scores of a model per class (data.class = "each"), with biases
 /// fitted to labelled images. Prints accuracy, log likelihood and what was taken for what.
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     args.json.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
     let classes = &model.header.classes;
     ensure!(
         classes.len() > 1,

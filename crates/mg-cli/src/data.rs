@@ -2,9 +2,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split, pack};
+use mg_data::{DataSet, OnBadImage, Resize, Spec, Split, pack};
 
-use crate::progress;
+use crate::{fetch, hub, progress};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -12,6 +12,7 @@ pub(crate) enum Command {
     List,
     /// Look at a set: images, classes, mean, hash, what was left out
     Info(Input),
+    Fetch(fetch::Args),
     /// Decode a set once into one packed file, of any size, for `--data FILE`
     Pack {
         #[command(flatten)]
@@ -45,14 +46,23 @@ pub(crate) struct Input {
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List => {
-            say!("portraits  embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)");
-            say!("PATH       a folder of png, jpeg and webp images; sub-folders are classes");
-            say!("PATH       a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
+            say!("portraits           embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)");
+            for entry in mg_hub::sets() {
+                let place = entry.repo.map_or("by hand".to_owned(), |repo| format!("hf:{repo}"));
+                say!("{:<19} {}; {place} ({})", entry.name, entry.summary, entry.licence);
+            }
+            for weights in mg_hub::WEIGHTS {
+                say!("{:<19} weights: {}", weights.name, weights.summary);
+            }
+            say!("{:<19} a set on the hub, once it is fetched", "hf:OWNER/NAME");
+            say!("PATH                a folder of png, jpeg and webp images; sub-folders are classes");
+            say!("PATH                a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
             say!(
-                "PATH       a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)"
+                "PATH                a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)"
             );
-            say!("FILE       a file made by `mg data pack`");
+            say!("FILE                a file made by `mg data pack`");
         }
+        Command::Fetch(args) => fetch::run(args)?,
         Command::Info(input) => {
             let set = DataSet::open(&input.spec()?)?;
             set.verify()?;
@@ -73,7 +83,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
 
 impl Input {
     fn spec(&self) -> Result<Spec> {
-        let mut spec = Spec::new(Source::find(&self.source)?);
+        let mut spec = hub::spec(&self.source)?;
+        spec.cache = None;
         spec.side = self.side;
         spec.resize = match self.crop {
             None => Resize::Squash,

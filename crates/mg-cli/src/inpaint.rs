@@ -9,9 +9,9 @@ use mg_train::Model;
 
 use crate::device::DeviceArgs;
 use crate::output::{ImageFolder, JsonArgs};
-use crate::progress;
 use crate::sample::How;
 use crate::set::SetArgs;
+use crate::{hub, progress};
 
 /// Fill in hidden pixels (section 6.4). Writes recovered images to DIR, original, masked and recovered side by side to
 /// DIR-sheet.png, and prints the errors on hidden pixels.
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     args.json.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
     let side = model.config().sides().last().copied().context("the model has no grid")?;
     let originals = originals(args, &model, &device)?;
     let n = originals.dim(0)?;

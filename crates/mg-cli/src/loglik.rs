@@ -5,14 +5,14 @@ use candle_core::Device;
 use mg_data::Split;
 use mg_eval::BitsPerDim;
 use mg_random::Key;
-use mg_train::{Annealed, Annealing, Density, Model, Sampler};
+use mg_train::{Annealed, Annealing, Density, Sampler};
 use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
 use crate::output::JsonArgs;
-use crate::progress;
 use crate::set::{self, SetArgs};
+use crate::{hub, progress};
 
 /// Estimate the log likelihood of images under the model of one grid, p(x) = exp(f(x)) p0(x) / Z: log Z by annealed
 /// importance sampling with Hamiltonian Monte Carlo, with an interval, and bits per dimension of the images, rounded
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.temperatures > 0, "--temperatures is 0; 1 is plain importance sampling");
     ensure!(args.leapfrog > 0, "--leapfrog is 0; chains need at least one step");
     let device = args.device.open()?;
-    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
     let grid = Grid::of(args.grid.map(Grid::Side), &model)?;
     let level = grid.level(&model).context("the model has no such grid")?;
     let density = Density::of(&model, model.class(args.class.as_deref())?, level)?;

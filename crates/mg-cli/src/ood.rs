@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::device::DeviceArgs;
 use crate::grid::Grid;
 use crate::output::OutputArgs;
-use crate::progress;
 use crate::sample::How;
 use crate::set::{self, SetArgs};
+use crate::{hub, progress};
 
 /// Measure how a model's energy U = -log p0 - f tells foreign images from those it was learned for: means, AUROC,
 /// average precision and false positives at 95 % true ones, against the test split of `--in` where it has one.
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image of every set");
     args.output.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
     let grid = Grid::of(args.grid, &model)?;
     let sets = energies(args, &model, grid, &device)?;
     // The first set is the one that others are told from.

@@ -5,13 +5,12 @@ use candle_core::Device;
 use indicatif::ProgressBar;
 use mg_eval::{Curves, Panels};
 use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Start, Study};
-use mg_train::Model;
 use mg_train::config::{Config, Source as Layer, resolve};
 
 use crate::device::{DeviceArgs, describe};
 use crate::output::OutputArgs;
-use crate::progress;
 use crate::set::{SetArgs, observing};
+use crate::{hub, progress};
 
 /// Learn classifiers from few labels, on a model's nets or from scratch, and measure their errors (table 3).
 #[derive(clap::Args)]
@@ -103,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let device = args.device.open()?;
     match &args.run {
         Some(run) => {
-            let model = args.device.adjust(Model::load(run, &device)?, &device);
+            let model = args.device.adjust(hub::model(run, None, &device)?, &device);
             let sets = sets(args, model.config())?;
             let model = observing(model, sets.0.data(), &device)?;
             let start = match args.trunk {

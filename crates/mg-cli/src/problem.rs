@@ -32,7 +32,9 @@ fn help(error: &anyhow::Error) -> String {
     let training = error.chain().find_map(|cause| cause.downcast_ref::<Train>().and_then(for_training));
     let of_a_probe = || error.chain().find_map(|cause| cause.downcast_ref::<Probe>().and_then(for_probe));
     let of_a_set = || error.chain().find_map(|cause| cause.downcast_ref::<mg_data::Error>().map(for_data));
+    let of_the_hub = || error.chain().find_map(|cause| cause.downcast_ref::<mg_hub::Error>().map(for_hub));
     training
+        .or_else(of_the_hub)
         .or_else(of_a_probe)
         .or_else(of_a_set)
         .unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
@@ -81,6 +83,21 @@ fn for_data(error: &mg_data::Error) -> String {
             "--side S (and --crop PIXELS) makes RGB squares of one size of all images".into()
         }
         _ => "`mg data list` names the sets there are; `mg data info NAME|PATH` looks at one".into(),
+    }
+}
+
+fn for_hub(error: &mg_hub::Error) -> String {
+    use mg_hub::Error::{Damaged, Incomplete, Io, Lock, Name, Offline, Refused, Unreachable};
+    match error {
+        Name { .. } => "`mg data list` names the sets there are; on the hub they are OWNER/NAME".into(),
+        Offline(_) | Incomplete { .. } => {
+            "`mg data fetch NAME` fetches it; leave out --offline, and HF_HUB_OFFLINE=1".into()
+        }
+        Refused { .. } => "HF_TOKEN says who you are, HF_ENDPOINT which hub is asked".into(),
+        Unreachable { .. } => "try again: it goes on where it stopped; HF_HUB_OFFLINE=1 asks nobody".into(),
+        Damaged { .. } => "try again later; if it stays so, the file has changed at its source".into(),
+        Io { .. } | Lock { .. } => "HF_HUB_CACHE names another cache folder, on another disk perhaps".into(),
+        _ => "`mg help data fetch` and `mg help publish` say what is needed".into(),
     }
 }
 

@@ -28,6 +28,24 @@ pub(crate) fn bar(len: u64, unit: &str) -> ProgressBar {
     bar
 }
 
+/// A bar of bytes.
+pub(crate) fn bytes_bar(len: u64) -> ProgressBar {
+    let bar = bar(len, "");
+    let style = "{bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// "143.6 MB".
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        b if b < 1e3 => format!("{b} B"),
+        b if b < 1e6 => format!("{:.1} kB", b / 1e3),
+        b if b < 1e9 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.2} GB", b / 1e9),
+    }
+}
+
 /// Shows how many things of how many are done, where their number is known only as they are done.
 pub(crate) fn show(bar: &ProgressBar, done: u64, of: u64) {
     bar.set_length(of);

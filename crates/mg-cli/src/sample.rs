@@ -7,13 +7,16 @@ use mg_train::{Model, Synthesis};
 
 use crate::device::DeviceArgs;
 use crate::output::{ImageFolder, beside};
-use crate::progress;
+use crate::{hub, progress};
 
 /// Draw images from p(0) and the energies alone. Writes DIR/00000.png, ... and DIR-sheet.png.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run directory or model.safetensors
+    /// Run directory, model.safetensors, or hf:OWNER/NAME, which is fetched unless it is there
     run: PathBuf,
+    /// Branch, tag or commit of a model on the hub; `main` unless given
+    #[arg(long)]
+    revision: Option<String>,
     /// Number of images
     #[arg(short, default_value_t = 100)]
     n: usize,
@@ -73,7 +76,7 @@ impl How {
 pub(crate) fn run(args: &Args) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model = args.device.adjust(Model::load(&args.run, &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, args.revision.as_deref(), &device)?, &device);
     let folder = ImageFolder::make(&args.out, args.n)?;
     let coarser = args.coarser_folders(&model)?;
     let bar = progress::bar(args.n as u64, "images");

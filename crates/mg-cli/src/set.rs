@@ -9,7 +9,7 @@ use mg_random::Key;
 use mg_train::Model;
 use mg_train::config::Config;
 
-use crate::progress;
+use crate::{hub, progress};
 
 /// How sets are read.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct SetArgs {
 impl SetArgs {
     /// Reads a set, and names the images that were left out.
     pub(crate) fn read(&self, mut spec: Spec) -> Result<DataSet> {
-        spec.cache.clone_from(&self.cache);
+        spec.cache = self.cache.clone().or(spec.cache);
         let bar = progress::bar(0, "images");
         let set = DataSet::open_with(&spec, &mut |done, of| progress::show(&bar, done, of))?;
         bar.finish_and_clear();
@@ -37,7 +37,7 @@ impl SetArgs {
     pub(crate) fn open(&self, config: &Config, name: &str, split: Option<Split>) -> Result<DataSet> {
         let mut config = config.clone();
         config.data.source = name.to_owned();
-        let spec = mg_train::data_spec(&config)?;
+        let spec = hub::configured(&config)?;
         self.read(Spec { split, ..spec })
     }
 

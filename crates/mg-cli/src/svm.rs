@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use mg_eval::svm::RadfordProtocol;
 use mg_random::Key;
-use mg_train::Model;
 use mg_train::config::resolve;
 
 use crate::device::DeviceArgs;
 use crate::output::OutputArgs;
-use crate::progress;
 use crate::set::SetArgs;
+use crate::{hub, progress};
 use features::Features;
 use report::{HEADINGS, Report, plot, row};
 use sets::Sets;
@@ -67,7 +66,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.output.check()?;
     let device = args.device.open()?;
-    let model = args.run.as_deref().map(|run| Model::load(run, &device)).transpose()?;
+    let model = args.run.as_deref().map(|run| hub::model(run, None, &device)).transpose()?;
     let model = model.map(|model| args.device.adjust(model, &device));
     let config = model.as_ref().map_or_else(|| resolve(&[]), |model| Ok(model.config().clone()))?;
     if let (Some(model), false) = (&model, args.pixels) {

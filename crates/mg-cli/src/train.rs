@@ -12,9 +12,9 @@ use mg_train::{Event, Observer, Outcome, Report, RunDir, Sampler, Training};
 
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
-use crate::progress;
 use crate::set::SetArgs;
 use crate::settings::Settings;
+use crate::{hub, progress};
 
 /// Learn a model.
 #[derive(clap::Args)]
@@ -59,9 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     config.model.precision = args.device.precision().unwrap_or(config.model.precision);
     config = config.pinned(&device);
-    let data = args.set.read(mg_train::data_spec(&config)?)?;
+    let data = args.set.read(hub::configured(&config)?)?;
     let (name, device_name) = (&config.data.source, describe(&device, config.model.precision));
-    tracing::info!("{} images of {name} on {device_name}", data.len());
+    let learned = mg_train::to_learn(&config, &data)?.len();
+    tracing::info!("{learned} images of {name} on {device_name}");
     let mut training = match run_dir {
         Some(run_dir) => {
             let training = Training::resume(run_dir, &config, &data, &device)?;

@@ -91,7 +91,7 @@ impl DataSet {
 
     fn open_cached(spec: &Spec, input: &Input, cache: &Path, progress: Progress) -> Result<Self> {
         let key = input.key(spec);
-        let path = cache.join(format!("{}-{}.mgpack", spec.source.name(), &key[..16]));
+        let path = cache.join(format!("{}-{}.mgpack", spec.name(), &key[..16]));
         if let Ok(packed) = Packed::open(&path) {
             return Ok(Self::mapped(packed));
         }

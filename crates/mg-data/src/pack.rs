@@ -129,7 +129,7 @@ impl Kept {
             count: self.count,
             labelled: labels.is_some(),
             classes: class_names(&input.classes(), labels.as_deref()),
-            source: spec.source.name(),
+            source: spec.name(),
             resize: spec.resize.to_string(),
             split: input.split().map(|split| split.to_string()),
             licence: (spec.source == Source::Portraits).then(|| Portraits::LICENCE.to_owned()),

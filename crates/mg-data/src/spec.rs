@@ -23,6 +23,8 @@ pub struct Spec {
     /// A folder for packed copies. With one, folders and parquet files are decoded once, packed there, and
     /// memory-mapped from then on; without, they are decoded into memory, up to [`MAX_IN_MEMORY`] bytes.
     pub cache: Option<PathBuf>,
+    /// What the set is called in reports; the name of its file or folder unless given.
+    pub name: Option<String>,
 }
 
 /// The largest side of an image.
@@ -36,7 +38,7 @@ impl Spec {
     /// The source at side 64, squashed, bad images skipped, no cache.
     pub fn new(source: Source) -> Self {
         let (resize, on_bad) = (Resize::default(), OnBadImage::default());
-        Spec { source, side: 64, resize, on_bad, split: None, cache: None }
+        Spec { source, side: 64, resize, on_bad, split: None, cache: None, name: None }
     }
 
     /// Width and height of the source's first image as it is, or the side of a packed set.
@@ -52,6 +54,22 @@ impl Spec {
         let first = input.records().next().transpose()?;
         let Some(first) = first else { return Err(Error::NoRows(self.source.to_string())) };
         first.size_of_image().map_err(|defect| Error::BadImage { name: first.name, defect })
+    }
+
+    /// Number of images, good or bad, without decoding one; of a packed set the good ones.
+    ///
+    /// # Errors
+    /// Anything wrong with the source that can be seen without decoding an image.
+    pub fn count(&self) -> Result<u64> {
+        match &self.source {
+            Source::Packed(path) => Ok(Packed::open(path)?.header.count),
+            _ => Ok(Input::open(self)?.len()),
+        }
+    }
+
+    /// What the set is called.
+    pub(crate) fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.source.name())
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -52,22 +52,17 @@ pub enum Error {
         /// What it has.
         found: String,
     },
-    /// The hub offers another file under a pinned revision than it once did.
-    #[error(
-        "{file} of {repo} has changed: locked as {locked}, now {found}; if the new one is right, delete its entry from {}",
-        lock.display()
-    )]
-    Changed {
+    /// A set of which some files are in the cache and some are not.
+    #[error("{repo}: {missing} of {of} files are missing, {file} first; fetch it again to complete it")]
+    Incomplete {
         /// The repository.
         repo: String,
-        /// Path in it.
+        /// Files that are missing or wrong.
+        missing: usize,
+        /// Files that there should be.
+        of: usize,
+        /// The first missing one.
         file: String,
-        /// Size and hash in the lock file.
-        locked: String,
-        /// What the hub says.
-        found: String,
-        /// The lock file.
-        lock: PathBuf,
     },
     /// A request would have been needed in offline mode.
     #[error("{0} is not in the cache, and offline mode sends no request")]
@@ -75,18 +70,6 @@ pub enum Error {
     /// A file that the server describes by no hash, so that it could not be verified.
     #[error("{0}: the server gives no hash and no length of this file, so it cannot be verified")]
     Unverifiable(String),
-    /// A file that is in no revision of the repository.
-    #[error("{repo} has no file {file} at {revision}; it has {found}")]
-    NoFile {
-        /// The repository.
-        repo: String,
-        /// What was asked for, perhaps with a star.
-        file: String,
-        /// The commit.
-        revision: String,
-        /// Some of what it has.
-        found: String,
-    },
     /// A lock file that cannot be read.
     #[error("{}: not a lock file: {reason}; delete it to begin a new one", path.display())]
     Lock {

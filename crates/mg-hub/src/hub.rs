@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -132,13 +131,20 @@ impl Hub {
         Ok(commit)
     }
 
-    /// Paths of all files of a repository at a commit, sorted.
+    /// Paths of the files of a commit that the lock knows, sorted; without a request.
+    pub fn known(&self, repo: &Repo, commit: &str) -> Vec<String> {
+        self.locks().under(repo, commit, "").into_keys().collect()
+    }
+
+    /// Paths of all files of a repository at a commit, sorted; offline those that the lock knows.
     ///
     /// # Errors
-    /// When it cannot be listed; offline.
-    pub fn list(&self, repo: &Repo, commit: &str) -> Result<Vec<String>> {
+    /// When it cannot be listed; offline, when the lock knows none.
+    pub fn files(&self, repo: &Repo, commit: &str) -> Result<Vec<String>> {
         if self.options.offline {
-            return Err(Error::Offline(format!("the list of files of {repo}")));
+            let known = self.known(repo, commit);
+            let offline = || Error::Offline(format!("the list of files of {repo}"));
+            return (!known.is_empty()).then_some(known).ok_or_else(offline);
         }
         let client = self.client(repo)?;
         let entries = match repo.kind {
@@ -160,14 +166,13 @@ impl Hub {
         Ok(paths)
     }
 
-    /// What fetching these files would take. Asks the hub only for files that no lock knows, and writes down what it
-    /// says of them.
+    /// What fetching these files would take. Asks the hub only for files that no lock knows.
     ///
     /// # Errors
     /// No such file; a file that the hub gives no hash of; anything wrong with the cache; offline, a file that is not
     /// there.
     pub fn plan(&self, repo: &Repo, commit: &str, files: &[String]) -> Result<Plan> {
-        let (mut planned, mut met) = (Vec::new(), BTreeMap::new());
+        let mut planned = Vec::new();
         for path in files {
             check_path(path)?;
             let locked = self.locked(repo, commit, path);
@@ -179,41 +184,47 @@ impl Hub {
             if self.options.offline && !is_cached {
                 return Err(Error::Offline(format!("{path} of {repo}")));
             }
-            met.insert(path.clone(), known.clone());
             planned.push(Planned { path: path.clone(), known, is_cached });
         }
         planned.sort_by(|a, b| a.path.cmp(&b.path));
-        self.locks().add(repo, commit, &met)?;
         Ok(Plan { repo: repo.clone(), commit: commit.to_owned(), files: planned })
     }
 
-    /// Asks the hub again what a locked file is.
+    /// The folder of a commit, without a request, if every file of a part that the lock knows lies in it, verified. A part
+    /// is what files' paths begin with; parts of which nothing is there do not count. `None` when there is no part.
     ///
     /// # Errors
-    /// [`Error::Changed`] when it says something else than the lock.
-    pub fn confirm(&self, plan: &Plan) -> Result<()> {
-        for Planned { path, known, .. } in &plan.files {
-            let found = self.ask(&plan.repo, &plan.commit, path)?;
-            if found != *known {
-                return Err(Error::Changed {
-                    repo: plan.repo.to_string(),
-                    file: path.clone(),
-                    locked: known.to_string(),
-                    found: found.to_string(),
-                    lock: self.locks().path().to_owned(),
-                });
+    /// [`Error::Incomplete`] when some files of a part are there and some are missing or wrong.
+    pub fn local(&self, repo: &Repo, commit: &str, parts: &[String]) -> Result<Option<PathBuf>> {
+        let (mut any, snapshot) = (false, self.store.snapshot(repo, commit));
+        for part in parts {
+            let files = self.locks().under(repo, commit, part);
+            let mut missing = Vec::new();
+            for (path, known) in &files {
+                let is_good =
+                    snapshot.join(path).exists() && self.store.state(repo, known)? == State::Good;
+                if !is_good {
+                    missing.push(path.clone());
+                }
             }
+            if !missing.is_empty() && missing.len() < files.len() {
+                let (repo, of, file) = (repo.to_string(), files.len(), missing.swap_remove(0));
+                return Err(Error::Incomplete { repo, missing: missing.len() + 1, of, file });
+            }
+            any |= missing.is_empty() && !files.is_empty();
         }
-        Ok(())
+        Ok(any.then_some(snapshot))
     }
 
     /// Fetches what a plan lacks, verifies it, and returns the folder in which the files lie under their paths.
     ///
-    /// Interrupted, it goes on where it was. Of several processes one fetches a file and the others wait for it.
+    /// What no lock knew of is written down first. Interrupted, it goes on where it was. Of several processes one fetches a file and the others wait for it.
     ///
     /// # Errors
     /// What the server does not deliver or the disk does not take; content that is wrong time and again.
     pub fn fetch(&self, plan: &Plan, watch: &mut dyn FnMut(Event<'_>)) -> Result<PathBuf> {
+        let known = plan.files.iter().map(|file| (file.path.clone(), file.known.clone())).collect();
+        self.locks().add(&plan.repo, &plan.commit, &known)?;
         let mut done = 0;
         for Planned { path, known, .. } in &plan.files {
             let (repo, commit) = (&plan.repo, plan.commit.as_str());

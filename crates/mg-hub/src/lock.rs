@@ -35,14 +35,18 @@ impl Lock {
         Ok(Lock { path, checked_in, met })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What a file was when it was first met, or is by the checked-in list.
     pub(crate) fn get(&self, repo: &Repo, commit: &str, file: &str) -> Option<&Known> {
         let key = key(repo, commit);
         [&self.checked_in, &self.met].into_iter().find_map(|pins| pins.0.get(&key)?.get(file))
+    }
+
+    /// All files of a commit that are known and whose paths begin so.
+    pub(crate) fn under(&self, repo: &Repo, commit: &str, prefix: &str) -> BTreeMap<String, Known> {
+        let key = key(repo, commit);
+        let all = [&self.met, &self.checked_in].into_iter().filter_map(|pins| pins.0.get(&key)).flatten();
+        let under = all.filter(|(path, _)| path.starts_with(prefix));
+        under.map(|(path, known)| (path.clone(), known.clone())).collect()
     }
 
     /// Writes down what was not known before. Another process may do so too: its entries stay.

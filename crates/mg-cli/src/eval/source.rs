@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use mg_backbone::Images;
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_data::{DataSet, OnBadImage, Resize, Split};
 use mg_pyramid::down;
 use mg_random::Key;
 use mg_train::{Model, Synthesis};
 use sha2::{Digest, Sha256};
 
 use crate::device::DeviceArgs;
+use crate::hub;
 use crate::set::{SetArgs, title};
 
 /// How images become squares.
@@ -69,7 +70,8 @@ pub(crate) fn is_model(name: &str) -> bool {
 
 /// The model at `name`, ready to draw from.
 pub(crate) fn model(name: &str, draw: &Draw, args: &DeviceArgs, device: &Device) -> Result<Input> {
-    let path = Path::new(name);
+    let fetched = name.starts_with(mg_hub::PREFIX).then(|| hub::weights(name, None)).transpose()?;
+    let path = fetched.as_deref().unwrap_or(Path::new(name));
     let model = args.adjust(Model::load(path, device)?, device);
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -98,7 +100,7 @@ impl ShapeArgs {
         split: Option<Split>,
         beside: Option<(usize, Resize)>,
     ) -> Result<Input> {
-        let mut spec = Spec::new(Source::find(name)?);
+        let mut spec = hub::spec(name)?;
         spec.split = split;
         let native = spec.native_size()?;
         let wanted = self.side.map(|side| (side, self.resize())).or(beside);

@@ -30,7 +30,7 @@ fn offline_everything_else_is_an_error_without_a_request() {
     let errors = [
         scene.fetch_with(offline(&scene)).unwrap_err(),
         hub.commit(&repo(), None).unwrap_err(),
-        hub.list(&repo(), COMMIT).unwrap_err(),
+        hub.files(&repo(), COMMIT).unwrap_err(),
         hub.fetch_url(&url, "x", &known, &mut |_| {}).unwrap_err(),
     ];
     for error in errors {
@@ -75,4 +75,25 @@ fn a_file_is_fetched_by_address_and_hash() {
     assert!(path.ends_with("weights.pth"));
     let offline = Hub::new(offline(&scene)).unwrap();
     scene.is_whole(&offline.fetch_url(&url, "weights.pth", &known, &mut |_| {}).unwrap());
+}
+
+#[test]
+fn a_set_is_there_when_all_files_of_a_part_are() {
+    let scene = Scene::new(random(50_000, 1), true);
+    let (train, test) = ("data/train-2.parquet", "data/test-1.parquet");
+    for path in [train, test] {
+        scene.loopback.put(crate::support::ROUTE, COMMIT, path, random(9_000, 3), true);
+    }
+    let hub = Hub::new(offline(&scene)).unwrap();
+    let parts = ["data/train-".to_owned(), "data/test-".to_owned()];
+    assert_eq!(hub.local(&repo(), COMMIT, &parts).unwrap(), None);
+    let online = Hub::new(scene.options()).unwrap();
+    let plan = online.plan(&repo(), COMMIT, &[FILE.to_owned(), train.to_owned()]).unwrap();
+    assert!(Hub::new(offline(&scene)).unwrap().local(&repo(), COMMIT, &parts).unwrap().is_none());
+    let folder = online.fetch(&plan, &mut |_| {}).unwrap();
+    let local = |parts: &[String]| Hub::new(offline(&scene)).unwrap().local(&repo(), COMMIT, parts);
+    assert_eq!(local(&parts).unwrap(), Some(folder.clone()));
+    assert_eq!(local(&parts[1..]).unwrap(), None);
+    fs::remove_file(folder.join(train)).unwrap();
+    assert!(matches!(local(&parts), Err(Error::Incomplete { missing: 1, of: 2, .. })));
 }

@@ -28,7 +28,7 @@ fn what_is_published_comes_back_whole() {
     let commit = with_token(&loopback, here.path()).publish(&model(), &uploads(), "First", false).unwrap();
     let hub = Hub::new(options(&loopback, elsewhere.path())).unwrap();
     assert_eq!(hub.commit(&model(), None).unwrap(), commit);
-    let paths = hub.list(&model(), &commit).unwrap();
+    let paths = hub.files(&model(), &commit).unwrap();
     assert_eq!(paths, ["README.md", "model.safetensors", "samples/sheet.png"]);
     let folder = hub.fetch(&hub.plan(&model(), &commit, &paths).unwrap(), &mut |_| {}).unwrap();
     for Upload { path, bytes } in uploads() {
@@ -37,7 +37,7 @@ fn what_is_published_comes_back_whole() {
     // Again, into the repository that is there now: another commit, and the first stays what it was.
     let second = with_token(&loopback, here.path()).publish(&model(), &uploads()[..1], "Second", false);
     assert_ne!(second.unwrap(), commit);
-    assert_eq!(hub.list(&model(), &commit).unwrap().len(), 3);
+    assert_eq!(hub.files(&model(), &commit).unwrap().len(), 3);
 }
 
 #[test]

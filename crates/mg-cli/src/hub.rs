@@ -1,0 +1,115 @@
+//! Names that lead to the hub's cache: of sets and of models.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use candle_core::Device;
+use mg_data::{Source, Spec};
+use mg_hub::{Address, Event, Hub, Kind, Options, PREFIX, Plan, is_commit};
+use mg_train::Model;
+use mg_train::config::Config;
+
+use crate::progress;
+
+/// File of the weights in a repository.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+/// Folder of packed copies, beside the repositories of the cache.
+const PACKED: &str = "multigrid-packed";
+
+/// The hub as the environment says, or without a single request.
+pub(crate) fn hub(offline: bool) -> Result<Hub> {
+    let options = Options::from_env();
+    Ok(Hub::new(Options { offline: offline || options.offline, ..options })?)
+}
+
+/// How the set of a name or path is read: a fetched one from the cache, everything else as `Source::find` says. Sends
+/// nothing.
+pub(crate) fn spec(name: &str) -> Result<Spec> {
+    let Some(folder) = fetched(name)? else { return Ok(Spec::new(Source::find(name)?)) };
+    let source = Source::find(folder.to_str().context("the cache's path is no text")?)?;
+    let (cache, name) = (Some(Options::from_env().cache.join(PACKED)), name.trim_start_matches(PREFIX));
+    Ok(Spec { cache, name: Some(name.replace(['/', '@'], "-")), ..Spec::new(source) })
+}
+
+/// How the set of a configuration is read.
+pub(crate) fn configured(config: &Config) -> Result<Spec> {
+    let found = spec(&config.data.source)?;
+    let mut config = config.clone();
+    if let (Some(path), Some(_)) = (found.source.path(), &found.name) {
+        config.data.source = path.display().to_string();
+    }
+    Ok(Spec { cache: found.cache, name: found.name, ..mg_train::data_spec(&config)? })
+}
+
+/// The folder of a set of the hub, `None` of any other name.
+fn fetched(name: &str) -> Result<Option<PathBuf>> {
+    let missing = || format!("{name} is not here yet; fetch it once with: mg data fetch {name}");
+    let (address, folder, parts) = if let Some(entry) = mg_hub::find(name) {
+        let Some(repo) = entry.repo() else {
+            anyhow::bail!("{name} is not on the hub: `mg data fetch {name}` says how to get it")
+        };
+        let address = Address { repo, revision: entry.commit.map(str::to_owned), file: None };
+        let parts = entry.parts.iter().map(|part| part.prefix.to_owned()).collect();
+        (address, entry.folder.to_owned(), parts)
+    } else if name.starts_with(PREFIX) {
+        let address = Address::parse(Kind::Dataset, name)?;
+        let folder = address.file.clone().unwrap_or_default();
+        (address, folder.clone(), vec![folder])
+    } else {
+        return Ok(None);
+    };
+    let hub = hub(true)?;
+    let commit = hub.commit(&address.repo, address.revision.as_deref()).with_context(missing)?;
+    let snapshot = hub.local(&address.repo, &commit, &parts)?.with_context(missing)?;
+    Ok(Some(snapshot.join(folder)))
+}
+
+/// The model of a run directory, a file, or `hf:OWNER/NAME[@REVISION]`, which is fetched unless it is there.
+pub(crate) fn model(name: &Path, revision: Option<&str>, device: &Device) -> Result<Model> {
+    let Some(address) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+        anyhow::ensure!(revision.is_none(), "--revision is of a model on the hub: hf:OWNER/NAME");
+        return Ok(Model::load(name, device)?);
+    };
+    Ok(Model::load(&weights(address, revision)?, device)?)
+}
+
+/// The file of a model's weights, fetched unless it is there.
+pub(crate) fn weights(address: &str, revision: Option<&str>) -> Result<PathBuf> {
+    let Address { repo, revision: named, file } = Address::parse(Kind::Model, address)?;
+    let revision = revision.map(str::to_owned).or(named);
+    let file = file.unwrap_or_else(|| WEIGHTS.to_owned());
+    let hub = hub(false)?;
+    let commit = hub.commit(&repo, revision.as_deref())?;
+    let plan = hub.plan(&repo, &commit, &[file.clone()])?;
+    if plan.missing_bytes() > 0 {
+        tracing::info!("fetching {file} of {repo} at {commit}: {}", progress::bytes(plan.bytes()));
+    }
+    if revision.is_none_or(|revision| !is_commit(&revision)) {
+        tracing::info!("{repo} is at {commit} now; --revision {commit} keeps to it");
+    }
+    Ok(fetch(&hub, &plan)?.join(file))
+}
+
+/// Fetches with a bar.
+pub(crate) fn fetch(hub: &Hub, plan: &Plan) -> Result<PathBuf> {
+    let bar = progress::bytes_bar(plan.bytes());
+    let folder = hub.fetch(plan, &mut |event| show(&bar, event));
+    bar.finish_and_clear();
+    Ok(folder?)
+}
+
+/// What a person sees of it.
+pub(crate) fn show(bar: &indicatif::ProgressBar, event: Event<'_>) {
+    match event {
+        Event::Progress { file, bytes } => {
+            bar.set_position(bytes);
+            bar.set_message(file.to_owned());
+        }
+        Event::Waiting { file } => tracing::info!("another process fetches {file}; waiting for it"),
+        Event::Retrying { file, reason, wait } => {
+            tracing::warn!("{file}: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+        }
+        Event::Wrong { file } => tracing::warn!("{file} had a wrong hash; it is deleted and fetched anew"),
+        _ => {}
+    }
+}
