@@ -3,7 +3,12 @@
 mod bad_input;
 mod evaluate;
 mod everyday;
+mod fetch;
 mod kill;
 mod measuring;
 mod probe;
+mod publish;
 mod support;
+
+#[path = "../crates/mg-hub/tests/loopback/server.rs"]
+mod server;

@@ -46,7 +46,9 @@ pub(crate) struct Input {
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List => {
-            say!("portraits           embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)");
+            say!(
+                "portraits           embedded: Noto people and smileys, 64x64, on white, with labels (Apache-2.0)"
+            );
             for entry in mg_hub::sets() {
                 let place = entry.repo.map_or("by hand".to_owned(), |repo| format!("hf:{repo}"));
                 say!("{:<19} {}; {place} ({})", entry.name, entry.summary, entry.licence);
@@ -56,7 +58,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             }
             say!("{:<19} a set on the hub, once it is fetched", "hf:OWNER/NAME");
             say!("PATH                a folder of png, jpeg and webp images; sub-folders are classes");
-            say!("PATH                a parquet file, or a folder of them in hub layout (data/train-*.parquet)");
+            say!(
+                "PATH                a parquet file, or a folder of them in hub layout (data/train-*.parquet)"
+            );
             say!(
                 "PATH                a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)"
             );

@@ -89,14 +89,14 @@ impl Args {
     }
 
     fn address(&self, hub: &Hub) -> Result<()> {
-        let Address { repo, revision, file } =
-            Address::parse(Kind::Dataset, &self.name).with_context(|| {
-                format!("`{}` is no name of `mg data list` either", self.name)
-            })?;
+        let Address { repo, revision, file } = Address::parse(Kind::Dataset, &self.name)
+            .with_context(|| format!("`{}` is no name of `mg data list` either", self.name))?;
         let commit = hub.commit(&repo, self.revision.as_deref().or(revision.as_deref()))?;
         let all = hub.files(&repo, &commit)?;
         let under = |path: &String| match &file {
-            Some(file) => path == file || path.strip_prefix(file.as_str()).is_some_and(|p| p.starts_with('/')),
+            Some(file) => {
+                path == file || path.strip_prefix(file.as_str()).is_some_and(|p| p.starts_with('/'))
+            }
             None => true,
         };
         let of_split = |path: &String| {

@@ -80,7 +80,7 @@ pub(crate) fn weights(address: &str, revision: Option<&str>) -> Result<PathBuf> 
     let file = file.unwrap_or_else(|| WEIGHTS.to_owned());
     let hub = hub(false)?;
     let commit = hub.commit(&repo, revision.as_deref())?;
-    let plan = hub.plan(&repo, &commit, &[file.clone()])?;
+    let plan = hub.plan(&repo, &commit, std::slice::from_ref(&file))?;
     if plan.missing_bytes() > 0 {
         tracing::info!("fetching {file} of {repo} at {commit}: {}", progress::bytes(plan.bytes()));
     }

@@ -21,6 +21,7 @@ mod output;
 mod probe;
 mod problem;
 mod progress;
+mod publish;
 mod runs;
 mod sample;
 mod set;
@@ -63,7 +64,9 @@ enum Command {
     Loglik(loglik::Args),
     /// Learn classifiers from few labels and measure their errors
     Probe(probe::Args),
-    /// List, inspect and pack sets of images
+    /// Publish a model on the hub
+    Publish(publish::Args),
+    /// List, fetch, inspect and pack sets of images
     #[command(subcommand)]
     Data(data::Command),
     /// List and inspect runs
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Classify(args) => classify::run(&args),
         Command::Loglik(args) => loglik::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Data(command) => data::run(&command),
         Command::Runs(command) => runs::run(&command),
         Command::Config(command) => config::run(&command),

@@ -87,11 +87,15 @@ fn for_data(error: &mg_data::Error) -> String {
 }
 
 fn for_hub(error: &mg_hub::Error) -> String {
-    use mg_hub::Error::{Damaged, Incomplete, Io, Lock, Name, Offline, Refused, Unreachable};
+    use mg_hub::Error::{Damaged, Hub, Incomplete, Io, Lock, Name, Offline, Refused, Unreachable};
     match error {
         Name { .. } => "`mg data list` names the sets there are; on the hub they are OWNER/NAME".into(),
         Offline(_) | Incomplete { .. } => {
             "`mg data fetch NAME` fetches it; leave out --offline, and HF_HUB_OFFLINE=1".into()
+        }
+        Hub { .. } => {
+            "look for a slip in the name; HF_TOKEN says who you are, to private repositories and to publish"
+                .into()
         }
         Refused { .. } => "HF_TOKEN says who you are, HF_ENDPOINT which hub is asked".into(),
         Unreachable { .. } => "try again: it goes on where it stopped; HF_HUB_OFFLINE=1 asks nobody".into(),

@@ -201,8 +201,7 @@ impl Hub {
             let files = self.locks().under(repo, commit, part);
             let mut missing = Vec::new();
             for (path, known) in &files {
-                let is_good =
-                    snapshot.join(path).exists() && self.store.state(repo, known)? == State::Good;
+                let is_good = snapshot.join(path).exists() && self.store.state(repo, known)? == State::Good;
                 if !is_good {
                     missing.push(path.clone());
                 }

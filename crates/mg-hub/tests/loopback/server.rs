@@ -1,5 +1,6 @@
 //! A hub on the loopback address: real HTTP, the hub's routes and headers, its redirects to a storage of large files, and
 //! whatever can go wrong.
+#![allow(dead_code, reason = "every test takes what it needs")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};

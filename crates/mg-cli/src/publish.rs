@@ -1,0 +1,162 @@
+//! `mg publish`: a model as others can use it, in one commit.
+
+mod card;
+mod module;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use mg_eval::Sheet;
+use mg_hub::{Kind, Repo, Upload};
+use mg_random::Key;
+use mg_train::{Model, Synthesis};
+
+use crate::device::DeviceArgs;
+use crate::hub::{WEIGHTS, hub};
+use crate::{output, progress};
+use card::Card;
+
+/// Publish a model on the hub: weights, configuration, samples, scores, and a card that says how to use them. One commit
+/// holds all of it. HF_TOKEN says who publishes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run directory or model.safetensors
+    run: PathBuf,
+    /// Repository: OWNER/NAME, which is made unless it is there
+    #[arg(value_name = "OWNER/NAME")]
+    repo: String,
+    /// Licence of the weights, as the hub abbreviates it: apache-2.0, mit, cc-by-nc-4.0; none is stated unless given
+    #[arg(long, value_name = "ID")]
+    license: Option<String>,
+    /// Scores, as `mg eval --json=FILE` and others write them; may be given more than once. RUN/scores.json, where it is
+    /// there, unless given
+    #[arg(long, value_name = "FILE")]
+    scores: Vec<PathBuf>,
+    /// Samples on the sheet
+    #[arg(short, default_value_t = 100)]
+    n: usize,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Make a new repository private
+    #[arg(long)]
+    private: bool,
+    /// The message of the commit
+    #[arg(long, default_value = "Weights, configuration, samples and card")]
+    message: String,
+    /// Write the files to this folder too
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Make everything and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(args.n > 0, "-n is 0; draw at least one sample");
+    let repo = Repo::new(Kind::Model, &args.repo)?;
+    let device = args.device.open()?;
+    let model = without_paths(Model::load(&args.run, &device)?);
+    let scores = args.read_scores()?;
+    let samples = args.samples(&model, &device)?;
+    let card = Card {
+        repo: &repo,
+        model: &model,
+        license: args.license.as_deref(),
+        scores: &scores,
+        n: args.n,
+        seed: args.seed,
+    };
+    let mut files = vec![file("README.md", card.text()?.into_bytes())];
+    files.push(file(WEIGHTS, weights(&model)?));
+    files.push(file("config.toml", config(&model)?.into_bytes()));
+    files.push(file("samples.png", samples));
+    files.extend(scores.iter().map(|(name, text)| file(name, text.clone().into_bytes())));
+    if let Some(folder) = &args.out {
+        output::make_folder(folder)?;
+        for Upload { path, bytes } in &files {
+            let path = folder.join(path);
+            mg_files::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    for Upload { path, bytes } in &files {
+        tracing::info!("{:>10}  {path}", progress::bytes(bytes.len() as u64));
+    }
+    if args.dry_run {
+        say!("{repo}: {} files, not published", files.len());
+        return Ok(());
+    }
+    let commit = hub(false)?.publish(&repo, &files, &args.message, args.private)?;
+    tracing::info!("draw from it with: mg sample {}{} --revision {commit}", mg_hub::PREFIX, repo.id());
+    say!("{}@{commit}", repo.id());
+    Ok(())
+}
+
+fn file(path: &str, bytes: Vec<u8>) -> Upload {
+    Upload { path: path.to_owned(), bytes }
+}
+
+/// The model, with the names of folders of this machine cut down to their last part.
+fn without_paths(mut model: Model) -> Model {
+    let source = model.header.data.source.clone();
+    if mg_hub::find(&source).is_none() && !source.starts_with(mg_hub::PREFIX) {
+        let last = Path::new(&source).file_name().map(|name| name.to_string_lossy().into_owned());
+        let last = last.unwrap_or_else(|| "images".to_owned());
+        model.header.data.source.clone_from(&last);
+        model.header.config.data.source = last;
+    }
+    model
+}
+
+fn weights(model: &Model) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the weights")?;
+    let path = folder.path().join(WEIGHTS);
+    model.save(&path)?;
+    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn config(model: &Model) -> Result<String> {
+    let text = toml::to_string(model.config()).context("cannot write the configuration as TOML")?;
+    Ok(format!("# Learns such a model: mg train config.toml\n\n{text}"))
+}
+
+impl Args {
+    fn samples(&self, model: &Model, device: &Device) -> Result<Vec<u8>> {
+        let bar = progress::bar(self.n as u64, "images");
+        let (how, key) = (Synthesis::default(), Key::new(self.seed));
+        let grids = model.sample(self.n, &how, key, device, &mut mg_langevin::unobserved, &mut |done| {
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        let folder = tempfile::tempdir().context("cannot make a folder for samples")?;
+        let path = folder.path().join("samples.png");
+        Sheet::of(grids.last().context("the model has no grid")?)?.save(&path)?;
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Names and texts of files of scores.
+    fn read_scores(&self) -> Result<Vec<(String, String)>> {
+        let usual = self.run.join("scores.json");
+        let paths = match self.scores.as_slice() {
+            [] if usual.is_file() => vec![usual],
+            named => named.to_vec(),
+        };
+        if paths.is_empty() {
+            let run = self.run.display();
+            tracing::warn!("no scores: `mg eval --input {run} --json={run}/scores.json` measures some");
+        }
+        let read = |path: &PathBuf| {
+            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_str::<serde_json::Value>(&text)
+                .with_context(|| format!("{} is not JSON; give what --json=FILE wrote", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            ensure!(name.ends_with(".json"), "{} has not the ending .json", path.display());
+            Ok((name, text))
+        };
+        paths.iter().map(read).collect()
+    }
+}

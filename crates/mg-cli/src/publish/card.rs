@@ -1,0 +1,181 @@
+//! What stands beside published weights.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use mg_data::DataSet;
+use mg_energy::NetSpec;
+use mg_hub::Repo;
+use mg_train::Model;
+use mg_train::config::SamplerKind;
+use serde_json::Value;
+
+use super::module::module;
+
+/// All that a card is made of.
+pub(super) struct Card<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) model: &'a Model,
+    pub(super) license: Option<&'a str>,
+    /// Names and texts of JSON files.
+    pub(super) scores: &'a [(String, String)],
+    pub(super) n: usize,
+    pub(super) seed: u64,
+}
+
+/// Scores of a file that are shown; the file has all.
+const MAX_SCORES: usize = 40;
+
+impl Card<'_> {
+    /// The card, in Markdown with the hub's header.
+    pub(super) fn text(&self) -> Result<String> {
+        let mut text = self.header();
+        let (id, name) = (self.repo.id(), &self.repo.name);
+        let config = self.model.config();
+        let grids: Vec<String> = config.sides().iter().map(|side| format!("{side}x{side}")).collect();
+        write!(
+            text,
+            "# {name}\n\n\
+             An energy-based model of images: one ConvNet f(Y) per grid ({}), p(Y) ~ exp(f(Y)) p0(Y), learned and sampled by \
+             Langevin dynamics from coarse to fine (Gao et al., CVPR 2018). Made by Multigrid {}.\n\n\
+             ![Samples](samples.png)\n\n\
+             {} images drawn from scratch, unchosen; `mg sample hf:{id} -n {} --seed {}` draws these.\n\n",
+            grids.join(", "),
+            env!("CARGO_PKG_VERSION"),
+            self.n,
+            self.n,
+            self.seed
+        )?;
+        self.learned(&mut text)?;
+        self.usage(&mut text)?;
+        self.scored(&mut text)?;
+        self.licences(&mut text)?;
+        Ok(text)
+    }
+
+    fn header(&self) -> String {
+        let license = self.license.map_or(String::new(), |license| format!("license: {license}\n"));
+        let entry = mg_hub::find(&self.model.header.data.source);
+        let data = entry.and_then(|entry| entry.repo);
+        let data = data.map_or(String::new(), |repo| format!("datasets:\n- {repo}\n"));
+        format!(
+            "---\n{license}{data}library_name: multigrid\npipeline_tag: unconditional-image-generation\n\
+             tags:\n- energy-based-model\n- langevin\n- safetensors\n---\n\n"
+        )
+    }
+
+    fn learned(&self, text: &mut String) -> Result<()> {
+        let (header, config) = (&self.model.header, self.model.config());
+        let data = &header.data;
+        write!(
+            text,
+            "## What it was learned from\n\n\
+             {} images of `{}` ({}), SHA-256 of their pixels `{}`; {} iterations of {} images. \
+             [config.toml](config.toml) holds every setting.\n\n\
+             | grid | layers | parameters |\n|---|---|---|\n",
+            data.images,
+            data.source,
+            mg_train::resize(config),
+            data.sha256,
+            header.iteration,
+            config.learn.batch
+        )?;
+        for grid in self.model.classes.iter().take(1).flat_map(|class| &class.grids) {
+            let layer = |l: &mg_energy::ConvSpec| format!("{0}x{0}/{1}-{2}", l.kernel, l.stride, l.channels);
+            let layers: Vec<String> = grid.spec.layers.iter().map(layer).collect();
+            writeln!(
+                text,
+                "| {0}x{0} | {1} | {2} |",
+                grid.spec.side,
+                layers.join(", "),
+                grid.params.count()
+            )?;
+        }
+        if header.classes.len() > 1 {
+            writeln!(text, "\nOne such model for each class: {}.", header.classes.join(", "))?;
+        }
+        text.push('\n');
+        Ok(())
+    }
+
+    fn usage(&self, text: &mut String) -> Result<()> {
+        let (id, side) = (self.repo.id(), self.model.config().sides().last().copied().unwrap_or_default());
+        let specs: Vec<NetSpec> =
+            self.model.classes.iter().take(1).flat_map(|c| &c.grids).map(|grid| grid.spec.clone()).collect();
+        write!(
+            text,
+            "## How to use it\n\n\
+             ```sh\nmg sample hf:{id} -n 64\nmg inpaint hf:{id} --input photo.png --mask doodle\n```\n\n\
+             In Python, f(Y) of every grid, with its gradient:\n\n\
+             ```python\n{}```\n\n\
+             `Score(\"model.safetensors\", {side})(images)` scores images.",
+            module(&specs)?,
+        )?;
+        let chains = &self.model.config().chains;
+        let (step, noise) = (chains.step_size.values().last(), chains.noise_scale.values().last());
+        if let (SamplerKind::Langevin, Some(step), Some(noise)) = (chains.sampler, step, noise) {
+            write!(
+                text,
+                " A Langevin step on that grid is `y + {step} * (df/dy + d log p0/dy) + {noise} * noise`{}.",
+                if chains.clamp { ", clamped to [-1, 1]" } else { "" }
+            )?;
+        }
+        text.push_str("\n\n");
+        Ok(())
+    }
+
+    fn scored(&self, text: &mut String) -> Result<()> {
+        text.push_str("## Scores\n\n");
+        if self.scores.is_empty() {
+            text.push_str("None was measured.\n\n");
+        }
+        for (name, json) in self.scores {
+            let (mut rows, value) = (Vec::new(), serde_json::from_str(json)?);
+            flatten("", &value, &mut rows);
+            rows.retain(|(what, _)| what != "version"); // of the file's form
+            write!(text, "From [{name}]({name}):\n\n| what | value |\n|---|---|\n")?;
+            for (what, value) in rows.iter().take(MAX_SCORES) {
+                writeln!(text, "| {} | {} |", what.replace('|', "\\|"), value.replace('|', "\\|"))?;
+            }
+            text.push('\n');
+        }
+        Ok(())
+    }
+
+    fn licences(&self, text: &mut String) -> Result<()> {
+        let source = &self.model.header.data.source;
+        let data = match mg_hub::find(source) {
+            Some(entry) => entry.licence.to_owned(),
+            None if source == "portraits" => {
+                DataSet::portraits()?.licence().unwrap_or("see the source").to_owned()
+            }
+            None => "not known to the program that made this card; ask whoever published it".to_owned(),
+        };
+        let weights = match self.license {
+            Some(license) => format!("`{license}`, as their publisher says."),
+            None => "their publisher states none.".to_owned(),
+        };
+        write!(
+            text,
+            "## Licences\n\nThe images it was learned from: {data}. The weights: {weights} Samples can resemble the \
+             images that were learned; what holds for these may hold for them.\n"
+        )?;
+        Ok(())
+    }
+}
+
+/// Every number and word of a JSON value under the path that leads to it.
+fn flatten(path: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}, {key}") };
+    match value {
+        Value::Null => {}
+        Value::Object(map) => {
+            map.iter().for_each(|(key, value)| flatten(&below(&key.replace('_', " ")), value, rows))
+        }
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(i, value)| flatten(&below(&(i + 1).to_string()), value, rows));
+        }
+        Value::String(word) => rows.push((path.to_owned(), word.clone())),
+        other => rows.push((path.to_owned(), other.to_string())),
+    }
+}

@@ -1,0 +1,182 @@
+//! The score network as a PyTorch module: what a model's card contains.
+
+use anyhow::Result;
+use mg_energy::{Activation, NetSpec, Norm};
+
+/// A module of about ten lines that evaluates f(Y) of any of these nets, which differ in their layers only.
+///
+/// # Errors
+/// When a spec describes no net.
+pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
+    let Some(first) = specs.first() else { return Ok(String::new()) };
+    let mut layers = Vec::new();
+    for spec in specs {
+        let convs = spec.shape()?.layers.into_iter().map(|layer| {
+            let conv = layer.conv;
+            format!("({}, {}, {})", conv.stride, conv.pad_before, conv.pad_after)
+        });
+        layers.push(format!("{}: [{}]", spec.side, convs.collect::<Vec<_>>().join(", ")));
+    }
+    let mut lines = vec![
+        "import torch, torch.nn.functional as F".to_owned(),
+        "from safetensors.torch import load_file".to_owned(),
+        format!("LAYERS = {{{}}}  # side: (stride, padding before, after)", layers.join(", ")),
+        String::new(),
+        "class Score(torch.nn.Module):  # f(Y): [n, 3, side, side] in [-1, 1] -> [n]".to_owned(),
+        "    def __init__(self, file, side, of=\"class0\"):".to_owned(),
+        "        super().__init__()".to_owned(),
+        "        prefix, self.layers = f\"{of}.grid{side}.\", LAYERS[side]".to_owned(),
+        "        self.w = {k[len(prefix):]: v for k, v in load_file(file).items() if k.startswith(prefix)}"
+            .to_owned(),
+        "    def forward(self, y):".to_owned(),
+        "        for i, (stride, before, after) in enumerate(self.layers, 1):".to_owned(),
+        "            y = F.pad(y, (before, after, before, after))".to_owned(),
+        "            y = F.conv2d(y, self.w[f\"conv{i}.weight\"], self.w[f\"conv{i}.bias\"], stride)"
+            .to_owned(),
+    ];
+    lines.extend(norm(first.norm).map(|line| format!("            y = {line}")));
+    lines.push(format!("            y = {}", activation(first.activation)));
+    lines.push(
+        "        return F.linear(y.flatten(1), self.w[\"head.weight\"], self.w[\"head.bias\"]).squeeze(1)"
+            .to_owned(),
+    );
+    Ok(lines.join("\n") + "\n")
+}
+
+fn norm(norm: Norm) -> Option<String> {
+    let scale = "self.w[f\"norm{i}.weight\"], self.w[f\"norm{i}.bias\"]";
+    let of = "self.w[f\"norm{i}.running_mean\"], self.w[f\"norm{i}.running_var\"]";
+    match norm {
+        Norm::None => None,
+        Norm::Batch => Some(format!("F.batch_norm(y, None, None, {scale}, True)")),
+        Norm::Observed | Norm::Frozen => Some(format!("F.batch_norm(y, {of}, {scale})")),
+        Norm::Group { groups } => Some(format!(
+            "F.group_norm(y, max(g for g in range(1, {groups} + 1) if y.shape[1] % g == 0), {scale})"
+        )),
+    }
+}
+
+fn activation(activation: Activation) -> String {
+    match activation {
+        Activation::LeakyRelu { slope } => format!("F.leaky_relu(y, {slope})"),
+        Activation::Relu => "F.relu(y)".to_owned(),
+        Activation::Silu => "F.silu(y)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use candle_core::{DType, Device, Tensor};
+    use mg_energy::{ConvNet, Params};
+    use mg_pyramid::{InitialDistribution, InitialForm};
+    use mg_random::Key;
+    use mg_train::config::{Config, Source, resolve};
+    use mg_train::{DataId, Model, ModelClass, ModelGrid, ModelHeader};
+
+    use super::*;
+
+    /// Python with PyTorch and safetensors: that of MG_PYTHON, or python3.
+    fn python() -> Option<String> {
+        let python = std::env::var("MG_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let import = Command::new(&python).args(["-c", "import torch, safetensors.torch"]).output();
+        let found = import.is_ok_and(|output| output.status.success());
+        if !found {
+            eprintln!("skipped: {python} has no torch and safetensors; MG_PYTHON names another python");
+        }
+        found.then_some(python)
+    }
+
+    fn random(shape: &[usize], key: Key) -> Tensor {
+        let mut values = vec![0f32; shape.iter().product()];
+        key.fill_normal(&mut values);
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    /// A model of nets with random parameters, biases and scales too.
+    fn model(config: &Config) -> Model {
+        let grid = |level: usize| {
+            let spec = config.net_spec(level).unwrap();
+            let key = Key::new(level as u64);
+            let shapes = Params::init(&spec, key, DType::F32, &Device::Cpu).unwrap();
+            let moved = shapes.iter().map(|(name, tensor)| {
+                let noise = random(tensor.dims(), key.named(name)).affine(0.1, 0.0).unwrap();
+                (name.to_owned(), (tensor + noise).unwrap())
+            });
+            let params = Params::from_entries(moved.collect());
+            let observed = random(&[6, 3, spec.side, spec.side], key.named("observed"));
+            let statistics = match spec.norm {
+                Norm::None | Norm::Group { .. } => None,
+                _ => Some(ConvNet::statistics(&spec, &params, &observed).unwrap()),
+            };
+            ModelGrid { spec, params, statistics }
+        };
+        let grids = (0..config.sides().len()).map(grid).collect();
+        let images = random(&[4, 3, 1, 1], Key::new(9)).clamp(-1.0, 1.0).unwrap();
+        let initial = InitialDistribution::learn(InitialForm::Triples, &images, Key::new(9)).unwrap();
+        let header = ModelHeader {
+            format: "multigrid-model".into(),
+            version: 1,
+            config: config.clone(),
+            iteration: 1,
+            data: DataId { source: "random".into(), images: 4, sha256: "0".repeat(64) },
+            classes: vec!["all".into()],
+        };
+        Model { header, classes: vec![ModelClass { name: "all".into(), initial, grids }] }
+    }
+
+    #[test]
+    fn the_module_of_the_card_is_the_net_in_pytorch() {
+        let Some(python) = python() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let nets: [&[&str]; 6] = [
+            &["model.norm=\"none\""],
+            &["model.norm=\"batch\"", "model.padding=\"same-tensorflow\""],
+            &["model.norm=\"group\"", "model.activation=\"silu\""],
+            &["model.norm=\"observed\"", "model.activation=\"relu\""],
+            &["model.norm=\"none\"", "model.padding=\"two\""],
+            &["model.norm=\"batch\"", "model.grids=[1,4,16,64]"],
+        ];
+        // One process for all of them: PyTorch takes seconds to start.
+        let (mut script, mut ours) = (String::new(), Vec::new());
+        for (number, sets) in nets.iter().enumerate() {
+            let small = ["model.grids=[1,4,16]", "model.width=0.25"];
+            let sources = small.iter().chain(*sets).map(|set| Source::assignment(set).unwrap());
+            let config = resolve(&sources.collect::<Vec<_>>()).unwrap();
+            let model = model(&config);
+            let file = folder.path().join(format!("{number}.safetensors"));
+            model.save(&file).unwrap();
+            let specs: Vec<NetSpec> = model.classes[0].grids.iter().map(|grid| grid.spec.clone()).collect();
+            script += &module(&specs).unwrap();
+            for grid in &model.classes[0].grids {
+                let side = grid.spec.side;
+                let images = random(&[5, 3, side, side], Key::new(7));
+                let images_file = folder.path().join(format!("{number}-{side}.safetensors"));
+                images.save_safetensors("images", &images_file).unwrap();
+                script += &format!(
+                    "print(Score({file:?}, {side})(load_file({images_file:?})[\"images\"]).tolist())\n"
+                );
+                ours.push(grid.net(false).unwrap().score(&images).unwrap().to_vec1::<f32>().unwrap());
+            }
+        }
+        let output = Command::new(&python).args(["-c", &script]).output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+        let theirs: Vec<Vec<f64>> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((theirs.len(), ours.len()), (5 * 2 + 3, 5 * 2 + 3));
+        for (a, &b) in theirs.iter().flatten().zip(ours.iter().flatten()) {
+            assert!((a - f64::from(b)).abs() < 1e-3 * (1.0 + a.abs()), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn the_module_is_short() {
+        for norm in [Norm::None, Norm::Batch, Norm::Group { groups: 8 }] {
+            let spec = NetSpec { norm, ..NetSpec::paper(16) };
+            let text = module(&[spec]).unwrap();
+            let body = text.lines().filter(|line| line.starts_with(' ')).count();
+            assert!(body <= 11 && text.lines().all(|line| line.len() <= 120), "{body} lines\n{text}");
+        }
+    }
+}
