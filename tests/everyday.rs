@@ -228,3 +228,15 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(output.status.success() && output.stderr.is_empty(), "mg {words}: {output:?}");
     }
 }
+
+#[test]
+fn images_that_a_run_held_out_are_filled_in() {
+    let dir = workplace();
+    let dir = dir.path();
+    ok(dir, "train tiny.toml --run run --steps 1 --set data.limit=40 --set data.hold_out=5");
+    ok(dir, "inpaint run --held-out -n 50 --out filled");
+    assert_eq!(files(&dir.join("filled")).len(), 5);
+    ok(dir, "train tiny.toml --run all --steps 1");
+    assert!(fails(dir, "inpaint all --held-out").contains("data.hold_out"));
+    assert!(fails(dir, "train tiny.toml --run none --set data.hold_out=888").contains("887"));
+}

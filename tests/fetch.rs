@@ -1,7 +1,7 @@
 //! Sets from a hub on the loopback address.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::server::{Fault, Loopback};
 use crate::support::{mg, workplace};
@@ -116,4 +116,45 @@ fn a_named_set_has_as_many_images_as_it_should() {
     assert!(error.contains("7999 images") && error.contains("73257"), "{error}");
     let info = succeeds(hub("data info svhn --side 32 --split test"));
     assert!(info.contains("2001 of 32 x 32"), "{info}");
+}
+
+#[test]
+fn of_many_processes_one_fetches_and_the_next_goes_on_after_a_kill() {
+    let (loopback, dir) = (Loopback::start(), workplace());
+    let dir = dir.path();
+    let bytes: Vec<u8> = (0..400_000u32).map(|i| (i * i >> 7) as u8).collect();
+    loopback.put(MINE, COMMIT, "images.bin", bytes.clone(), true);
+    let start = || {
+        let mut command = with_hub(&loopback, dir, "data fetch some-one/portraits --yes");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("mg starts")
+    };
+    // Killed while half of the content is there: 8 pieces, 150 ms apart.
+    loopback.state().of_content = vec![Fault::Slow(150)].into();
+    let mut first = start();
+    let blobs = dir.join("home/hub/datasets--some-one--portraits/blobs");
+    let arrived = || {
+        let files = std::fs::read_dir(&blobs).into_iter().flatten().flatten();
+        files.map(|file| file.metadata().map_or(0, |file| file.len())).sum::<u64>()
+    };
+    while arrived() < 150_000 {
+        assert!(first.try_wait().expect("a process").is_none(), "it ended with {} bytes", arrived());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    first.kill().expect("a process to kill");
+    first.wait().expect("its end");
+    let kept = arrived();
+    loopback.state().requests.clear();
+    loopback.state().of_content = vec![Fault::Slow(40)].into();
+    let processes: Vec<_> = (0..4).map(|_| start()).collect();
+    for process in processes {
+        let output = process.wait_with_output().expect("its end");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{stderr}");
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        assert!(std::fs::read(folder.join("images.bin")).unwrap() == bytes);
+    }
+    let requests = loopback.state().requests.clone();
+    assert_eq!(requests.iter().filter(|line| line.contains("/storage/")).count(), 1, "{requests:?}");
+    assert!((150_000..400_000).contains(&kept), "{kept}");
+    assert_eq!(loopback.state().ranges, [kept as usize], "it goes on where the killed one was");
 }

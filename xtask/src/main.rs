@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod download;
 mod finding;
 mod repo;
 mod smoke;
@@ -24,13 +25,15 @@ struct Args {
     chore: Chore,
 }
 
-// `download` and `reproduce` join here, each in a file of its own.
+// `reproduce` joins here, in a file of its own.
 #[derive(Subcommand)]
 enum Chore {
     /// Check the architecture: crate arrows, unsafe, printing, file access, sizes, links
     Tidy,
     /// Time the Langevin sweep, a single image, every convolution, or the growth of the cost
     Bench(bench::Args),
+    /// Fetch a data set, or weights
+    Download(download::Args),
     /// Run what continuous integration runs, in its order
     Ci(ci::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Tidy => tidy::run(&root),
         Chore::Bench(args) => bench::run(&root, &args),
+        Chore::Download(args) => download::run(&root, &args),
         Chore::Ci(args) => ci::run(&root, &args),
     };
     match done {

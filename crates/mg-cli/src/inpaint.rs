@@ -20,8 +20,11 @@ pub(crate) struct Args {
     /// Run directory or model.safetensors
     run: PathBuf,
     /// An image, or a set: a name, a folder, a parquet file, a packed file
-    #[arg(long, value_name = "IMAGE|SET")]
-    input: String,
+    #[arg(long, value_name = "IMAGE|SET", required_unless_present = "held_out")]
+    input: Option<String>,
+    /// The images that the run held out of its own set (data.hold_out)
+    #[arg(long, conflicts_with = "input")]
+    held_out: bool,
     /// Hidden pixels: square (half the side, in the middle), doodle (25 %), pepper (60 %), or a PNG of the finest
     /// grid's size, white where hidden
     #[arg(long, value_name = "square|doodle|pepper|FILE", default_value = "square")]
@@ -100,7 +103,11 @@ fn report(args: &Args, recovered: &Tensor, originals: &Tensor, observed: &Tensor
 
 /// The images to recover, [n, c, s, s].
 fn originals(args: &Args, model: &Model, device: &Device) -> Result<Tensor> {
-    let set = args.set.open(model.config(), &args.input, None)?;
+    let config = model.config();
+    let set = match &args.input {
+        Some(input) => args.set.open(config, input, None)?,
+        None => mg_train::held_out(config, &args.set.read(hub::configured(config)?)?)?,
+    };
     let order = Key::new(args.seed).named("images").permutation(set.len());
     let chosen: Vec<u64> = order.iter().take(args.n).collect();
     Ok(set.batch(&chosen, &[], device)?)

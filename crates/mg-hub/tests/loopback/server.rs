@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) of_calls: VecDeque<Fault>,
     /// All requests so far: method and path.
     pub(crate) requests: Vec<String>,
+    /// Where answers to requests for a rest began.
+    pub(crate) ranges: Vec<usize>,
     /// What files are said to be, in place of what they are.
     pub(crate) lie: Option<String>,
     /// Whether no hash is given.
@@ -205,6 +207,9 @@ impl Loopback {
             (Some(from), Fault::None) if from >= bytes.len() => return head(out, 416, &[], 0),
             _ => 0,
         };
+        if from > 0 {
+            self.state().ranges.push(from);
+        }
         let mut body = bytes[from..].to_vec();
         let ranged = format!(
             "bytes {}-{}/{}",
