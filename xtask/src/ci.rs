@@ -35,6 +35,8 @@ enum Step {
     Package,
     /// The mg binary learns, resumes, samples and inpaints
     Smoke,
+    /// Every table and figure of the paper is made, at the smallest scale
+    Reproduce,
 }
 
 /// Runs the steps, stops at the first that fails, and ends with a table of times.
@@ -90,6 +92,21 @@ fn run_step(root: &Path, step: Step) -> Result<()> {
         Step::Test => cargo(&["test", "--workspace", "--locked"]),
         Step::Package => package(root),
         Step::Smoke => smoke::run(root),
+        Step::Reproduce => {
+            let args = [
+                "run",
+                "--quiet",
+                "--locked",
+                "-p",
+                "xtask",
+                "--",
+                "reproduce",
+                "--all",
+                "--profile",
+                "smoke",
+            ];
+            cargo(&args)
+        }
     }
 }
 

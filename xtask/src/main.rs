@@ -8,6 +8,7 @@ mod ci;
 mod download;
 mod finding;
 mod repo;
+mod reproduce;
 mod smoke;
 mod source;
 mod spawn;
@@ -25,7 +26,6 @@ struct Args {
     chore: Chore,
 }
 
-// `reproduce` joins here, in a file of its own.
 #[derive(Subcommand)]
 enum Chore {
     /// Check the architecture: crate arrows, unsafe, printing, file access, sizes, links
@@ -34,6 +34,8 @@ enum Chore {
     Bench(bench::Args),
     /// Fetch a data set, or weights
     Download(download::Args),
+    /// Make a table or figure of the paper
+    Reproduce(reproduce::Args),
     /// Run what continuous integration runs, in its order
     Ci(ci::Args),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Tidy => tidy::run(&root),
         Chore::Bench(args) => bench::run(&root, &args),
+        Chore::Reproduce(args) => reproduce::run(&root, &args),
         Chore::Download(args) => download::run(&root, &args),
         Chore::Ci(args) => ci::run(&root, &args),
     };

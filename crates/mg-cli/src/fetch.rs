@@ -11,7 +11,7 @@ use crate::{hub, progress};
 /// Fetch a set, or weights, from where they are published, verified, into the cache that all programs for the hub share
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A name (`mg data list`), or OWNER/NAME[@REVISION][/FILE|/FOLDER] on the hub
+    /// A name (`mg data list`), or OWNER/NAME on the hub, perhaps with @REVISION and /FILE or /FOLDER after it
     #[arg(value_name = "NAME|OWNER/NAME")]
     name: String,
     /// Only this split; may be given more than once. Of a set with a name all but `extra` unless given

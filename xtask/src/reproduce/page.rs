@@ -1,0 +1,102 @@
+//! A report as one self-contained page.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::report::Report;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #5b6470; --line: #d9dee5; --mark: #e8f3ec; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9ee; --paper: #14171b; --soft: #9aa4b1; --line: #2d343d; --mark: #1d3327; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
+p { margin: .5rem 0; }
+.soft { color: var(--soft); }
+.differs { border-left: 4px solid #c98a1b; padding: .1rem 0 .1rem 1rem; margin: 1.25rem 0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+td.paper { color: var(--soft); }
+td.best { background: var(--mark); font-weight: 600; }
+figure { margin: 1.5rem 0; }
+figure img { max-width: 100%; height: auto; display: block; background: #fff; border-radius: 4px; }
+figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
+pre { overflow-x: auto; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; }
+";
+
+/// The page; pictures are inside it.
+pub(super) fn html(report: &Report<'_>, pictures: &[(String, &str, Vec<u8>)]) -> String {
+    let experiment = report.experiment;
+    let mut text = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}, {1}</title>\n\
+         <style>{STYLE}</style>\n<main>\n<h1>{0}</h1>\n<p>{2} <span class=\"soft\">({3}; profile {1})</span></p>\n\
+         <p class=\"differs\"><b>How this differs from the paper.</b> {4}</p>\n",
+        escaped(&experiment.title),
+        escaped(report.profile_name),
+        escaped(&experiment.about),
+        escaped(&experiment.source),
+        escaped(&report.differs()),
+    );
+    if !experiment.columns.is_empty() {
+        table(&mut text, report);
+    }
+    for note in &experiment.notes {
+        let _ = writeln!(text, "<p class=\"soft\">{}</p>", escaped(note));
+    }
+    for (name, shows, bytes) in pictures {
+        let kind = if name.ends_with(".svg") { "image/svg+xml" } else { "image/png" };
+        let (data, shows) = (STANDARD.encode(bytes), escaped(shows));
+        let _ = writeln!(
+            text,
+            "<figure><img src=\"data:{kind};base64,{data}\" alt=\"{shows}\"><figcaption>{shows}</figcaption></figure>"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}</p>",
+        escaped(report.revision)
+    );
+    for row in report.rows.iter().filter(|row| !row.commands.is_empty()) {
+        let lines = row.commands.iter().map(|(line, seconds, _)| format!("{line}  # {seconds:.0} s"));
+        let lines = escaped(&lines.collect::<Vec<_>>().join("\n"));
+        let _ = writeln!(text, "<p>{}</p>\n<pre>{lines}</pre>", escaped(&row.name));
+    }
+    text + "</main>\n</html>\n"
+}
+
+fn table(text: &mut String, report: &Report<'_>) {
+    let columns = &report.experiment.columns;
+    text.push_str("<div class=\"wide\"><table>\n<tr><th></th>");
+    for column in columns {
+        let _ = write!(text, "<th>{}</th><th>paper</th>", escaped(&column.name));
+    }
+    text.push_str("</tr>\n");
+    for row in &report.rows {
+        let _ = write!(text, "<tr><td>{}</td>", escaped(&row.name));
+        for column in 0..columns.len() {
+            let class = if report.is_best(row, column) { " class=\"best\"" } else { "" };
+            let (ours, paper) = (report.ours(row, column), report.paper(row, column));
+            let _ = write!(
+                text,
+                "<td{class}>{}</td><td class=\"paper\">{}</td>",
+                escaped(&ours),
+                escaped(&paper)
+            );
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</table></div>\n");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

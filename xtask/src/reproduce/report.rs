@@ -1,0 +1,241 @@
+//! What came out, beside the paper's numbers: a table, JSON, and a page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::experiment::{Column, Experiment, Profile, Row};
+use super::page;
+
+pub(super) struct Report<'a> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) profile: &'a Profile,
+    pub(super) profile_name: &'a str,
+    pub(super) revision: &'a str,
+    /// What the data are, where they are not the profile's.
+    pub(super) data: Option<String>,
+    pub(super) rows: Vec<Outcome>,
+}
+
+/// What a row came to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) name: String,
+    pub(super) paper: Vec<f64>,
+    /// By column.
+    pub(super) cells: BTreeMap<usize, Cell>,
+    /// Command, seconds, revision.
+    pub(super) commands: Vec<(String, f64, String)>,
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// One value a seed.
+#[derive(Default)]
+pub(super) struct Cell {
+    pub(super) values: Vec<f64>,
+}
+
+pub(super) struct Picture {
+    pub(super) path: PathBuf,
+    pub(super) shows: String,
+}
+
+impl Outcome {
+    pub(super) fn new(row: &Row) -> Self {
+        Outcome { name: row.name.clone(), paper: row.paper.clone(), ..Outcome::default() }
+    }
+}
+
+impl Cell {
+    /// Mean, and with several seeds the standard deviation (divisor n - 1).
+    pub(super) fn statistics(&self) -> Option<(f64, Option<f64>)> {
+        let n = self.values.len();
+        if n == 0 {
+            return None;
+        }
+        let mean = self.values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = self.values.iter().map(|value| (value - mean).powi(2)).sum();
+        Some((mean, (n > 1).then(|| (squares / (n - 1) as f64).sqrt())))
+    }
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn of(
+        experiment: &'a Experiment,
+        profile: &'a Profile,
+        profile_name: &'a str,
+        revision: &'a str,
+    ) -> Self {
+        Report { experiment, profile, profile_name, revision, data: None, rows: Vec::new() }
+    }
+
+    /// How the numbers differ from the paper's.
+    pub(super) fn differs(&self) -> String {
+        let data = self.data.as_ref().map_or(String::new(), |data| format!(" {data}"));
+        format!("{}{data}", self.profile.differs.trim())
+    }
+
+    /// A cell as text: ours, with the deviation over seeds.
+    pub(super) fn ours(&self, outcome: &Outcome, column: usize) -> String {
+        let digits = self.experiment.columns[column].digits;
+        match outcome.cells.get(&column).and_then(Cell::statistics) {
+            Some((mean, Some(deviation))) => format!("{mean:.digits$} ± {deviation:.digits$}"),
+            Some((mean, None)) => format!("{mean:.digits$}"),
+            None if outcome.commands.is_empty() => "not run".to_owned(),
+            None => "-".to_owned(),
+        }
+    }
+
+    pub(super) fn paper(&self, outcome: &Outcome, column: usize) -> String {
+        let digits = self.experiment.columns[column].digits;
+        outcome.paper.get(column).map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+    }
+
+    /// Whether a cell is the best of its column.
+    pub(super) fn is_best(&self, outcome: &Outcome, column: usize) -> bool {
+        let mean = |outcome: &Outcome| Some(outcome.cells.get(&column)?.statistics()?.0);
+        let Some(own) = mean(outcome) else { return false };
+        let lower = self.experiment.columns[column].lower;
+        let better = |other: f64| if lower { other < own } else { other > own };
+        self.rows.iter().filter_map(mean).count() > 1 && !self.rows.iter().filter_map(mean).any(better)
+    }
+
+    /// The table in Markdown, or the list of what the figure shows.
+    pub(super) fn table(&self) -> String {
+        let mut text = String::new();
+        let columns = &self.experiment.columns;
+        if columns.is_empty() {
+            for picture in self.rows.iter().flat_map(|row| &row.pictures) {
+                let _ = writeln!(text, "- {}", picture.shows);
+            }
+            return text;
+        }
+        let heading = |column: &Column| format!("{} | paper", column.name);
+        let _ = writeln!(text, "| | {} |", columns.iter().map(heading).collect::<Vec<_>>().join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(2 * columns.len()));
+        for row in &self.rows {
+            let cell = |column: usize| {
+                let (ours, mark) =
+                    (self.ours(row, column), if self.is_best(row, column) { "**" } else { "" });
+                format!("{mark}{ours}{mark} | {}", self.paper(row, column))
+            };
+            let cells: Vec<String> = (0..columns.len()).map(cell).collect();
+            let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
+        }
+        text
+    }
+
+    fn markdown(&self, pictures: &[(String, &str)]) -> String {
+        let Experiment { title, about, source, notes, .. } = self.experiment;
+        let mut text = format!(
+            "# {title}, profile `{}`\n\n{about} ({source})\n\n**How this differs from the paper:** {}\n\n{}\n",
+            self.profile_name,
+            self.differs(),
+            self.table()
+        );
+        for note in notes {
+            let _ = writeln!(text, "- {note}");
+        }
+        for (file, shows) in pictures {
+            let _ = write!(text, "\n![{shows}]({file})\n\n{shows}\n");
+        }
+        let _ = write!(text, "\n## Commands\n\nRevision of this report: {}.\n\n", self.revision);
+        for row in self.rows.iter().filter(|row| !row.commands.is_empty()) {
+            let _ = write!(text, "{}:\n\n```sh\n", row.name);
+            for (command, seconds, revision) in &row.commands {
+                let _ = writeln!(text, "{command}  # {seconds:.0} s, {revision}");
+            }
+            text.push_str("```\n\n");
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let columns: Vec<&str> = self.experiment.columns.iter().map(|column| column.name.as_str()).collect();
+        let row = |row: &Outcome| {
+            let cells = row.cells.iter().map(|(column, cell)| {
+                let (mean, deviation) = cell.statistics().unwrap_or_default();
+                json!({ "column": columns[*column], "mean": mean, "std_dev": deviation, "seeds": cell.values })
+            });
+            let commands = row.commands.iter().map(
+                |(command, seconds, revision)| json!({ "command": command, "seconds": seconds, "revision": revision }),
+            );
+            json!({
+                "name": row.name, "paper": row.paper,
+                "cells": cells.collect::<Vec<_>>(), "commands": commands.collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "version": 1,
+            "title": self.experiment.title,
+            "profile": self.profile_name,
+            "differs": self.differs(),
+            "revision": self.revision,
+            "columns": columns,
+            "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Writes README.md, scores.json, index.html and the pictures.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut pictures = Vec::new();
+        for (number, picture) in self.rows.iter().flat_map(|row| &row.pictures).enumerate() {
+            let ending = picture.path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let name = format!("{:02}.{ending}", number + 1);
+            let bytes =
+                fs::read(&picture.path).with_context(|| format!("cannot read {}", picture.path.display()))?;
+            put(&folder.join(&name), &bytes)?;
+            pictures.push((name, picture.shows.as_str(), bytes));
+        }
+        let named: Vec<(String, &str)> =
+            pictures.iter().map(|(name, shows, _)| (name.clone(), *shows)).collect();
+        put(&folder.join("README.md"), self.markdown(&named).as_bytes())?;
+        put(&folder.join("scores.json"), serde_json::to_string_pretty(&self.json())?.as_bytes())?;
+        put(&folder.join("index.html"), page::html(self, &pictures).as_bytes())
+    }
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment() -> Experiment {
+        toml::from_str(
+            "title = 't'\nabout = 'a'\nsource = 's'\n[[columns]]\nname = 'x'\ndigits = 1\nlower = true\n\
+             [[stages]]\nname = 'one'\nrun = 'train'\n[[rows]]\nname = 'r'\npaper = [4.0]\n[[rows]]\nname = 'q'\n\
+             [profiles.p]\ndiffers = 'd'\nseeds = [1]\nvars = {}\n",
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_table_holds_our_numbers_beside_the_paper_s() {
+        let experiment = experiment();
+        let mut report = Report::of(&experiment, &experiment.profiles["p"], "p", "rev");
+        for (row, values) in experiment.rows.iter().zip([vec![1.0, 3.0], vec![2.5]]) {
+            let mut outcome = Outcome::new(row);
+            outcome.cells.insert(0, Cell { values });
+            outcome.commands.push(("mg train".to_owned(), 1.0, "rev".to_owned()));
+            report.rows.push(outcome);
+        }
+        report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
+        let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| other | not run | 5.0 |\n";
+        assert_eq!(report.table(), expected);
+        assert_eq!(report.json()["rows"][0]["cells"][0]["mean"], 2.0);
+        let text = report.markdown(&[]);
+        assert!(
+            text.contains("profile `p`")
+                && text.contains("mg train  # 1 s, rev")
+                && text.contains("from the paper:** d\n")
+        );
+    }
+}
