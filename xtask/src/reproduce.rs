@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::spawn;
 use experiment::{Experiment, Row};
-use report::{Cell, Outcome, Picture, Report};
+use report::{Outcome, Picture, Report};
 use stage::{Call, Filler};
 
 /// Make a table or figure of the paper: `table1` to `table4`, `figure1` to `figure6`.
