@@ -148,7 +148,10 @@ fn weights_that_are_not_the_published_ones_are_refused() {
     let dir = workplace();
     let dir = dir.path();
     pictures(&dir.join("a"), 20, 0..4);
-    assert!(fails_of_usage(dir, "eval --input a --backbone inception").contains("--weights"));
+    let mut command = crate::support::mg(dir, "eval --input a --backbone inception");
+    command.env_remove("HF_HUB_CACHE").env("HF_HOME", dir.join("home"));
+    let error = crate::fetch::fails(command);
+    assert!(error.contains("--weights") && error.contains("mg data fetch inception-2015"), "{error}");
     fs::write(dir.join("w.pth"), b"other bytes").unwrap();
     let error = fails(dir, "eval --input a --backbone inception --weights w.pth");
     assert!(error.contains("SHA-256") && error.contains("6726825d"), "{error}");

@@ -88,7 +88,6 @@ pub(crate) fn run(command: &Command) -> Result<()> {
 impl Input {
     fn spec(&self) -> Result<Spec> {
         let mut spec = hub::spec(&self.source)?;
-        spec.cache = None;
         spec.side = self.side;
         spec.resize = match self.crop {
             None => Resize::Squash,

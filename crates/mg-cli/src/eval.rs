@@ -18,9 +18,9 @@ use mg_train::Synthesis;
 
 use crate::device::DeviceArgs;
 use crate::output::{OutputArgs, check_folder};
-use crate::progress;
 use crate::sample::How;
 use crate::set::SetArgs;
+use crate::{hub, progress};
 use report::{Pairs, Report};
 use source::{Draw, Input, ShapeArgs};
 
@@ -49,8 +49,9 @@ pub(crate) struct Args {
     /// The network that looks at the images; its name belongs beside every number
     #[arg(long, value_enum, default_value_t = Network::Lite0)]
     backbone: Network,
-    /// Weights of the 2015 Inception graph: pt_inception-2015-12-05-6726825d.pth, or safetensors with its names
-    #[arg(long, value_name = "FILE", required_if_eq("backbone", "inception"))]
+    /// Weights of the 2015 Inception graph: pt_inception-2015-12-05-6726825d.pth, or safetensors with its names; those that
+    /// `mg data fetch inception-2015` has fetched unless given
+    #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// How Inception's input is made: tensorflow-1 for numbers comparable with published ones
     #[arg(long, value_enum, default_value_t = Resizing::Tensorflow1)]
@@ -110,6 +111,9 @@ enum Resizing {
     Tensorflow1,
     HalfPixel,
 }
+
+/// Name of its weights.
+const INCEPTION: &str = "inception-2015";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.check()?;
@@ -258,11 +262,9 @@ fn backbone(args: &Args, device: &Device) -> Result<Backbone> {
         Resizing::Tensorflow1 => Convention::TensorFlow1,
         Resizing::HalfPixel => Convention::HalfPixel,
     };
-    match (args.backbone, &args.weights) {
-        (Network::Lite0, _) => Ok(Backbone::lite0(device)?),
-        (Network::Inception, Some(file)) => {
-            Ok(Backbone::inception(&Weights::read(file, INCEPTION_SHA256)?, convention, device)?)
-        }
-        (Network::Inception, None) => anyhow::bail!("--backbone inception needs --weights FILE"),
+    if args.backbone == Network::Lite0 {
+        return Ok(Backbone::lite0(device)?);
     }
+    let file = args.weights.clone().map_or_else(|| hub::fetched_weights(INCEPTION), Ok)?;
+    Ok(Backbone::inception(&Weights::read(&file, INCEPTION_SHA256)?, convention, device)?)
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 use mg_data::{Source, Spec, Split};
-use mg_hub::{Address, Entry, Hub, Kind, Known, Part, Plan, Planned};
+use mg_hub::{Address, Entry, Hub, Kind, Part, Plan, Planned};
 
 use crate::{hub, progress};
 
@@ -120,8 +120,7 @@ impl Args {
     }
 
     fn weights(&self, hub: &Hub, weights: &mg_hub::Weights) -> Result<()> {
-        let digest = format!("sha256:{}", weights.sha256).parse().map_err(anyhow::Error::msg)?;
-        let known = Known { bytes: weights.bytes, digest };
+        let known = hub::known(weights)?;
         tracing::info!("{}: {}", weights.name, weights.summary);
         if self.dry_run {
             say!("{:>10}  {}", progress::bytes(weights.bytes), weights.url);

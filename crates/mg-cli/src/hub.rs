@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mg_data::{Source, Spec};
-use mg_hub::{Address, Event, Hub, Kind, Options, PREFIX, Plan, is_commit};
+use mg_hub::{Address, Event, Hub, Kind, Known, Options, PREFIX, Plan, Weights, is_commit};
 use mg_train::Model;
 use mg_train::config::Config;
 
@@ -88,6 +88,19 @@ pub(crate) fn weights(address: &str, revision: Option<&str>) -> Result<PathBuf> 
         tracing::info!("{repo} is at {commit} now; --revision {commit} keeps to it");
     }
     Ok(fetch(&hub, &plan)?.join(file))
+}
+
+/// What the file of weights with a name is.
+pub(crate) fn known(weights: &Weights) -> Result<Known> {
+    let digest = format!("sha256:{}", weights.sha256).parse().map_err(anyhow::Error::msg)?;
+    Ok(Known { bytes: weights.bytes, digest })
+}
+
+/// The file of weights with a name, which has been fetched. Sends nothing.
+pub(crate) fn fetched_weights(name: &str) -> Result<PathBuf> {
+    let weights = mg_hub::WEIGHTS.iter().find(|weights| weights.name == name).context("no such weights")?;
+    let path = hub(true)?.fetch_url(weights.url, weights.file, &known(weights)?, &mut |_| {});
+    path.with_context(|| format!("{name} is not here yet; fetch it once with: mg data fetch {name}, or name the file with --weights"))
 }
 
 /// Fetches with a bar.
