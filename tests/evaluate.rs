@@ -156,10 +156,3 @@ fn weights_that_are_not_the_published_ones_are_refused() {
     let error = fails(dir, "eval --input a --backbone inception --weights w.pth");
     assert!(error.contains("SHA-256") && error.contains("6726825d"), "{error}");
 }
-
-/// What the command line says to words that it does not take.
-fn fails_of_usage(dir: &Path, words: &str) -> String {
-    let output = crate::support::output(dir, words);
-    assert!(!output.status.success());
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}

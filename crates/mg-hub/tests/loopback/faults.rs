@@ -165,6 +165,11 @@ fn lengths_that_are_wrong_are_noticed() {
 fn slow_is_fine_and_silence_is_not() {
     // 4 cases.
     both(&[], &[Fault::Slow(60)], End::Whole);
+    // Longer in all than a silence may be: 1 case, and 1 request.
+    let scene = large();
+    case(&scene, &[], &[Fault::Slow(120)], End::Whole);
+    let requests = scene.loopback.state().requests.clone();
+    assert_eq!(requests.iter().filter(|line| line.contains("/storage/")).count(), 1, "{requests:?}");
     both(&[], &[Fault::Silent(1500)], End::Whole);
 }
 
