@@ -13,14 +13,26 @@ pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
     for spec in specs {
         let convs = spec.shape()?.layers.into_iter().map(|layer| {
             let conv = layer.conv;
-            format!("({}, {}, {})", conv.stride, conv.pad_before, conv.pad_after)
+            let groups = match spec.norm {
+                // The greatest divisor of the channels that is not above the number of groups, as the nets take it.
+                Norm::Group { groups } => {
+                    let divides = |g: &usize| conv.c_out % g == 0;
+                    format!(", {}", (1..=groups).rev().find(divides).unwrap_or(1))
+                }
+                _ => String::new(),
+            };
+            format!("({}, {}, {}{groups})", conv.stride, conv.pad_before, conv.pad_after)
         });
         layers.push(format!("{}: [{}]", spec.side, convs.collect::<Vec<_>>().join(", ")));
     }
+    let layer = match first.norm {
+        Norm::Group { .. } => "stride, before, after, groups",
+        _ => "stride, before, after",
+    };
     let mut lines = vec![
         "import torch, torch.nn.functional as F".to_owned(),
         "from safetensors.torch import load_file".to_owned(),
-        format!("LAYERS = {{{}}}  # side: (stride, padding before, after)", layers.join(", ")),
+        format!("LAYERS = {{{}}}  # side: ({layer})", layers.join(", ")),
         String::new(),
         "class Score(torch.nn.Module):  # f(Y): [n, 3, side, side] in [-1, 1] -> [n]".to_owned(),
         "    def __init__(self, file, side, of=\"class0\"):".to_owned(),
@@ -29,7 +41,7 @@ pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
         "        self.w = {k[len(prefix):]: v for k, v in load_file(file).items() if k.startswith(prefix)}"
             .to_owned(),
         "    def forward(self, y):".to_owned(),
-        "        for i, (stride, before, after) in enumerate(self.layers, 1):".to_owned(),
+        format!("        for i, ({layer}) in enumerate(self.layers, 1):"),
         "            y = F.pad(y, (before, after, before, after))".to_owned(),
         "            y = F.conv2d(y, self.w[f\"conv{i}.weight\"], self.w[f\"conv{i}.bias\"], stride)"
             .to_owned(),
@@ -50,9 +62,7 @@ fn norm(norm: Norm) -> Option<String> {
         Norm::None => None,
         Norm::Batch => Some(format!("F.batch_norm(y, None, None, {scale}, True)")),
         Norm::Observed | Norm::Frozen => Some(format!("F.batch_norm(y, {of}, {scale})")),
-        Norm::Group { groups } => Some(format!(
-            "F.group_norm(y, max(g for g in range(1, {groups} + 1) if y.shape[1] % g == 0), {scale})"
-        )),
+        Norm::Group { .. } => Some(format!("F.group_norm(y, groups, {scale})")),
     }
 }
 
@@ -176,7 +186,7 @@ mod tests {
             let spec = NetSpec { norm, ..NetSpec::paper(16) };
             let text = module(&[spec]).unwrap();
             let body = text.lines().filter(|line| line.starts_with(' ')).count();
-            assert!(body <= 11 && text.lines().all(|line| line.len() <= 130), "{body} lines\n{text}");
+            assert!(body <= 11 && text.lines().all(|line| line.len() <= 120), "{body} lines\n{text}");
         }
     }
 }
