@@ -122,7 +122,7 @@ fn a_named_set_has_as_many_images_as_it_should() {
 fn of_many_processes_one_fetches_and_the_next_goes_on_after_a_kill() {
     let (loopback, dir) = (Loopback::start(), workplace());
     let dir = dir.path();
-    let bytes: Vec<u8> = (0..400_000u32).map(|i| (i * i >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..400_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     loopback.put(MINE, COMMIT, "images.bin", bytes.clone(), true);
     let start = || {
         let mut command = with_hub(&loopback, dir, "data fetch some-one/portraits --yes");
