@@ -93,19 +93,10 @@ fn run_step(root: &Path, step: Step) -> Result<()> {
         Step::Package => package(root),
         Step::Smoke => smoke::run(root),
         Step::Reproduce => {
-            let args = [
-                "run",
-                "--quiet",
-                "--locked",
-                "-p",
-                "xtask",
-                "--",
-                "reproduce",
-                "--all",
-                "--profile",
-                "smoke",
-            ];
-            cargo(&args)
+            let mg = smoke::built(root)?;
+            let mg = mg.to_str().context("the path of mg is no text")?;
+            let xtask = ["run", "--quiet", "--locked", "-p", "xtask", "--"];
+            cargo(&[&xtask[..], &["reproduce", "--all", "--profile", "smoke", "--mg", mg]].concat())
         }
     }
 }

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Go on with trainings that were interrupted, not anew
     #[arg(long)]
     resume: bool,
+    /// An `mg` that is built already; else it is built, optimised
+    #[arg(long, value_name = "FILE")]
+    mg: Option<PathBuf>,
     /// Print the commands and run nothing
     #[arg(long)]
     dry_run: bool,
@@ -86,7 +89,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let names = if args.all { experiment::names(root)? } else { args.names.clone() };
     let experiments =
         names.iter().map(|name| Ok((name, Experiment::read(root, name)?))).collect::<Result<Vec<_>>>()?;
-    let mg = if args.dry_run { "mg".to_owned() } else { build(root)? };
+    let mg = match &args.mg {
+        Some(mg) => text(mg)?,
+        None if args.dry_run => "mg".to_owned(),
+        None => build(root)?,
+    };
     let revision =
         spawn::output(root, "git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
     let revision = revision.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned());
@@ -107,6 +114,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 fn build(root: &Path) -> Result<String> {
     spawn::run(root, "cargo", &["build", "--release", "--quiet", "--locked", "-p", "mg-cli"], &[])?;
     let mg = spawn::target_dir(root)?.join(format!("release/mg{}", std::env::consts::EXE_SUFFIX));
+    text(&mg)
+}
+
+fn text(mg: &Path) -> Result<String> {
+    let mg = mg.canonicalize().with_context(|| format!("no mg at {}", mg.display()))?;
     Ok(mg.to_str().context("the path of mg is no text")?.to_owned())
 }
 
@@ -234,10 +246,8 @@ impl Session<'_> {
         };
         let folder = folder.join(format!("{name}-{}", self.args.profile));
         report.write(&folder)?;
-        let words: Vec<&str> = name.split(' ').collect();
-        let command = spawn::line("cargo xtask reproduce", &words, &[]);
         println!("\n{}", report.table());
-        println!("{command} --profile {}: {}", self.args.profile, folder.display());
+        println!("cargo xtask reproduce {name} --profile {}: {}", self.args.profile, folder.display());
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Smoke runs: the `mg` binary, as a stranger would use it, at the smallest size that still does everything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -30,7 +30,7 @@ const RUNS: &[Smoke] = &[
     },
 ];
 
-/// Builds `mg` once, in the profile that the README names, and tries it.
+/// Tries the `mg` that was built for the tests.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let target = spawn::target_dir(root)?;
     let dir = target.join("smoke");
@@ -38,8 +38,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    spawn::run(root, "cargo", &["build", "--release", "--locked", "-p", "mg-cli"], &[])?;
-    let mg = target.join(format!("release/mg{}", std::env::consts::EXE_SUFFIX));
+    let mg = built(root)?;
     let (mg, folder) = (text(&mg)?, text(&dir)?);
     for smoke in RUNS {
         let args: Vec<String> = smoke.args.split(' ').map(|word| word.replace("{dir}", folder)).collect();
@@ -51,6 +50,12 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The `mg` that the tests have tried, which is optimised too: another build would take as long as all other steps.
+pub(crate) fn built(root: &Path) -> Result<PathBuf> {
+    spawn::run(root, "cargo", &["test", "--workspace", "--locked", "--no-run", "--quiet"], &[])?;
+    Ok(spawn::target_dir(root)?.join(format!("debug/mg{}", std::env::consts::EXE_SUFFIX)))
 }
 
 fn text(path: &Path) -> Result<&str> {
