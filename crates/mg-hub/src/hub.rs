@@ -217,7 +217,8 @@ impl Hub {
 
     /// Fetches what a plan lacks, verifies it, and returns the folder in which the files lie under their paths.
     ///
-    /// What no lock knew of is written down first. Interrupted, it goes on where it was. Of several processes one fetches a file and the others wait for it.
+    /// What no lock knew of is written down first. Interrupted, it goes on where it was. Of several
+    /// processes one fetches a file and the others wait for it.
     ///
     /// # Errors
     /// What the server does not deliver or the disk does not take; content that is wrong time and again.
@@ -226,21 +227,8 @@ impl Hub {
         self.locks().add(&plan.repo, &plan.commit, &known)?;
         let mut done = 0;
         for Planned { path, known, .. } in &plan.files {
-            let (repo, commit) = (&plan.repo, plan.commit.as_str());
-            let _lock = self.store.lock(repo, known, || watch(Event::Waiting { file: path }))?;
-            let state = self.store.state(repo, known)?;
-            if state == State::Bad {
-                watch(Event::Wrong { file: path });
-                self.store.remove(repo, known)?;
-            }
-            if state != State::Good {
-                let (url, target) = (self.url(repo, commit, path), self.store.blob(repo, known));
-                let (http, options) = (&self.http, &self.options);
-                let transfer = Transfer { http, options, url: &url, file: path, target: &target, known };
-                transfer.run(watch, &|bytes| done + bytes)?;
-                self.store.set_good(repo, known)?;
-            }
-            self.store.link(repo, commit, path, known)?;
+            let url = self.url(&plan.repo, &plan.commit, path);
+            self.verified(&plan.repo, &plan.commit, path, known, &url, watch, &|bytes| done + bytes)?;
             done += known.bytes;
             watch(Event::Progress { file: path, bytes: done });
         }
@@ -260,18 +248,35 @@ impl Hub {
     ) -> Result<PathBuf> {
         check_path(name)?;
         let repo = Repo { kind: Kind::Model, owner: "multigrid".to_owned(), name: "files".to_owned() };
-        let _lock = self.store.lock(&repo, known, || watch(Event::Waiting { file: name }))?;
-        let state = self.store.state(&repo, known)?;
+        self.verified(&repo, "by-hash", name, known, url, watch, &|bytes| bytes)?;
+        Ok(self.store.snapshot(&repo, "by-hash").join(name))
+    }
+
+    /// Lets a snapshot's file lead to verified content, which is fetched from `url` unless it is there; `arrived` makes the
+    /// bytes that progress is told in out of those of this file.
+    #[allow(clippy::too_many_arguments, reason = "a file is a place, a content and an address")]
+    fn verified(
+        &self,
+        repo: &Repo,
+        commit: &str,
+        file: &str,
+        known: &Known,
+        url: &str,
+        watch: &mut dyn FnMut(Event<'_>),
+        arrived: &dyn Fn(u64) -> u64,
+    ) -> Result<()> {
+        let _lock = self.store.lock(repo, known, || watch(Event::Waiting { file }))?;
+        let state = self.store.state(repo, known)?;
         if state == State::Bad {
-            self.store.remove(&repo, known)?;
+            watch(Event::Wrong { file });
+            self.store.remove(repo, known)?;
         }
         if state != State::Good {
-            let (http, options, target) = (&self.http, &self.options, self.store.blob(&repo, known));
-            Transfer { http, options, url, file: name, target: &target, known }.run(watch, &|bytes| bytes)?;
-            self.store.set_good(&repo, known)?;
+            let (http, options, target) = (&self.http, &self.options, self.store.blob(repo, known));
+            Transfer { http, options, url, file, target: &target, known }.run(watch, arrived)?;
+            self.store.set_good(repo, known)?;
         }
-        self.store.link(&repo, "by-hash", name, known)?;
-        Ok(self.store.snapshot(&repo, "by-hash").join(name))
+        self.store.link(repo, commit, file, known)
     }
 
     /// What the hub says of a file that no lock knows.
