@@ -18,7 +18,8 @@ fn a_run_leaves_all_it_promises_and_can_be_sampled_from() {
     // The model file alone suffices.
     std::fs::rename(run.join("model.safetensors"), dir.join("alone.safetensors")).unwrap();
     let sheet = ok(dir, "sample alone.safetensors -n 5 --seed 2 --out a --grids");
-    ok(dir, "sample alone.safetensors -n 3 --seed 2 --out b --threads 1");
+    ok(dir, "sample alone.safetensors -n 3 --seed 2 --out b --threads 1 --chains 2");
+    assert_eq!((files(&dir.join("b")).len(), read(dir.join("b-chains.png")).is_empty()), (3, false));
     assert_eq!(sheet.trim(), "a-sheet.png");
     // Folders hold images and nothing else, so they are sets of images; sheets lie beside them.
     assert_eq!((files(&dir.join("a")).len(), files(&dir.join("a-4x4")).len()), (5, 5));

@@ -1,7 +1,10 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use candle_core::Tensor;
 use mg_eval::Sheet;
+use mg_langevin::Progress;
 use mg_random::Key;
 use mg_train::{Model, Synthesis};
 
@@ -32,6 +35,9 @@ pub(crate) struct Args {
     /// Let so many images in a row begin from the same 1x1 image (figure 5)
     #[arg(long, value_name = "K")]
     per_start: Option<usize>,
+    /// Also write DIR-chains.png: how the first images come about, after the first and every K-th step on every grid
+    #[arg(long, value_name = "K")]
+    chains: Option<NonZeroUsize>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -82,7 +88,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bar = progress::bar(args.n as u64, "images");
     let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
     let key = Key::new(args.seed);
-    let grids = model.sample(args.n, &how, key, &device, &mut mg_langevin::unobserved, &mut |done| {
+    let mut chains = Chains { every: args.chains, states: Vec::new(), done: false };
+    let grids = model.sample(args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
@@ -108,7 +115,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         sheet = sheet.columns(per_start * (10 / per_start).max(1));
     }
     say!("{}", folder.write_sheet(&sheet)?.display());
+    if !chains.states.is_empty() {
+        let path = beside(&args.out, "-chains.png")?;
+        Sheet::beside(&chains.states.iter().collect::<Vec<_>>())?.columns(1).save(&path)?;
+        say!("{}", path.display());
+    }
     Ok(())
+}
+
+/// Images that `--chains` shows.
+const SHOWN: usize = 8;
+
+/// States of the first images on their way through the grids (figure 1).
+struct Chains {
+    /// Steps between states; none are kept without.
+    every: Option<NonZeroUsize>,
+    /// [n, c, s, s] each, coarse to fine, step by step.
+    states: Vec<Tensor>,
+    /// Whether the first images are finished.
+    done: bool,
+}
+
+impl Chains {
+    fn observe(&mut self, at: &Progress<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(every) = self.every else { return Ok(()) };
+        self.done |= (at.level, at.step) == (0, 0) && !self.states.is_empty();
+        let is_shown = at.step == 0 || (at.step + 1).is_multiple_of(every.get()) || at.step + 1 == at.n_steps;
+        if is_shown && !self.done {
+            self.states.push(at.x.narrow(0, 0, SHOWN.min(at.x.dim(0)?))?);
+        }
+        Ok(())
+    }
 }
 
 impl Args {

@@ -51,6 +51,13 @@ pub enum Error {
         before: usize,
     },
 
+    /// A level has nothing to move its chains with.
+    #[error("level {level} has no kernel; give one for all its steps, or several")]
+    NoKernel {
+        /// Number of the level, from 0.
+        level: usize,
+    },
+
     /// A recovery must end on the grid of the image.
     #[error(
         "the image is {side} x {side} but the levels end at side {finest:?}; make the last level the image's grid"

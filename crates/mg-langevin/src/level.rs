@@ -1,10 +1,12 @@
 use candle_core::Tensor;
 use mg_energy::Energy;
+use mg_pyramid::Upscale;
 use mg_random::Key;
 
 use crate::clamped::check_bounds;
+use crate::error::check;
 use crate::run::run_level;
-use crate::{Error, Kernel, Observer, Result, Run, rows};
+use crate::{Error, Kernel, Observed, Observer, Result, Run, normal_like, rows};
 
 /// One grid of a sweep: which energy is sampled there, how, and for how long.
 #[derive(Clone, Copy)]
@@ -13,22 +15,82 @@ pub struct Level<'a> {
     pub side: usize,
     /// The grid's model.
     pub energy: &'a dyn Energy,
-    /// How its chains move.
-    pub kernel: &'a dyn Kernel,
+    /// How its chains move: one kernel for all steps, or several, each for an equal share of the steps, such as steps
+    /// that shorten towards the end.
+    pub kernels: &'a [&'a dyn Kernel],
     /// Steps on this grid, l in Algorithm 1 (30 in the paper).
     pub n_steps: usize,
-    /// Where chains must begin, if anywhere: upscaling by a ratio that is not whole can leave the images' range, and a
-    /// kernel that rejects what lies outside ([`Within`](crate::Within)) would never come back.
-    pub bounds: Option<(f64, f64)>,
+    /// Where its chains start.
+    pub start: Start,
 }
 
 impl Level<'_> {
-    /// `x`, [n, c, s, s] of a coarser grid, as this grid's chains begin: upscaled, and within the bounds.
+    /// Takes this level's steps from `x`, [n, c, side, side]. Step t draws from `key.fold(t)`.
     ///
     /// # Errors
-    /// When this grid is coarser, or the bounds are no interval.
-    pub fn begin(&self, x: &Tensor) -> Result<Tensor> {
-        let x = mg_pyramid::up(x, self.side)?;
+    /// When there is no kernel, one fails, the energy fails, or the observer stops the run.
+    pub fn run(&self, x: &Tensor, key: Key, observer: &mut Observer<'_>) -> Result<Run> {
+        run_level(0, self.kernels, self.energy, x, self.n_steps, key, observer)
+    }
+
+    /// [`run`](Level::run), where only hidden pixels move: see [`Observed::new`] for `observed` and `image`. The observed
+    /// pixels of `x` are replaced by the image's.
+    ///
+    /// # Errors
+    /// As [`run`](Level::run), and when the mask does not broadcast to the image.
+    pub fn run_observed(
+        &self,
+        x: &Tensor,
+        observed: &Tensor,
+        image: &Tensor,
+        key: Key,
+        observer: &mut Observer<'_>,
+    ) -> Result<Run> {
+        self.run_observed_as(0, x, (observed, image), key, observer)
+    }
+
+    /// [`run_observed`](Level::run_observed) as level number `number` of a sweep.
+    pub(crate) fn run_observed_as(
+        &self,
+        number: usize,
+        x: &Tensor,
+        (observed, image): (&Tensor, &Tensor),
+        key: Key,
+        observer: &mut Observer<'_>,
+    ) -> Result<Run> {
+        let kernels = self.kernels.iter().map(|kernel| Observed::new(*kernel, observed, image));
+        let kernels = kernels.collect::<Result<Vec<_>>>()?;
+        let x = kernels.first().ok_or(Error::NoKernel { level: number })?.impose(x)?;
+        let kernels: Vec<&dyn Kernel> = kernels.iter().map(|kernel| kernel as &dyn Kernel).collect();
+        run_level(number, &kernels, self.energy, &x, self.n_steps, key, observer)
+    }
+}
+
+/// How the chains of a grid start at the sample of the coarser grid.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Start {
+    /// How that sample is scaled up.
+    pub upscale: Upscale,
+    /// Deviation of the white noise added to it. Without any, and with little in the kernel, one coarse image leads to one
+    /// fine image.
+    pub noise: f64,
+    /// Where chains must start, if anywhere: noise, and upscaling by a ratio that is not whole, can leave the images'
+    /// range, and a kernel that rejects what lies outside ([`Within`](crate::Within)) would never come back.
+    pub bounds: Option<(f64, f64)>,
+}
+
+impl Start {
+    /// `x`, [n, c, s, s] of a coarser grid, as chains start on the grid of side `side`: upscaled, with noise drawn from
+    /// `key`, and within the bounds.
+    ///
+    /// # Errors
+    /// When that grid is coarser, the noise is negative, or the bounds are no interval.
+    pub fn at(&self, x: &Tensor, side: usize, key: Key) -> Result<Tensor> {
+        check("start.noise", self.noise, self.noise >= 0.0, "finite and not negative")?;
+        let mut x = self.upscale.apply(x, side)?;
+        if self.noise > 0.0 {
+            x = rows::add_scaled(&x, self.noise, &normal_like(key.named("start"), &x)?)?;
+        }
         match self.bounds {
             Some((min, max)) => {
                 check_bounds(min, max)?;
@@ -52,13 +114,15 @@ impl Level<'_> {
 /// ```
 /// # use candle_core::{DType, Device, Tensor};
 /// # use mg_energy::toy::Normal;
-/// # use mg_langevin::{Clamped, Langevin, Level, sweep, unobserved};
+/// # use mg_langevin::{Clamped, Kernel, Langevin, Level, Start, sweep, unobserved};
 /// # let energy = Normal { mean: 0.0, std_dev: 1.0 };
 /// # let start = Tensor::zeros((2, 3, 1, 1), DType::F32, &Device::Cpu)?;
 /// # let key = mg_random::Key::new(0);
 /// let learning = Langevin { step_size: 5.0, noise_scale: 0.005 };
 /// let synthesis = Clamped { inner: learning.noise_free(), min: -1.0, max: 1.0 };
-/// let levels = [4, 16, 64].map(|side| Level { side, energy: &energy, kernel: &synthesis, n_steps: 30, bounds: None });
+/// let kernels: &[&dyn Kernel] = &[&synthesis];
+/// let level = |side| Level { side, energy: &energy, kernels, n_steps: 30, start: Start::default() };
+/// let levels = [4, 16, 64].map(level);
 /// let images = sweep(&levels, &start, key, &mut unobserved)?;
 /// # assert_eq!(images[2].x.dims(), [2, 3, 64, 64]);
 /// # Ok::<(), mg_langevin::Error>(())
@@ -76,8 +140,9 @@ pub fn sweep(
     let mut x = start.clone();
     let mut runs = Vec::with_capacity(levels.len());
     for (i, level) in levels.iter().enumerate() {
-        x = level.begin(&x)?;
-        let run = run_level(i, level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), observer)?;
+        let key = key.fold(i as u64);
+        x = level.start.at(&x, level.side, key)?;
+        let run = run_level(i, level.kernels, level.energy, &x, level.n_steps, key, observer)?;
         x = run.x.clone();
         runs.push(run);
     }

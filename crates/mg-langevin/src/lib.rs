@@ -6,7 +6,7 @@
 //! ```
 //! use candle_core::{DType, Device, Tensor};
 //! use mg_energy::toy::DoubleWell;
-//! use mg_langevin::{Clamped, Langevin, Level, Mala, run, sweep, unobserved};
+//! use mg_langevin::{Clamped, Kernel, Langevin, Level, Mala, Start, run, sweep, unobserved};
 //! use mg_random::Key;
 //!
 //! # fn main() -> mg_langevin::Result<()> {
@@ -21,7 +21,8 @@
 //!
 //! // Images on the grids 4 and 16, coarse to fine, from a 1x1 image: equation (6) with delta = 0.1, clamped.
 //! let kernel = Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 };
-//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernel: &kernel, n_steps: 30, bounds: None });
+//! let kernels: &[&dyn Kernel] = &[&kernel];
+//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernels, n_steps: 30, start: Start::default() });
 //! let minimal = Tensor::zeros((5, 3, 1, 1), DType::F32, &Device::Cpu)?; // [n, c, 1, 1]
 //! let runs = sweep(&levels, &minimal, Key::new(8), &mut unobserved)?;
 //! assert_eq!(runs[1].x.dims(), [5, 3, 16, 16]);
@@ -38,7 +39,7 @@
 //! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
 //! 3. [`Clamped`], [`Observed`] and [`Reflected`] wrap a kernel; [`Within`] bounds an energy. Inpainting is
 //!    `Observed`.
-//! 4. [`run`] and its [`Trace`]; [`Level`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
+//! 4. [`run`] and its [`Trace`]; [`Level`], its [`Start`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
 //! 5. [`Ais`], annealed importance sampling along a [`GeometricPath`] from a [`Base`] up a [`Ladder`]: [`LogZ`], the
 //!    normaliser of equation (1), with an interval. [`Pilot`] finds its step sizes.
 //! 6. [`effective_sample_size`] and [`split_r_hat`] of scalar chains.
@@ -98,7 +99,7 @@ pub use hmc::Hmc;
 pub use kernel::{Kernel, Unadjusted};
 pub use ladder::Ladder;
 pub use langevin::Langevin;
-pub use level::{Level, sweep};
+pub use level::{Level, Start, sweep};
 pub use log_z::LogZ;
 pub use mala::Mala;
 pub use noise::normal_like;

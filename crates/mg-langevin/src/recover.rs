@@ -3,8 +3,7 @@ use mg_pyramid::{Mask, down};
 use mg_random::Key;
 
 use crate::level::check_order;
-use crate::run::run_level;
-use crate::{Error, Level, Observed, Observer, Result, Run};
+use crate::{Error, Level, Observer, Result, Run};
 
 /// Fills in hidden pixels, coarse to fine (section 6.4): a sweep in which every level's kernel is wrapped in
 /// [`Observed`].
@@ -69,9 +68,10 @@ fn climb(
     let mut runs = Vec::with_capacity(levels.len());
     for (i, level) in levels.iter().enumerate() {
         let observed = observed_at(masks, level.side, image)?;
-        let kernel = Observed::new(level.kernel, &observed, &down(&filled, level.side)?)?;
-        x = kernel.impose(&level.begin(&x)?)?;
-        let run = run_level(i, &kernel, level.energy, &x, level.n_steps, key.fold(i as u64), observer)?;
+        let known = down(&filled, level.side)?;
+        let key = key.fold(i as u64);
+        x = level.start.at(&x, level.side, key)?;
+        let run = level.run_observed_as(i, &x, (&observed, &known), key, observer)?;
         x = run.x.clone();
         runs.push(run);
     }

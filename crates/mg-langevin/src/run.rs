@@ -53,12 +53,12 @@ pub fn run(
     key: Key,
     observer: &mut Observer<'_>,
 ) -> Result<Run> {
-    run_level(0, kernel, energy, x, n_steps, key, observer)
+    run_level(0, &[kernel], energy, x, n_steps, key, observer)
 }
 
 pub(crate) fn run_level(
     level: usize,
-    kernel: &dyn Kernel,
+    kernels: &[&dyn Kernel],
     energy: &dyn Energy,
     x: &Tensor,
     n_steps: usize,
@@ -68,6 +68,7 @@ pub(crate) fn run_level(
     let mut chain = Chain::new(x.clone())?;
     let mut infos = Vec::with_capacity(n_steps.min(1 << 16));
     for step in 0..n_steps {
+        let kernel = kernels.get(step * kernels.len() / n_steps).ok_or(Error::NoKernel { level })?;
         let (next, info) = kernel.step(energy, chain, key.fold(step as u64))?;
         observer(&Progress { level, step, n_steps, x: next.x(), info: &info })
             .map_err(|source| Error::Stopped { level, step, source })?;

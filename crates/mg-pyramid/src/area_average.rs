@@ -63,6 +63,46 @@ impl AreaAverage {
         }
         inverse
     }
+
+    /// The smoothest right inverse of A as rows, [fine, coarse]: of all signals with given averages the one whose
+    /// neighbouring pixels differ least, in the sum of their squared differences. It joins parabolas, one a coarse
+    /// pixel, where block replication joins steps.
+    ///
+    /// With D the differences and H = D^T D + A^T A, which is positive definite, it is H^-1 A^T (A H^-1 A^T)^-1.
+    pub(crate) fn smoothest_inverse(&self) -> Vec<f64> {
+        let (m, n) = (self.coarse, self.fine);
+        let a = self.matrix();
+        let mut h = vec![0.0; n * n];
+        for j in 1..n {
+            h[j * n + j] += 1.0;
+            h[(j - 1) * n + j - 1] += 1.0;
+            h[j * n + j - 1] -= 1.0;
+        }
+        for i in 0..m {
+            for j in self.covered(i) {
+                for k in self.covered(i).take_while(|&k| k <= j) {
+                    h[j * n + k] += a[i * n + j] * a[i * n + k];
+                }
+            }
+        }
+        cholesky(&mut h, n);
+        let mut spread = a.clone(); // rows H^-1 a_i, [coarse, fine]
+        spread.chunks_exact_mut(n).for_each(|row| solve(&h, row));
+        let mut gram = vec![0.0; m * m];
+        for i in 0..m {
+            for k in 0..=i {
+                gram[i * m + k] = dot(&a[i * n..(i + 1) * n], &spread[k * n..(k + 1) * n]);
+            }
+        }
+        cholesky(&mut gram, m);
+        let mut inverse = vec![0.0; n * m];
+        for j in 0..n {
+            let row = &mut inverse[j * m..(j + 1) * m];
+            row.iter_mut().enumerate().for_each(|(i, value)| *value = spread[i * n + j]);
+            solve(&gram, row);
+        }
+        inverse
+    }
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -162,5 +202,28 @@ mod tests {
     #[test]
     fn only_averages_into_fewer_pixels_exist() {
         assert!(AreaAverage::new(0, 4).is_none() && AreaAverage::new(5, 4).is_none());
+    }
+
+    #[test]
+    fn no_signal_with_the_same_averages_is_smoother() {
+        let roughness = |x: &[f64]| x.windows(2).map(|p| (p[1] - p[0]).powi(2)).sum::<f64>();
+        for (m, n) in PAIRS {
+            let average = AreaAverage::new(m, n).unwrap();
+            let (a, s) = (average.matrix(), average.smoothest_inverse());
+            let identity: Vec<f64> = (0..m * m).map(|e| f64::from(u8::from(e / m == e % m))).collect();
+            assert!(distance(&product(&a, &s, n), &identity) < 1e-10, "A S = 1 for {m} of {n}");
+            let project = product(&average.pseudo_inverse(), &a, m); // onto what averages see
+            for column in 0..m {
+                let x: Vec<f64> = (0..n).map(|j| s[j * m + column]).collect();
+                for bump in 0..n {
+                    let unseen = (0..n).map(|j| f64::from(u8::from(j == bump)) - project[j * n + bump]);
+                    for size in [0.1, -0.1] {
+                        let other: Vec<f64> =
+                            x.iter().zip(unseen.clone()).map(|(x, u)| x + size * u).collect();
+                        assert!(roughness(&other) >= roughness(&x) - 1e-12, "{m} of {n}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@
 //!
 //! 1. [`Grids`]: the ladder of sides.
 //! 2. [`down`] and [`up`]: block mean and block replication; at ratios that are not whole, averaging by area
-//!    and its pseudo-inverse.
+//!    and its pseudo-inverse; [`Upscale`]: blocks or the smoothest image.
 //! 3. [`Pyramid`]: a batch on every grid.
 //! 4. [`Mask`]: hidden pixels, drawn or read from a file, and what they hide on coarser grids.
 //! 5. [`InitialDistribution`]: p(0), learned from 1x1 images by an [`InitialLearner`], stored and sampled.
@@ -54,4 +54,4 @@ pub use initial::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES}
 pub use mask::Mask;
 pub use mg_random::Key;
 pub use pyramid::Pyramid;
-pub use scale::{down, up};
+pub use scale::{Upscale, down, up};

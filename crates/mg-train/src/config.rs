@@ -5,7 +5,7 @@
 
 use candle_core::Device;
 use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Precision, Reference};
-use mg_pyramid::Grids;
+use mg_pyramid::{Grids, Upscale};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -207,9 +207,15 @@ pub enum Initial {
 #[serde(deny_unknown_fields)]
 pub struct ChainsConfig {
     pub start: PerGrid<Start>,
+    #[serde(default)] // files from before it was a key
+    pub upscale: UpscaleMode,
+    #[serde(default = "PerGrid::zero")] // files from before it was a key
+    pub start_noise: PerGrid<f64>,
     pub steps: PerGrid<usize>,
     pub sampler: SamplerKind,
     pub step_size: PerGrid<f64>,
+    #[serde(default = "PerGrid::one")]
+    pub step_decay: PerGrid<f64>,
     pub noise_scale: PerGrid<f64>,
     pub leapfrog: usize,
     pub clamp: bool,
@@ -225,6 +231,16 @@ pub enum PerGrid<T> {
     All(T),
     /// Coarse to fine.
     Each(Vec<T>),
+}
+
+impl PerGrid<f64> {
+    fn zero() -> Self {
+        PerGrid::All(0.0)
+    }
+
+    fn one() -> Self {
+        PerGrid::All(1.0)
+    }
 }
 
 impl<T: Clone> PerGrid<T> {
@@ -259,6 +275,26 @@ pub enum Start {
     Data,
     /// Where the chain of the same image ended last time; at the observed image the first time.
     Persistent,
+}
+
+/// How a coarser sample becomes the start of a grid's chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpscaleMode {
+    /// Every pixel a constant block (the paper).
+    #[default]
+    Blocks,
+    /// The smoothest image with these means.
+    Smooth,
+}
+
+impl From<UpscaleMode> for Upscale {
+    fn from(mode: UpscaleMode) -> Self {
+        match mode {
+            UpscaleMode::Blocks => Upscale::Blocks,
+            UpscaleMode::Smooth => Upscale::Smooth,
+        }
+    }
 }
 
 /// The transition kernel.

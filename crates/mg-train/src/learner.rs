@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_langevin::{Level, Observed, Run, normal_like, run, unobserved};
+use mg_langevin::{Kernel, Level, Run, normal_like, unobserved};
 use mg_pyramid::{InitialDistribution, Mask, Pyramid};
 use mg_random::Key;
 
@@ -132,10 +132,11 @@ impl Contrastive {
         grid: &Level<'_>,
         coarser: &Tensor,
         batch: &Batch,
+        key: Key,
     ) -> Result<Tensor> {
         let observed = batch.at(level)?;
         match (self.config.chains.start.at(level), &self.classes[number].chains[level]) {
-            (Start::Coarser, _) => Ok(grid.begin(coarser)?),
+            (Start::Coarser, _) => Ok(grid.start.at(coarser, grid.side, key)?),
             (Start::Persistent, Some(chains)) => chains.get(&batch.numbers, &batch.flips, observed),
             (Start::Data | Start::Persistent, _) => Ok(observed.clone()),
         }
@@ -152,17 +153,16 @@ impl Contrastive {
         key: Key,
     ) -> Result<Run> {
         let sampler = Sampler::new(&self.config, level);
-        let (kernel, bounded) = (sampler.kernel(), Sampler::bounded(energy));
-        let grid = sampler.level(self.config.sides()[level], energy, &bounded, &*kernel);
-        let start = self.start(number, level, &grid, coarser, batch)?;
+        let (kernels, bounded) = (sampler.kernels(), Sampler::bounded(energy));
+        let kernels: Vec<&dyn Kernel> = kernels.iter().map(|kernel| &**kernel).collect();
+        let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels);
+        let start = self.start(number, level, &grid, coarser, batch, key)?;
         let Some(masks) = &batch.masks else {
-            return Ok(run(grid.kernel, grid.energy, &start, grid.n_steps, key, &mut unobserved)?);
+            return Ok(grid.run(&start, key, &mut unobserved)?);
         };
         let masks = masks.iter().map(|mask| mask.coarsen(grid.side)).collect::<Result<Vec<_>, _>>()?;
         let observed = Mask::observed_tensor(&masks, &self.device, candle_core::DType::U8)?;
-        let kernel = Observed::new(grid.kernel, &observed, batch.pyramid.at(grid.side)?)?;
-        let start = kernel.impose(&start)?;
-        Ok(run(&kernel, grid.energy, &start, grid.n_steps, key, &mut unobserved)?)
+        Ok(grid.run_observed(&start, &observed, batch.pyramid.at(grid.side)?, key, &mut unobserved)?)
     }
 
     /// One update of a grid, and what there is to say of it.

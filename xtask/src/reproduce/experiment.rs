@@ -19,6 +19,9 @@ pub(super) struct Experiment {
     /// What else must be said beside every number.
     #[serde(default)]
     pub(super) notes: Vec<String>,
+    /// Whether every row is shown on a page of its own.
+    #[serde(default)]
+    pub(super) page_per_row: bool,
     /// Headings of the numbers; none of a figure.
     #[serde(default)]
     pub(super) columns: Vec<Column>,

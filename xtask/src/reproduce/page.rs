@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::report::Report;
+use super::report::{Outcome, Report, Shown, page_name};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #5b6470; --line: #d9dee5; --mark: #e8f3ec; }
@@ -14,6 +14,7 @@ const STYLE: &str = "
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+a { color: inherit; }
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
@@ -32,27 +33,56 @@ figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
 pre { overflow-x: auto; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; }
 ";
 
-/// The page; pictures are inside it.
-pub(super) fn html(report: &Report<'_>, pictures: &[(String, &str, Vec<u8>)]) -> String {
+/// The page of the whole report; pictures are inside it, unless every row has a page of its own.
+pub(super) fn of_all(report: &Report<'_>, pictures: &[Shown<'_>]) -> String {
     let experiment = report.experiment;
-    let mut text = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}, {1}</title>\n\
-         <style>{STYLE}</style>\n<main>\n<h1>{0}</h1>\n<p>{2} <span class=\"soft\">({3}; profile {1})</span></p>\n\
-         <p class=\"differs\"><b>How this differs from the paper.</b> {4}</p>\n",
-        escaped(&experiment.title),
-        escaped(report.profile_name),
-        escaped(&experiment.about),
-        escaped(&experiment.source),
-        escaped(&report.differs()),
-    );
+    let mut text = head(report, &experiment.title);
     if !experiment.columns.is_empty() {
         table(&mut text, report);
     }
     for note in &experiment.notes {
         let _ = writeln!(text, "<p class=\"soft\">{}</p>", escaped(note));
     }
-    for (name, shows, bytes) in pictures {
+    if !experiment.page_per_row {
+        figures(&mut text, pictures.iter());
+    }
+    commands(&mut text, report, report.rows.iter());
+    text + "</main>\n</html>\n"
+}
+
+/// The page of one row.
+pub(super) fn of_row<'a>(
+    report: &Report<'_>,
+    row: &Outcome,
+    pictures: impl Iterator<Item = &'a Shown<'a>>,
+) -> String {
+    let mut text = head(report, &row.name);
+    text.push_str("<p><a href=\"index.html\">All rows</a></p>\n");
+    for (number, column) in report.experiment.columns.iter().enumerate() {
+        let (name, ours) = (escaped(&column.name), escaped(&report.ours(row, number)));
+        let _ = writeln!(text, "<p>{name}: <b>{ours}</b></p>");
+    }
+    figures(&mut text, pictures);
+    commands(&mut text, report, std::iter::once(row));
+    text + "</main>\n</html>\n"
+}
+
+fn head(report: &Report<'_>, title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}, {1}</title>\n\
+         <style>{STYLE}</style>\n<main>\n<h1>{0}</h1>\n<p>{2} <span class=\"soft\">({3}; profile {1})</span></p>\n\
+         <p class=\"differs\"><b>How this differs from the paper.</b> {4}</p>\n",
+        escaped(title),
+        escaped(report.profile_name),
+        escaped(&report.experiment.about),
+        escaped(&report.experiment.source),
+        escaped(&report.differs()),
+    )
+}
+
+fn figures<'a>(text: &mut String, pictures: impl Iterator<Item = &'a Shown<'a>>) {
+    for Shown { name, shows, bytes, .. } in pictures {
         let kind = if name.ends_with(".svg") { "image/svg+xml" } else { "image/png" };
         let (data, shows) = (STANDARD.encode(bytes), escaped(shows));
         let _ = writeln!(
@@ -60,17 +90,19 @@ pub(super) fn html(report: &Report<'_>, pictures: &[(String, &str, Vec<u8>)]) ->
             "<figure><img src=\"data:{kind};base64,{data}\" alt=\"{shows}\"><figcaption>{shows}</figcaption></figure>"
         );
     }
+}
+
+fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item = &'a Outcome>) {
     let _ = writeln!(
         text,
         "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}</p>",
         escaped(report.revision)
     );
-    for row in report.rows.iter().filter(|row| !row.commands.is_empty()) {
+    for row in rows.filter(|row| !row.commands.is_empty()) {
         let lines = row.commands.iter().map(|(line, seconds, _)| format!("{line}  # {seconds:.0} s"));
         let lines = escaped(&lines.collect::<Vec<_>>().join("\n"));
         let _ = writeln!(text, "<p>{}</p>\n<pre>{lines}</pre>", escaped(&row.name));
     }
-    text + "</main>\n</html>\n"
 }
 
 fn table(text: &mut String, report: &Report<'_>) {
@@ -81,7 +113,11 @@ fn table(text: &mut String, report: &Report<'_>) {
     }
     text.push_str("</tr>\n");
     for row in &report.rows {
-        let _ = write!(text, "<tr><td>{}</td>", escaped(&row.name));
+        let name = escaped(&row.name);
+        let _ = match report.experiment.page_per_row && !row.commands.is_empty() {
+            true => write!(text, "<tr><td><a href=\"{}\">{name}</a></td>", page_name(row)),
+            false => write!(text, "<tr><td>{name}</td>"),
+        };
         for column in 0..columns.len() {
             let class = if report.is_best(row, column) { " class=\"best\"" } else { "" };
             let (ours, paper) = (report.ours(row, column), report.paper(row, column));

@@ -129,7 +129,7 @@ impl<'a> Report<'a> {
         text
     }
 
-    fn markdown(&self, pictures: &[(String, &str)]) -> String {
+    fn markdown(&self, pictures: &[Shown<'_>]) -> String {
         let Experiment { title, about, source, notes, .. } = self.experiment;
         let mut text = format!(
             "# {title}, profile `{}`\n\n{about} ({source})\n\n**How this differs from the paper:** {}\n\n{}\n",
@@ -140,7 +140,7 @@ impl<'a> Report<'a> {
         for note in notes {
             let _ = writeln!(text, "- {note}");
         }
-        for (file, shows) in pictures {
+        for Shown { name: file, shows, .. } in pictures {
             let _ = write!(text, "\n![{shows}]({file})\n\n{shows}\n");
         }
         let _ = write!(text, "\n## Commands\n\nRevision of this report: {}.\n\n", self.revision);
@@ -180,24 +180,49 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Writes README.md, scores.json, index.html and the pictures.
+    /// Writes README.md, scores.json, index.html and the pictures; where the experiment wants it, a page for every row too.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let mut pictures = Vec::new();
-        for (number, picture) in self.rows.iter().flat_map(|row| &row.pictures).enumerate() {
+        let mut shown = Vec::new();
+        for (number, (row, picture)) in self.pictures().enumerate() {
             let ending = picture.path.extension().unwrap_or_default().to_string_lossy().into_owned();
             let name = format!("{:02}.{ending}", number + 1);
             let bytes =
                 fs::read(&picture.path).with_context(|| format!("cannot read {}", picture.path.display()))?;
             put(&folder.join(&name), &bytes)?;
-            pictures.push((name, picture.shows.as_str(), bytes));
+            shown.push(Shown { row, name, shows: &picture.shows, bytes });
         }
-        let named: Vec<(String, &str)> =
-            pictures.iter().map(|(name, shows, _)| (name.clone(), *shows)).collect();
-        put(&folder.join("README.md"), self.markdown(&named).as_bytes())?;
+        put(&folder.join("README.md"), self.markdown(&shown).as_bytes())?;
         put(&folder.join("scores.json"), serde_json::to_string_pretty(&self.json())?.as_bytes())?;
-        put(&folder.join("index.html"), page::html(self, &pictures).as_bytes())
+        if self.experiment.page_per_row {
+            for row in self.rows.iter().filter(|row| !row.commands.is_empty()) {
+                let page = page::of_row(self, row, shown.iter().filter(|shown| shown.row == row.name));
+                put(&folder.join(page_name(row)), page.as_bytes())?;
+            }
+        }
+        put(&folder.join("index.html"), page::of_all(self, &shown).as_bytes())
     }
+
+    fn pictures(&self) -> impl Iterator<Item = (&str, &Picture)> {
+        self.rows.iter().flat_map(|row| row.pictures.iter().map(|picture| (row.name.as_str(), picture)))
+    }
+}
+
+/// A picture of the report.
+pub(super) struct Shown<'a> {
+    /// Name of its row.
+    pub(super) row: &'a str,
+    /// Name of its file.
+    pub(super) name: String,
+    pub(super) shows: &'a str,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The file of a row's own page.
+pub(super) fn page_name(row: &Outcome) -> String {
+    let word: String =
+        row.name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    format!("{word}.html")
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {

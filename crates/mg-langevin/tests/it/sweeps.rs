@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_langevin::{
-    Clamped, Error, Kernel, Langevin, Level, Mala, Within, recover, recover_from, run, sweep, unobserved,
+    Chain, Clamped, Error, Kernel, Langevin, Level, Mala, Start, Within, recover, recover_from, run, sweep,
+    unobserved,
 };
 use mg_pyramid::{Mask, down, up};
 use mg_random::Key;
@@ -17,9 +18,9 @@ const MALA: Mala = Mala { step_size: 0.02, temperature: 1.0 };
 
 fn levels() -> [Level<'static>; 3] {
     [
-        Level { side: 2, energy: &COARSE, kernel: &LANGEVIN, n_steps: 3, bounds: None },
-        Level { side: 4, energy: &FINE, kernel: &MALA, n_steps: 2, bounds: None },
-        Level { side: 8, energy: &FINE, kernel: &LANGEVIN, n_steps: 4, bounds: None },
+        Level { side: 2, energy: &COARSE, kernels: &[&LANGEVIN], n_steps: 3, start: Start::default() },
+        Level { side: 4, energy: &FINE, kernels: &[&MALA], n_steps: 2, start: Start::default() },
+        Level { side: 8, energy: &FINE, kernels: &[&LANGEVIN], n_steps: 4, start: Start::default() },
     ]
 }
 
@@ -37,7 +38,7 @@ fn a_sweep_is_up_and_run_level_by_level() -> Outcome {
     for (i, level) in levels().iter().enumerate() {
         x = up(&x, level.side)?;
         let by_hand =
-            run(level.kernel, level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
+            run(level.kernels[0], level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
         assert_eq!(bits(&runs[i].x), bits(&by_hand.x));
         assert_eq!(runs[i].trace, by_hand.trace);
         x = by_hand.x;
@@ -131,12 +132,15 @@ fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
     let hidden = hidden.broadcast_as(image.shape())?.contiguous()?;
     let spoilt = hidden.where_cond(&(image.zeros_like()? + f64::NAN)?, &image)?;
     // The ratio 6 : 4 is not whole: area averages must not touch hidden pixels either.
-    let ladder = |kernel: &'static dyn Kernel| {
-        [1, 4, 6].map(|side| Level { side, energy: &FINE, kernel, n_steps: 2, bounds: None })
-    };
-    let recover = |image: &Tensor| {
-        recover(&ladder(&LANGEVIN), image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved)
-    };
+    let ladder = [1, 4, 6].map(|side| Level {
+        side,
+        energy: &FINE,
+        kernels: &[&LANGEVIN],
+        n_steps: 2,
+        start: Start::default(),
+    });
+    let recover =
+        |image: &Tensor| recover(&ladder, image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved);
     let (clean, spoilt) = (recover(&image)?, recover(&spoilt)?);
     for (clean, spoilt) in clean.iter().zip(&spoilt) {
         assert_eq!(bits(&clean.x), bits(&spoilt.x));
@@ -205,7 +209,7 @@ fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
     let boxed: Box<dyn Kernel> = Box::new(plain);
     let at = |kernel: &dyn Kernel| {
         sweep(
-            &[Level { side: 4, energy: &FINE, kernel, n_steps: 3, bounds: None }],
+            &[Level { side: 4, energy: &FINE, kernels: &[kernel], n_steps: 3, start: Start::default() }],
             &start,
             Key::new(0),
             &mut unobserved,
@@ -223,11 +227,61 @@ fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
     assert!(greatest(&up(&start, 6)?) > 1.1);
     let bounded = Within { energy: &FINE, min: -1.0, max: 1.0 };
     let mala = Mala { step_size: 1e-4, temperature: 1.0 };
-    let level = Level { side: 6, energy: &bounded, kernel: &mala, n_steps: 3, bounds: Some((-1.0, 1.0)) };
+    let level = Level {
+        side: 6,
+        energy: &bounded,
+        kernels: &[&mala],
+        n_steps: 3,
+        start: Start { bounds: Some((-1.0, 1.0)), ..Start::default() },
+    };
     let run = |level| sweep(&[level], &start, Key::new(3), &mut unobserved);
     let held = run(level)?;
     assert!(greatest(&held[0].x) <= 1.0 && held[0].trace.energy.iter().all(|u| u.is_finite()));
-    let stuck = run(Level { bounds: None, ..level })?;
+    let stuck = run(Level { start: Start::default(), ..level })?;
     assert!(stuck[0].trace.first_non_finite() == Some(0));
+    Ok(())
+}
+
+#[test]
+fn several_kernels_share_the_steps_in_turn() -> Outcome {
+    let start = noise(&[2, 1, 4, 4], DType::F32, 1);
+    let (long, short) = (LANGEVIN, Langevin { step_size: 0.001, noise_scale: 0.0 });
+    let level =
+        Level { side: 4, energy: &FINE, kernels: &[&long, &short], n_steps: 5, start: Start::default() };
+    let key = Key::new(7);
+    let together = level.run(&start, key, &mut unobserved)?;
+    let (mut x, mut energies) = (start.clone(), Vec::new());
+    for (step, kernel) in [long, long, long, short, short].iter().enumerate() {
+        // A run's step t draws from the key's fold t: a run of one step folds once more.
+        let (chain, info) = kernel.step(&FINE, Chain::new(x)?, key.fold(step as u64))?;
+        energies.push(info.energy.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>()?);
+        x = chain.into_x();
+    }
+    assert_eq!(bits(&together.x), bits(&x));
+    assert_eq!(together.trace.energy.len(), energies.len());
+    let hidden = Tensor::zeros((2, 1, 4, 4), DType::U8, &Device::Cpu)?;
+    let free = level.run_observed(&start, &hidden, &start, key, &mut unobserved)?;
+    assert_eq!(bits(&free.x), bits(&x), "nothing is observed");
+    let known = level.run_observed(&x, &(hidden + 1.0)?, &start, key, &mut unobserved)?;
+    assert_eq!(bits(&known.x), bits(&start), "everything is");
+    let none = Level { kernels: &[], ..level };
+    assert!(matches!(none.run(&start, key, &mut unobserved), Err(Error::NoKernel { level: 0 })));
+    Ok(())
+}
+
+#[test]
+fn noise_at_the_start_parts_chains_of_one_coarse_image() -> Outcome {
+    let start = Tensor::zeros((2, 3, 4, 4), DType::F32, &Device::Cpu)?;
+    let begun = |noise, key| Start { noise, ..Start::default() }.at(&start, 64, Key::new(key));
+    let x = values(&begun(0.3, 1)?);
+    let deviation = (x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64).sqrt();
+    // 24,576 numbers: the deviation's standard error is 0.3 / sqrt(2 * 24576) = 0.0014.
+    assert!((deviation - 0.3).abs() < 0.007, "{deviation}");
+    assert_ne!(x[..12_288], x[12_288..], "every chain has its own");
+    assert_eq!(bits(&begun(0.3, 1)?), bits(&begun(0.3, 1)?));
+    assert_ne!(bits(&begun(0.3, 1)?), bits(&begun(0.3, 2)?));
+    assert!(values(&begun(0.0, 1)?).iter().all(|&x| x == 0.0));
+    let error = begun(-0.1, 1).unwrap_err().to_string();
+    assert!(error.contains("start.noise") && error.contains("-0.1"), "{error}");
     Ok(())
 }

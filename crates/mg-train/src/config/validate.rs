@@ -44,10 +44,12 @@ impl Config {
             )),
             false => Ok(()),
         };
-        let ChainsConfig { start, steps, step_size, noise_scale, .. } = &self.chains;
+        let ChainsConfig { start, start_noise, steps, step_size, step_decay, noise_scale, .. } = &self.chains;
         check("chains.start", start.values().len(), matches!(start, PerGrid::Each(_)))?;
+        check("chains.start_noise", start_noise.values().len(), matches!(start_noise, PerGrid::Each(_)))?;
         check("chains.steps", steps.values().len(), matches!(steps, PerGrid::Each(_)))?;
         check("chains.step_size", step_size.values().len(), matches!(step_size, PerGrid::Each(_)))?;
+        check("chains.step_decay", step_decay.values().len(), matches!(step_decay, PerGrid::Each(_)))?;
         check("chains.noise_scale", noise_scale.values().len(), matches!(noise_scale, PerGrid::Each(_)))?;
         check("learn.rate", self.learn.rate.values().len(), matches!(self.learn.rate, PerGrid::Each(_)))
     }
@@ -69,6 +71,12 @@ impl Config {
         number("model.groups", model.groups as f64, model.groups > 0, "at least 1")?;
         for &value in self.chains.step_size.values() {
             number("chains.step_size", value, value > 0.0, "above 0")?;
+        }
+        for &value in self.chains.step_decay.values() {
+            number("chains.step_decay", value, value > 0.0 && value <= 1.0, "in (0, 1]")?;
+        }
+        for &value in self.chains.start_noise.values() {
+            number("chains.start_noise", value, value >= 0.0, "at least 0")?;
         }
         for &value in self.chains.noise_scale.values() {
             number("chains.noise_scale", value, value >= 0.0, "at least 0")?;
