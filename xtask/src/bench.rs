@@ -5,7 +5,6 @@
 //! What is measured runs in processes of its own, which print JSON lines.
 
 mod layers;
-mod machine;
 mod plot;
 mod report;
 mod sample;
@@ -19,8 +18,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
+use crate::machine::Machine;
 use layers::Layers;
-use machine::Machine;
 use report::{Findings, Report};
 use scaling::Scaling;
 use side::Side;

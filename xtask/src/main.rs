@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod download;
 mod finding;
+mod machine;
 mod repo;
 mod reproduce;
 mod smoke;

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::machine::Machine;
 use crate::spawn;
 use experiment::{Experiment, Row};
 use report::{Outcome, Picture, Report};
-use stage::{Call, Filler};
+use stage::{Call, Done, Filler};
 
 /// Make a table or figure of the paper: `table1` to `table4`, `figure1` to `figure6`.
 #[derive(clap::Args)]
@@ -78,6 +79,7 @@ struct Session<'a> {
     args: &'a Args,
     mg: String,
     revision: String,
+    machine: String,
     /// Of the presets, which decide what `mg train` does.
     presets: String,
     start: Instant,
@@ -94,11 +96,10 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         None if args.dry_run => "mg".to_owned(),
         None => build(root)?,
     };
-    let revision =
-        spawn::output(root, "git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
-    let revision = revision.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned());
+    let machine = Machine::read(root);
+    let (revision, machine) = (machine.revision.clone(), machine.describe());
     let presets = content(&root.join("crates/mg-train/presets"))?;
-    let session = Session { root, args, mg, revision, presets, start: Instant::now() };
+    let session = Session { root, args, mg, revision, machine, presets, start: Instant::now() };
     let mut is_whole = true;
     for (name, experiment) in &experiments {
         println!("\n=== {}: {}", experiment.title, experiment.about);
@@ -202,12 +203,20 @@ impl Session<'_> {
                 let left = self.args.budget.map(|budget| budget.saturating_sub(self.start.elapsed()));
                 println!("\n# {}, {}, seed {seed}: {}", experiment.title, row.name, stage.name);
                 let is_up = left.is_some_and(|left| left.is_zero());
-                if is_up || !call.run(self.root, &self.mg, &self.revision, self.args.resume, left)? {
+                if is_up
+                    || !call.run(
+                        self.root,
+                        &self.mg,
+                        (&self.revision, &self.machine),
+                        self.args.resume,
+                        left,
+                    )?
+                {
                     return Ok(false);
                 }
             }
             let done = call.done().context("a finished stage left nothing")?;
-            outcome.commands.push((call.line(), done.seconds, done.revision));
+            outcome.commands.push(Done { command: call.line(), ..done });
             for (column, pointer) in &stage.values {
                 outcome.cells.entry(*column).or_default().values.push(call.value(pointer)?);
             }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::machine::Machine;
 use super::plot;
+use crate::machine::Machine;
 
 /// Everything one call of `bench` measured, the command, the machine and the revision.
 pub(super) struct Report {
@@ -42,12 +42,12 @@ impl Report {
 
     /// Tables with the machine above them.
     pub(super) fn markdown(&self) -> String {
-        let Machine { cpu, cores, features, load, revision, rustc } = &self.machine;
+        let Machine { load, revision, rustc, .. } = &self.machine;
         let load = load.map_or("unknown".to_string(), |load| load.to_string());
         let mut text = String::new();
         let _ = writeln!(text, "- command: `{}`", self.command);
         let _ = writeln!(text, "- settings: {}", self.settings);
-        let _ = writeln!(text, "- machine: {cpu}, {cores} cores, {}", features.join(" "));
+        let _ = writeln!(text, "- machine: {}", self.machine.describe());
         let _ = writeln!(text, "- load average before: {load}; revision {revision}; {rustc}");
         text + &self.findings.text
     }

@@ -95,11 +95,12 @@ fn figures<'a>(text: &mut String, pictures: impl Iterator<Item = &'a Shown<'a>>)
 fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item = &'a Outcome>) {
     let _ = writeln!(
         text,
-        "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}</p>",
-        escaped(report.revision)
+        "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}. {}</p>",
+        escaped(report.revision),
+        escaped(&report.machines().replace("**", ""))
     );
     for row in rows.filter(|row| !row.commands.is_empty()) {
-        let lines = row.commands.iter().map(|(line, seconds, _)| format!("{line}  # {seconds:.0} s"));
+        let lines = row.commands.iter().map(|done| format!("{}  # {:.0} s", done.command, done.seconds));
         let lines = escaped(&lines.collect::<Vec<_>>().join("\n"));
         let _ = writeln!(text, "<p>{}</p>\n<pre>{lines}</pre>", escaped(&row.name));
     }

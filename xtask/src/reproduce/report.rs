@@ -1,6 +1,6 @@
 //! What came out, beside the paper's numbers: a table, JSON, and a page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::experiment::{Column, Experiment, Profile, Row};
 use super::page;
+use super::stage::Done;
 
 pub(super) struct Report<'a> {
     pub(super) experiment: &'a Experiment,
@@ -28,8 +29,7 @@ pub(super) struct Outcome {
     pub(super) paper: Vec<f64>,
     /// By column.
     pub(super) cells: BTreeMap<usize, Cell>,
-    /// Command, seconds, revision.
-    pub(super) commands: Vec<(String, f64, String)>,
+    pub(super) commands: Vec<Done>,
     pub(super) pictures: Vec<Picture>,
 }
 
@@ -77,6 +77,19 @@ impl<'a> Report<'a> {
     pub(super) fn differs(&self) -> String {
         let data = self.data.as_ref().map_or(String::new(), |data| format!(" {data}"));
         format!("{}{data}", self.profile.differs.trim())
+    }
+
+    /// What computed: where rows learn for the same time, they must have learned on the same machine.
+    pub(super) fn machines(&self) -> String {
+        let commands = self.rows.iter().flat_map(|row| &row.commands);
+        let machines: BTreeSet<&str> = commands.map(|done| done.machine.as_str()).collect();
+        let list = machines.iter().copied().collect::<Vec<_>>().join("; ");
+        match machines.len() {
+            0 | 1 => format!("Machine: {list}."),
+            n => format!(
+                "**Rows ran on {n} kinds of machines, so the same time is not the same work**: {list}."
+            ),
+        }
     }
 
     /// A cell as text: ours, with the deviation over seeds.
@@ -143,10 +156,15 @@ impl<'a> Report<'a> {
         for Shown { name: file, shows, .. } in pictures {
             let _ = write!(text, "\n![{shows}]({file})\n\n{shows}\n");
         }
-        let _ = write!(text, "\n## Commands\n\nRevision of this report: {}.\n\n", self.revision);
+        let _ = write!(
+            text,
+            "\n## Commands\n\nRevision of this report: {}. {}\n\n",
+            self.revision,
+            self.machines()
+        );
         for row in self.rows.iter().filter(|row| !row.commands.is_empty()) {
             let _ = write!(text, "{}:\n\n```sh\n", row.name);
-            for (command, seconds, revision) in &row.commands {
+            for Done { command, seconds, revision, .. } in &row.commands {
                 let _ = writeln!(text, "{command}  # {seconds:.0} s, {revision}");
             }
             text.push_str("```\n\n");
@@ -162,7 +180,7 @@ impl<'a> Report<'a> {
                 json!({ "column": columns[*column], "mean": mean, "std_dev": deviation, "seeds": cell.values })
             });
             let commands = row.commands.iter().map(
-                |(command, seconds, revision)| json!({ "command": command, "seconds": seconds, "revision": revision }),
+                |done| json!({ "command": done.command, "seconds": done.seconds, "revision": done.revision, "machine": done.machine }),
             );
             json!({
                 "name": row.name, "paper": row.paper,
@@ -249,7 +267,12 @@ mod tests {
         for (row, values) in experiment.rows.iter().zip([vec![1.0, 3.0], vec![2.5]]) {
             let mut outcome = Outcome::new(row);
             outcome.cells.insert(0, Cell { values });
-            outcome.commands.push(("mg train".to_owned(), 1.0, "rev".to_owned()));
+            outcome.commands.push(Done {
+                command: "mg train".to_owned(),
+                seconds: 1.0,
+                revision: "rev".to_owned(),
+                machine: format!("machine of {}", row.name),
+            });
             report.rows.push(outcome);
         }
         report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
@@ -260,7 +283,36 @@ mod tests {
         assert!(
             text.contains("profile `p`")
                 && text.contains("mg train  # 1 s, rev")
+                && text.contains("2 kinds of machines")
                 && text.contains("from the paper:** d\n")
         );
+    }
+
+    #[test]
+    fn every_row_that_ran_has_a_page_of_its_own_where_that_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = folder.path().join("a.png");
+        fs::write(&picture, [1, 2, 3]).unwrap();
+        let mut experiment = experiment();
+        experiment.rows[0].name = "multi-grid & more".to_owned();
+        experiment.page_per_row = true;
+        let mut report = Report::of(&experiment, &experiment.profiles["p"], "p", "rev");
+        report.rows.extend(experiment.rows.iter().map(Outcome::new));
+        let done = Done {
+            command: "mg train".to_owned(),
+            seconds: 1.0,
+            revision: String::new(),
+            machine: String::new(),
+        };
+        report.rows[0].commands.push(done);
+        report.rows[0].pictures.push(Picture { path: picture, shows: "faces".to_owned() });
+        let out = folder.path().join("report");
+        report.write(&out).unwrap();
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let (index, row) = (read("index.html"), read("multi-grid---more.html"));
+        assert!(index.contains("<a href=\"multi-grid---more.html\">multi-grid &amp; more</a>"));
+        assert!(!index.contains("data:image") && row.contains("data:image/png;base64,AQID"));
+        assert!(row.contains("<title>multi-grid &amp; more, p</title>") && row.contains("mg train"));
+        assert!(!out.join("q.html").exists(), "q was not run");
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Done {
     pub(super) seconds: f64,
     /// Of the code that ran.
     pub(super) revision: String,
+    /// That it ran on.
+    pub(super) machine: String,
 }
 
 /// What fills in the words of stages.
@@ -135,7 +137,7 @@ impl Call {
         &self,
         root: &Path,
         mg: &str,
-        revision: &str,
+        (revision, machine): (&str, &str),
         resume: bool,
         left: Option<Duration>,
     ) -> Result<bool> {
@@ -163,7 +165,12 @@ impl Call {
             return Ok(false);
         }
         let seconds = start.elapsed().as_secs_f64() + if resume { earlier } else { 0.0 };
-        let done = Done { command: self.line(), seconds, revision: revision.to_owned() };
+        let done = Done {
+            command: self.line(),
+            seconds,
+            revision: revision.to_owned(),
+            machine: machine.to_owned(),
+        };
         let text = serde_json::to_string_pretty(&done)?;
         let path = self.out.join(DONE);
         fs::write(path.with_extension("part"), text)

@@ -5,22 +5,22 @@ use std::path::Path;
 use crate::spawn;
 
 /// The processor, the load before the first run, and the revision of the code.
-pub(super) struct Machine {
-    pub(super) cpu: String,
-    pub(super) cores: usize,
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
     /// The vector extensions that matter to convolutions.
-    pub(super) features: Vec<String>,
+    pub(crate) features: Vec<String>,
     /// Mean number of running processes over the last minute, before anything was built.
-    pub(super) load: Option<f64>,
-    pub(super) revision: String,
-    pub(super) rustc: String,
+    pub(crate) load: Option<f64>,
+    pub(crate) revision: String,
+    pub(crate) rustc: String,
 }
 
 const FEATURES: &[&str] =
     &["avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16", "sve"];
 
 impl Machine {
-    pub(super) fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let ask = |program: &str, args: &[&str]| {
             spawn::output(root, program, args).map(|text| text.trim().to_string()).unwrap_or_default()
         };
@@ -46,8 +46,13 @@ impl Machine {
         }
     }
 
+    /// What computes, in a line.
+    pub(crate) fn describe(&self) -> String {
+        format!("{}, {} cores, {}", self.cpu, self.cores, self.features.join(" "))
+    }
+
     /// A busy machine measures its neighbours.
-    pub(super) fn warn_if_busy(&self, threads: usize) {
+    pub(crate) fn warn_if_busy(&self, threads: usize) {
         let Some(load) = self.load else { return };
         let room = (self.cores as f64 - threads as f64).max(0.0) + 0.5;
         if load > room {
