@@ -6,7 +6,7 @@ use crate::level::check_order;
 use crate::{Error, Level, Observer, Result, Run};
 
 /// Fills in hidden pixels, coarse to fine (section 6.4): a sweep in which every level's kernel is wrapped in
-/// [`Observed`].
+/// [`Observed`](crate::Observed).
 ///
 /// `image`, [n, c, s, s], is on the last level's grid; `masks` say which of its pixels are hidden, one mask
 /// for all images or one each. Hidden pixels of `image` are never read, so they may hold anything.
