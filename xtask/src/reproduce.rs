@@ -203,15 +203,8 @@ impl Session<'_> {
                 let left = self.args.budget.map(|budget| budget.saturating_sub(self.start.elapsed()));
                 println!("\n# {}, {}, seed {seed}: {}", experiment.title, row.name, stage.name);
                 let is_up = left.is_some_and(|left| left.is_zero());
-                if is_up
-                    || !call.run(
-                        self.root,
-                        &self.mg,
-                        (&self.revision, &self.machine),
-                        self.args.resume,
-                        left,
-                    )?
-                {
+                let by = (self.revision.as_str(), self.machine.as_str());
+                if is_up || !call.run(self.root, &self.mg, by, self.args.resume, left)? {
                     return Ok(false);
                 }
             }

@@ -45,23 +45,8 @@ impl AreaAverage {
     /// When `coarse` divides `fine` it is block replication. Otherwise it may overshoot: for the ratio 1.5
     /// the pixels (1, -1) come from (1.5, 0, -1.5), the shortest signal with these averages.
     pub(crate) fn pseudo_inverse(&self) -> Vec<f64> {
-        let (m, n) = (self.coarse, self.fine);
         let a = self.matrix();
-        let mut gram = vec![0.0; m * m];
-        for i in 0..m {
-            for k in 0..=i {
-                gram[i * m + k] = dot(&a[i * n..(i + 1) * n], &a[k * n..(k + 1) * n]);
-            }
-        }
-        cholesky(&mut gram, m);
-        let mut inverse = vec![0.0; n * m];
-        for j in 0..n {
-            // Column j of A is the right-hand side whose solution is row j of A^+.
-            let row = &mut inverse[j * m..(j + 1) * m];
-            row.iter_mut().enumerate().for_each(|(i, value)| *value = a[i * n + j]);
-            solve(&gram, row);
-        }
-        inverse
+        self.right_inverse(&a, &a)
     }
 
     /// The smoothest right inverse of A as rows, [fine, coarse]: of all signals with given averages the one whose
@@ -88,6 +73,13 @@ impl AreaAverage {
         cholesky(&mut h, n);
         let mut spread = a.clone(); // rows H^-1 a_i, [coarse, fine]
         spread.chunks_exact_mut(n).for_each(|row| solve(&h, row));
+        self.right_inverse(&a, &spread)
+    }
+
+    /// The right inverse of A whose columns are combinations of `spread`'s rows, S^T (A S^T)^-1, as rows: [fine, coarse].
+    /// `a` is A and `spread` is A H^-1 with a symmetric positive definite H, both [coarse, fine].
+    fn right_inverse(&self, a: &[f64], spread: &[f64]) -> Vec<f64> {
+        let (m, n) = (self.coarse, self.fine);
         let mut gram = vec![0.0; m * m];
         for i in 0..m {
             for k in 0..=i {
@@ -97,6 +89,7 @@ impl AreaAverage {
         cholesky(&mut gram, m);
         let mut inverse = vec![0.0; n * m];
         for j in 0..n {
+            // Column j of the spread is the right-hand side whose solution is row j of the inverse.
             let row = &mut inverse[j * m..(j + 1) * m];
             row.iter_mut().enumerate().for_each(|(i, value)| *value = spread[i * n + j]);
             solve(&gram, row);

@@ -4,19 +4,22 @@
 )]
 
 use candle_core::Device;
-use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Precision, Reference};
+use mg_energy::Precision;
 use mg_pyramid::{Grids, Upscale};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 
 mod explain;
 mod layers;
+mod nets;
+mod per_grid;
 mod presets;
 mod validate;
 
 pub use explain::{EXPLANATIONS, explain};
 pub use layers::{Source, resolve};
+pub use per_grid::PerGrid;
 pub use presets::{PRESETS, Preset, preset};
 
 /// Everything a run is made of. Every key has a value here: presets fill what a file does not say.
@@ -223,47 +226,6 @@ pub struct ChainsConfig {
     pub noise_free_synthesis: bool,
 }
 
-/// One value for all grids, or one each, coarse to fine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum PerGrid<T> {
-    /// The same for every grid.
-    All(T),
-    /// Coarse to fine.
-    Each(Vec<T>),
-}
-
-impl PerGrid<f64> {
-    fn zero() -> Self {
-        PerGrid::All(0.0)
-    }
-
-    fn one() -> Self {
-        PerGrid::All(1.0)
-    }
-}
-
-impl<T: Clone> PerGrid<T> {
-    /// The value of grid number `index`, coarse to fine.
-    ///
-    /// # Panics
-    /// When values are listed and there are too few: [`Config::validate`] refuses that.
-    pub fn at(&self, index: usize) -> T {
-        match self {
-            PerGrid::All(value) => value.clone(),
-            PerGrid::Each(values) => values[index].clone(),
-        }
-    }
-
-    /// All values that are named.
-    pub fn values(&self) -> &[T] {
-        match self {
-            PerGrid::All(value) => std::slice::from_ref(value),
-            PerGrid::Each(values) => values,
-        }
-    }
-}
-
 /// Where the chains of a grid start. With the grids and the number of steps, this is all that sets the methods
 /// apart: multi-grid (`coarser`), CD (`data`), persistent CD (`persistent`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -401,60 +363,5 @@ impl Config {
             Precision::Bf16 => PrecisionMode::Bf16,
         };
         config
-    }
-
-    /// The net of grid number `level`, coarse to fine, as it computes on `device`.
-    pub fn net_spec_on(&self, level: usize, device: &Device) -> Result<NetSpec> {
-        Ok(NetSpec { precision: self.model.precision.on(device), ..self.net_spec(level)? })
-    }
-
-    /// The net of grid number `level`, coarse to fine, in full precision.
-    pub fn net_spec(&self, level: usize) -> Result<NetSpec> {
-        let side = self.sides()[level];
-        let model = &self.model;
-        let finest = level + 1 == self.sides().len();
-        let mut spec = match &model.nets {
-            Nets::Named(NetFamily::DcganFinest) if finest => NetSpec::dcgan(side),
-            Nets::Named(_) => NetSpec::paper(side),
-            Nets::Layers(layers) => {
-                let layers = layers.get(level).ok_or_else(|| {
-                    let (listed, needed) = (layers.len(), self.sides().len());
-                    Error::value(
-                        "model.nets",
-                        format!("{listed} lists of layers"),
-                        format!("one for each of the {needed} grids above 1x1"),
-                    )
-                })?;
-                let conv = |&[channels, kernel, stride]: &[usize; 3]| ConvSpec { channels, kernel, stride };
-                NetSpec { layers: layers.iter().map(conv).collect(), ..NetSpec::paper(side) }
-            }
-        }
-        .scaled(model.width);
-        spec.padding = match model.padding {
-            PaddingMode::Same => Padding::Same,
-            PaddingMode::SameTensorflow => Padding::SameTensorflow,
-            PaddingMode::Two => Padding::Pixels(2),
-        };
-        spec.norm = match model.norm {
-            NormMode::None => Norm::None,
-            NormMode::Batch => Norm::Batch,
-            NormMode::Observed => Norm::Observed,
-            NormMode::Frozen => Norm::Frozen,
-            NormMode::Group => Norm::Group { groups: model.groups },
-        };
-        spec.activation = match model.activation {
-            ActivationMode::LeakyRelu => Activation::LeakyRelu { slope: model.slope },
-            ActivationMode::Relu => Activation::Relu,
-            ActivationMode::Silu => Activation::Silu,
-        };
-        Ok(spec)
-    }
-
-    /// The reference distribution.
-    pub fn reference(&self) -> Reference {
-        match self.model.reference {
-            ReferenceMode::Uniform => Reference::Uniform,
-            ReferenceMode::Gaussian => Reference::Gaussian { sigma: self.model.sigma },
-        }
     }
 }

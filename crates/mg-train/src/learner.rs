@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_langevin::{Kernel, Level, Run, normal_like, unobserved};
+use mg_langevin::{Level, Run, normal_like, unobserved};
 use mg_pyramid::{InitialDistribution, Mask, Pyramid};
 use mg_random::Key;
 
@@ -154,7 +154,7 @@ impl Contrastive {
     ) -> Result<Run> {
         let sampler = Sampler::new(&self.config, level);
         let (kernels, bounded) = (sampler.kernels(), Sampler::bounded(energy));
-        let kernels: Vec<&dyn Kernel> = kernels.iter().map(|kernel| &**kernel).collect();
+        let kernels = Sampler::borrowed(&kernels);
         let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels);
         let start = self.start(number, level, &grid, coarser, batch, key)?;
         let Some(masks) = &batch.masks else {

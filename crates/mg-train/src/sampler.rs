@@ -1,6 +1,5 @@
 use mg_energy::{Energy, EnergyNet};
 use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Level, Mala, Start, Within};
-
 use mg_pyramid::Upscale;
 
 use crate::config::{Config, SamplerKind};
@@ -67,6 +66,11 @@ impl Sampler {
         let n = if self.step_decay == 1.0 { 1 } else { self.n_steps.max(1) };
         let share = |step: usize| step as f64 / (n.max(2) - 1) as f64;
         (0..n).map(|step| self.kernel(self.step_decay.powf(share(step)))).collect()
+    }
+
+    /// Kernels as a level takes them.
+    pub fn borrowed(kernels: &[Box<dyn Kernel>]) -> Vec<&dyn Kernel> {
+        kernels.iter().map(|kernel| &**kernel).collect()
     }
 
     /// The kernel of steps of `pace` times the step size, at the same temperature.

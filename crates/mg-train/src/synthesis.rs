@@ -1,6 +1,6 @@
 use candle_core::{Device, Tensor};
 use mg_energy::{EnergyNet, Norm};
-use mg_langevin::{Kernel, Level, Observer, recover, sweep};
+use mg_langevin::{Level, Observer, recover, sweep};
 use mg_pyramid::Mask;
 use mg_random::Key;
 
@@ -176,8 +176,7 @@ impl Model {
         let energies = class.grids.iter().map(|grid| self.energy(grid, how)).collect::<Result<Vec<_>>>()?;
         let bounded: Vec<_> = energies.iter().map(Sampler::bounded).collect();
         let kernels: Vec<_> = samplers.iter().map(Sampler::kernels).collect();
-        let kernels: Vec<Vec<&dyn Kernel>> =
-            kernels.iter().map(|kernels| kernels.iter().map(|kernel| &**kernel).collect()).collect();
+        let kernels: Vec<_> = kernels.iter().map(|kernels| Sampler::borrowed(kernels)).collect();
         let level = |(i, sampler): (usize, &Sampler)| {
             sampler.level(config.sides()[i], &energies[i], &bounded[i], &kernels[i])
         };

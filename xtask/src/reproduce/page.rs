@@ -97,7 +97,7 @@ fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item
         text,
         "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}. {}</p>",
         escaped(report.revision),
-        escaped(&report.machines().replace("**", ""))
+        escaped(&report.machines())
     );
     for row in rows.filter(|row| !row.commands.is_empty()) {
         let lines = row.commands.iter().map(|done| format!("{}  # {:.0} s", done.command, done.seconds));

@@ -86,9 +86,7 @@ impl<'a> Report<'a> {
         let list = machines.iter().copied().collect::<Vec<_>>().join("; ");
         match machines.len() {
             0 | 1 => format!("Machine: {list}."),
-            n => format!(
-                "**Rows ran on {n} kinds of machines, so the same time is not the same work**: {list}."
-            ),
+            n => format!("Rows ran on {n} kinds of machines, so the same time is not the same work: {list}."),
         }
     }
 

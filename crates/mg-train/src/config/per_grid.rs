@@ -1,0 +1,42 @@
+use serde::{Deserialize, Serialize};
+
+/// One value for all grids, or one each, coarse to fine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerGrid<T> {
+    /// The same for every grid.
+    All(T),
+    /// Coarse to fine.
+    Each(Vec<T>),
+}
+
+impl PerGrid<f64> {
+    pub(super) fn zero() -> Self {
+        PerGrid::All(0.0)
+    }
+
+    pub(super) fn one() -> Self {
+        PerGrid::All(1.0)
+    }
+}
+
+impl<T: Clone> PerGrid<T> {
+    /// The value of grid number `index`, coarse to fine.
+    ///
+    /// # Panics
+    /// When values are listed and there are too few: [`Config::validate`](super::Config::validate) refuses that.
+    pub fn at(&self, index: usize) -> T {
+        match self {
+            PerGrid::All(value) => value.clone(),
+            PerGrid::Each(values) => values[index].clone(),
+        }
+    }
+
+    /// All values that are named.
+    pub fn values(&self) -> &[T] {
+        match self {
+            PerGrid::All(value) => std::slice::from_ref(value),
+            PerGrid::Each(values) => values,
+        }
+    }
+}
