@@ -51,6 +51,17 @@ pub enum Error {
         before: usize,
     },
 
+    /// A Gaussian that is not of a level's grid.
+    #[error(
+        "chains of the {side} x {side} grid were to start at a Gaussian of side {gaussian}; give each level its own"
+    )]
+    GaussianSide {
+        /// Side of the grid.
+        side: usize,
+        /// Side of the images that the Gaussian draws.
+        gaussian: usize,
+    },
+
     /// A level has nothing to move its chains with.
     #[error("level {level} has no kernel; give one for all its steps, or several")]
     NoKernel {

@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 use mg_energy::Energy;
-use mg_pyramid::Upscale;
+use mg_pyramid::{ConditionalGaussian, Upscale};
 use mg_random::Key;
 
 use crate::clamped::check_bounds;
@@ -21,7 +21,7 @@ pub struct Level<'a> {
     /// Steps on this grid, l in Algorithm 1 (30 in the paper).
     pub n_steps: usize,
     /// Where its chains start.
-    pub start: Start,
+    pub start: Start<'a>,
 }
 
 impl Level<'_> {
@@ -67,10 +67,12 @@ impl Level<'_> {
 }
 
 /// How the chains of a grid start at the sample of the coarser grid.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Start {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
     /// How that sample is scaled up.
     pub upscale: Upscale,
+    /// In place of upscaling: chains start at draws from this law of the grid's images given that sample.
+    pub gaussian: Option<&'a ConditionalGaussian>,
     /// Deviation of the white noise added to it. Without any, and with little in the kernel, one coarse image leads to one
     /// fine image.
     pub noise: f64,
@@ -79,18 +81,47 @@ pub struct Start {
     pub bounds: Option<(f64, f64)>,
 }
 
-impl Start {
-    /// `x`, [n, c, s, s] of a coarser grid, as chains start on the grid of side `side`: upscaled, with noise drawn from
-    /// `key`, and within the bounds.
+impl Start<'_> {
+    /// `x`, [n, c, s, s] of a coarser grid, as chains start on the grid of side `side`: upscaled or drawn, with noise, all
+    /// from `key`, and within the bounds.
     ///
     /// # Errors
-    /// When that grid is coarser, the noise is negative, or the bounds are no interval.
+    /// When that grid is coarser, the Gaussian is that of other grids, the noise is negative, or the bounds are no
+    /// interval.
     pub fn at(&self, x: &Tensor, side: usize, key: Key) -> Result<Tensor> {
         check("start.noise", self.noise, self.noise >= 0.0, "finite and not negative")?;
-        let mut x = self.upscale.apply(x, side)?;
+        let mut x = match self.gaussian_of(side)? {
+            Some(gaussian) => gaussian.sample(x, key.named("gaussian"))?,
+            None => self.upscale.apply(x, side)?,
+        };
         if self.noise > 0.0 {
             x = rows::add_scaled(&x, self.noise, &normal_like(key.named("start"), &x)?)?;
         }
+        self.bounded(x)
+    }
+
+    /// The middle of where chains start: [`at`](Start::at) without anything drawn. Hidden pixels begin there, which are
+    /// to become what they were and not what they might have been.
+    ///
+    /// # Errors
+    /// As [`at`](Start::at).
+    pub fn middle(&self, x: &Tensor, side: usize) -> Result<Tensor> {
+        self.bounded(match self.gaussian_of(side)? {
+            Some(gaussian) => gaussian.mean(x)?,
+            None => self.upscale.apply(x, side)?,
+        })
+    }
+
+    fn gaussian_of(&self, side: usize) -> Result<Option<&ConditionalGaussian>> {
+        match self.gaussian {
+            Some(gaussian) if gaussian.sides().1 != side => {
+                Err(Error::GaussianSide { side, gaussian: gaussian.sides().1 })
+            }
+            gaussian => Ok(gaussian),
+        }
+    }
+
+    fn bounded(&self, x: Tensor) -> Result<Tensor> {
         match self.bounds {
             Some((min, max)) => {
                 check_bounds(min, max)?;

@@ -16,6 +16,9 @@ use crate::{Error, Level, Observer, Result, Run};
 /// observed pixels, channel by channel, as a 1x1 image (0, mid grey, if nothing is observed): the paper
 /// starts from the true 1x1 version, which a masked image does not reveal.
 ///
+/// Chains start in the middle of where a level starts them ([`Start::middle`](crate::Start::middle)): nothing is drawn
+/// but the kernels' noise.
+///
 /// Returns one [`Run`] per level. The last one's observed pixels are the image's, bit for bit.
 ///
 /// # Errors
@@ -70,7 +73,7 @@ fn climb(
         let observed = observed_at(masks, level.side, image)?;
         let known = down(&filled, level.side)?;
         let key = key.fold(i as u64);
-        x = level.start.at(&x, level.side, key)?;
+        x = level.start.middle(&x, level.side)?;
         let run = level.run_observed_as(i, &x, (&observed, &known), key, observer)?;
         x = run.x.clone();
         runs.push(run);

@@ -212,6 +212,40 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Images too large for the covariance of their pixels.
+    #[error(
+        "a Gaussian of {channels} channels of {side}x{side} is one of {numbers} numbers, above {most}; choose a coarser grid, or another upscaling for this one"
+    )]
+    GaussianSize {
+        /// Channels.
+        channels: usize,
+        /// Side.
+        side: usize,
+        /// Numbers per image.
+        numbers: usize,
+        /// Most of them.
+        most: usize,
+    },
+    /// Images of another shape than a Gaussian's.
+    #[error(
+        "this Gaussian is given images of {} channels and side {}, these have {} channels and side {}; use those of its own grid",
+        needed.0, needed.1, given.0, given.1
+    )]
+    GaussianImages {
+        /// (channels, side) as given.
+        given: (usize, usize),
+        /// (channels, side) it takes.
+        needed: (usize, usize),
+    },
+    /// Images that have no covariance.
+    #[error("the images of a Gaussian hold a number that is not finite; look for it in the images")]
+    GaussianNotFinite,
+    /// Stored tensors that are no conditional Gaussian.
+    #[error("stored Gaussian of a grid: {reason}; the file is damaged or not of this kind")]
+    StoredGaussian {
+        /// What is wrong.
+        reason: String,
+    },
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

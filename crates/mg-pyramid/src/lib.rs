@@ -37,11 +37,13 @@
 //! 3. [`Pyramid`]: a batch on every grid.
 //! 4. [`Mask`]: hidden pixels, drawn or read from a file, and what they hide on coarser grids.
 //! 5. [`InitialDistribution`]: p(0), learned from 1x1 images by an [`InitialLearner`], stored and sampled.
+//! 6. [`ConditionalGaussian`]: the normal law of a grid's images given a coarser one, learned by a [`GaussianLearner`].
 //!
 //! Nothing here knows of energies or samplers. Every random choice is named by a [`Key`].
 
 mod area_average;
 mod error;
+mod gaussian;
 mod grids;
 mod initial;
 mod mask;
@@ -49,6 +51,7 @@ mod pyramid;
 mod scale;
 
 pub use error::{Error, Result};
+pub use gaussian::{ConditionalGaussian, GaussianLearner, MAX_GAUSSIAN};
 pub use grids::{Grids, MAX_SIDE};
 pub use initial::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES};
 pub use mask::Mask;

@@ -1,9 +1,14 @@
-use candle_core::Device;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
 use mg_data::{DataSet, Order};
-use mg_pyramid::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES, down};
+use mg_pyramid::{
+    ConditionalGaussian, GaussianLearner, InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES, down,
+};
 use mg_random::Key;
 
-use crate::config::{Config, Initial};
+use crate::config::{Config, Initial, UpscaleMode};
+use crate::tensor_file::below;
 use crate::{Error, Result};
 
 /// The images that one model is learned from: all of a data set, or those of one class.
@@ -17,7 +22,7 @@ pub struct Class {
     pub order: Order,
 }
 
-/// Images read at a time for the 1x1 histogram.
+/// Images read at a time for the laws that chains begin with.
 const CHUNK: usize = 256;
 
 impl Class {
@@ -55,13 +60,84 @@ impl Class {
             Initial::Pooled => InitialForm::Pooled,
         };
         let key = key.named("initial").named(&self.name);
-        let chosen: Vec<u64> = key.permutation(self.data.len()).iter().take(MAX_TRIPLES).collect();
         let mut learner = InitialLearner::new(form, key);
-        for numbers in chosen.chunks(CHUNK) {
+        for numbers in self.some(key).chunks(CHUNK) {
             learner.observe(&down(&self.data.batch(numbers, &[], &Device::Cpu)?, 1)?)?;
         }
         Ok(learner.finish()?)
     }
+
+    /// For every grid, coarse to fine, the law that its chains start at draws from, where they do: that of the images, and
+    /// of their mirror images where these are learned from too.
+    pub fn gaussians(
+        &self,
+        config: &Config,
+        key: Key,
+        device: &Device,
+    ) -> Result<Vec<Option<ConditionalGaussian>>> {
+        let grids = config.grids()?;
+        let sides = grids.sides();
+        let asked = |level: &usize| config.chains.upscale.at(*level) == UpscaleMode::Gaussian;
+        let learner = |level| -> Result<_> {
+            let channels = config.net_spec(level)?.channels;
+            Ok(GaussianLearner::new(channels, sides[level], sides[level + 1])?)
+        };
+        let levels: Vec<usize> = (0..config.sides().len()).filter(asked).collect();
+        let mut learners = levels.iter().copied().map(learner).collect::<Result<Vec<_>>>()?;
+        let chosen =
+            if levels.is_empty() { vec![] } else { self.some(key.named("gaussians").named(&self.name)) };
+        for numbers in chosen.chunks(CHUNK) {
+            for flip in if config.data.flip { &[false, true][..] } else { &[false] } {
+                let x = self.data.batch(numbers, &vec![*flip; numbers.len()], &Device::Cpu)?;
+                for (learner, level) in learners.iter_mut().zip(&levels) {
+                    learner.observe(&down(&x, sides[level + 1])?)?;
+                }
+            }
+        }
+        let mut gaussians = vec![None; config.sides().len()];
+        for (learner, level) in learners.into_iter().zip(levels) {
+            gaussians[level] = Some(learner.finish()?.to_device(device)?);
+        }
+        Ok(gaussians)
+    }
+
+    /// The numbers of as many images as one law of where chains begin is learned from.
+    fn some(&self, key: Key) -> Vec<u64> {
+        key.permutation(self.data.len()).iter().take(MAX_TRIPLES).collect()
+    }
+}
+
+/// Adds the laws of class number `c` to what is stored of it.
+pub(crate) fn save_gaussians(
+    gaussians: &[Option<ConditionalGaussian>],
+    c: usize,
+    config: &Config,
+    tensors: &mut BTreeMap<String, Tensor>,
+) -> Result<()> {
+    for (side, gaussian) in config.sides().iter().zip(gaussians) {
+        let stored = gaussian.as_ref().map(ConditionalGaussian::tensors).transpose()?.unwrap_or_default();
+        tensors
+            .extend(stored.into_iter().map(|(name, t)| (format!("class{c}.grid{side}.gaussian.{name}"), t)));
+    }
+    Ok(())
+}
+
+/// What [`save_gaussians`] stored.
+pub(crate) fn restore_gaussians(
+    c: usize,
+    config: &Config,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<Vec<Option<ConditionalGaussian>>> {
+    let grids = config.grids()?;
+    let restore = |(level, (coarse, side)): (usize, (usize, usize))| match config.chains.upscale.at(level) {
+        UpscaleMode::Gaussian => {
+            let stored = below(tensors, &format!("class{c}.grid{side}.gaussian"));
+            let channels = config.net_spec(level)?.channels;
+            Ok(Some(ConditionalGaussian::from_tensors(&stored, channels, (coarse, side))?))
+        }
+        _ => Ok(None),
+    };
+    grids.pairs().enumerate().map(restore).collect()
 }
 
 impl std::fmt::Debug for Class {

@@ -5,7 +5,7 @@
 
 use candle_core::Device;
 use mg_energy::Precision;
-use mg_pyramid::{Grids, Upscale};
+use mg_pyramid::Grids;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -210,8 +210,8 @@ pub enum Initial {
 #[serde(deny_unknown_fields)]
 pub struct ChainsConfig {
     pub start: PerGrid<Start>,
-    #[serde(default)] // files from before it was a key
-    pub upscale: UpscaleMode,
+    #[serde(default = "PerGrid::blocks")] // files from before it was a key
+    pub upscale: PerGrid<UpscaleMode>,
     #[serde(default = "PerGrid::zero")] // files from before it was a key
     pub start_noise: PerGrid<f64>,
     pub steps: PerGrid<usize>,
@@ -240,23 +240,15 @@ pub enum Start {
 }
 
 /// How a coarser sample becomes the start of a grid's chains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpscaleMode {
     /// Every pixel a constant block (the paper).
-    #[default]
     Blocks,
     /// The smoothest image with these means.
     Smooth,
-}
-
-impl From<UpscaleMode> for Upscale {
-    fn from(mode: UpscaleMode) -> Self {
-        match mode {
-            UpscaleMode::Blocks => Upscale::Blocks,
-            UpscaleMode::Smooth => Upscale::Smooth,
-        }
-    }
+    /// A draw from the Gaussian of observed images given these means.
+    Gaussian,
 }
 
 /// The transition kernel.

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_langevin::{Level, Run, normal_like, unobserved};
-use mg_pyramid::{InitialDistribution, Mask, Pyramid};
+use mg_pyramid::{ConditionalGaussian, InitialDistribution, Mask, Pyramid};
 use mg_random::Key;
 
 use crate::batches::{Batches, turn};
-use crate::classes::Class;
+use crate::classes::{Class, restore_gaussians, save_gaussians};
 use crate::config::{Config, Start};
 use crate::grid_model::GridModel;
 use crate::persistent::PersistentChains;
@@ -38,6 +38,8 @@ pub struct Learned {
     pub class: Class,
     /// Their 1x1 histogram.
     pub initial: InitialDistribution,
+    /// Per grid the law that its chains start at draws from, if they do.
+    pub gaussians: Vec<Option<ConditionalGaussian>>,
     /// A model per grid.
     pub grids: Vec<GridModel>,
     /// The chains of grids where they persist.
@@ -71,6 +73,7 @@ impl Contrastive {
         };
         for class in Class::all(config, data, key)? {
             let initial = class.initial(config, key)?;
+            let gaussians = class.gaussians(config, key, device)?;
             let batch = learner.batch(&class, 0)?;
             let key = key.named(&class.name);
             let levels = 0..config.sides().len();
@@ -78,7 +81,7 @@ impl Contrastive {
             let grids = levels.clone().map(grid).collect::<Result<_>>()?;
             let persists = |level| config.chains.start.at(level) == Start::Persistent;
             let chains = levels.map(|level| persists(level).then(PersistentChains::default)).collect();
-            learner.classes.push(Learned { class, initial, grids, chains });
+            learner.classes.push(Learned { class, initial, gaussians, grids, chains });
         }
         Ok(learner)
     }
@@ -136,6 +139,7 @@ impl Contrastive {
     ) -> Result<Tensor> {
         let observed = batch.at(level)?;
         match (self.config.chains.start.at(level), &self.classes[number].chains[level]) {
+            (Start::Coarser, _) if batch.masks.is_some() => Ok(grid.start.middle(coarser, grid.side)?),
             (Start::Coarser, _) => Ok(grid.start.at(coarser, grid.side, key)?),
             (Start::Persistent, Some(chains)) => chains.get(&batch.numbers, &batch.flips, observed),
             (Start::Data | Start::Persistent, _) => Ok(observed.clone()),
@@ -155,7 +159,8 @@ impl Contrastive {
         let sampler = Sampler::new(&self.config, level);
         let (kernels, bounded) = (sampler.kernels(), Sampler::bounded(energy));
         let kernels = Sampler::borrowed(&kernels);
-        let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels);
+        let gaussian = self.classes[number].gaussians[level].as_ref();
+        let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels, gaussian);
         let start = self.start(number, level, &grid, coarser, batch, key)?;
         let Some(masks) = &batch.masks else {
             return Ok(grid.run(&start, key, &mut unobserved)?);
@@ -252,6 +257,7 @@ impl Contrastive {
             for (name, tensor) in learned.initial.tensors()? {
                 tensors.insert(format!("class{c}.initial.{name}"), tensor);
             }
+            save_gaussians(&learned.gaussians, c, &self.config, &mut tensors)?;
             for grid in &learned.grids {
                 grid.save(&format!("class{c}.grid{}", grid.spec.side), &mut tensors);
             }
@@ -286,6 +292,7 @@ impl Contrastive {
         for (c, (learned, updates)) in self.classes.iter_mut().zip(updates).enumerate() {
             let initial = crate::tensor_file::below(tensors, &format!("class{c}.initial"));
             learned.initial = InitialDistribution::from_tensors(&initial)?;
+            learned.gaussians = restore_gaussians(c, &self.config, tensors)?;
             for (grid, &updates) in learned.grids.iter_mut().zip(updates) {
                 grid.restore(&format!("class{c}.grid{}", grid.spec.side), updates, tensors)?;
             }

@@ -4,9 +4,10 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
-use mg_pyramid::{InitialDistribution, down};
+use mg_pyramid::{ConditionalGaussian, InitialDistribution, down};
 use serde::{Deserialize, Serialize};
 
+use crate::classes::{restore_gaussians, save_gaussians};
 use crate::config::Config;
 use crate::grid_model::{restore_statistics, save_statistics};
 use crate::learner::Contrastive;
@@ -58,6 +59,8 @@ pub struct ModelClass {
     pub name: String,
     /// p(0).
     pub initial: InitialDistribution,
+    /// Per grid the law that its chains start at draws from, if they do.
+    pub gaussians: Vec<Option<ConditionalGaussian>>,
     /// A net per grid, coarse to fine.
     pub grids: Vec<ModelGrid>,
 }
@@ -101,7 +104,8 @@ impl Model {
                 Ok(ModelGrid { spec, params, statistics })
             });
             let (name, initial) = (learned.class.name.clone(), learned.initial.clone());
-            classes.push(ModelClass { name, initial, grids: grids.collect::<Result<_>>()? });
+            let (gaussians, grids) = (learned.gaussians.clone(), grids.collect::<Result<_>>()?);
+            classes.push(ModelClass { name, initial, gaussians, grids });
         }
         let header = ModelHeader {
             format: FORMAT.into(),
@@ -121,6 +125,7 @@ impl Model {
             for (name, tensor) in class.initial.tensors()? {
                 tensors.insert(format!("class{c}.initial.{name}"), tensor);
             }
+            save_gaussians(&class.gaussians, c, self.config(), &mut tensors)?;
             for grid in &class.grids {
                 let prefix = format!("class{c}.grid{}", grid.spec.side);
                 tensors.extend(grid.params.iter().map(|(name, t)| (format!("{prefix}.{name}"), t.clone())));
@@ -229,7 +234,8 @@ fn classes(
             Ok(ModelGrid { statistics: restore_statistics(&spec, &prefix, tensors), params, spec })
         };
         let grids = (0..header.config.sides().len()).map(grid).collect::<Result<_>>()?;
-        Ok(ModelClass { name: name.clone(), initial, grids })
+        let gaussians = restore_gaussians(c, &header.config, tensors)?;
+        Ok(ModelClass { name: name.clone(), initial, gaussians, grids })
     };
     header.classes.iter().enumerate().map(class).collect()
 }

@@ -1,8 +1,8 @@
 use mg_energy::{Energy, EnergyNet};
 use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Level, Mala, Start, Within};
-use mg_pyramid::Upscale;
+use mg_pyramid::{ConditionalGaussian, Upscale};
 
-use crate::config::{Config, SamplerKind};
+use crate::config::{Config, SamplerKind, UpscaleMode};
 
 /// The transition kernel of one grid, as a configuration describes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Sampler {
     pub clamp: bool,
     /// Steps.
     pub n_steps: usize,
-    /// How chains begin at a coarser sample.
+    /// How chains begin at a coarser sample, where no Gaussian is given.
     pub upscale: Upscale,
     /// Deviation of the noise that chains begin with.
     pub start_noise: f64,
@@ -42,7 +42,10 @@ impl Sampler {
             n_leapfrog: chains.leapfrog,
             clamp: chains.clamp,
             n_steps: chains.steps.at(level),
-            upscale: chains.upscale.into(),
+            upscale: match chains.upscale.at(level) {
+                UpscaleMode::Blocks => Upscale::Blocks,
+                UpscaleMode::Smooth | UpscaleMode::Gaussian => Upscale::Smooth,
+            },
             start_noise: chains.start_noise.at(level),
         }
     }
@@ -95,18 +98,19 @@ impl Sampler {
         Within { energy, min: RANGE.0, max: RANGE.1 }
     }
 
-    /// The grid of side `side` as a level of a sweep.
+    /// The grid of side `side` as a level of a sweep; its chains start at draws from `gaussian`, where there is one.
     pub fn level<'a>(
         &self,
         side: usize,
         energy: &'a EnergyNet,
         bounded: &'a Within<'a>,
         kernels: &'a [&'a dyn Kernel],
+        gaussian: Option<&'a ConditionalGaussian>,
     ) -> Level<'a> {
         let refuses = self.clamp && self.kind != SamplerKind::Langevin;
         let energy: &dyn Energy = if refuses { bounded } else { energy };
-        let start =
-            Start { upscale: self.upscale, noise: self.start_noise, bounds: refuses.then_some(RANGE) };
+        let (upscale, noise, bounds) = (self.upscale, self.start_noise, refuses.then_some(RANGE));
+        let start = Start { upscale, gaussian, noise, bounds };
         Level { side, energy, kernels, n_steps: self.n_steps, start }
     }
 }

@@ -178,7 +178,8 @@ impl Model {
         let kernels: Vec<_> = samplers.iter().map(Sampler::kernels).collect();
         let kernels: Vec<_> = kernels.iter().map(|kernels| Sampler::borrowed(kernels)).collect();
         let level = |(i, sampler): (usize, &Sampler)| {
-            sampler.level(config.sides()[i], &energies[i], &bounded[i], &kernels[i])
+            let gaussian = class.gaussians[i].as_ref();
+            sampler.level(config.sides()[i], &energies[i], &bounded[i], &kernels[i], gaussian)
         };
         f(&samplers.iter().enumerate().map(level).collect::<Vec<_>>())
     }

@@ -133,7 +133,10 @@ mod tests {
             data: DataId { source: "random".into(), images: 4, sha256: "0".repeat(64) },
             classes: vec!["all".into()],
         };
-        Model { header, classes: vec![ModelClass { name: "all".into(), initial, grids }] }
+        Model {
+            header,
+            classes: vec![ModelClass { name: "all".into(), initial, gaussians: vec![None; 3], grids }],
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use mg_langevin::{
     Chain, Clamped, Error, Kernel, Langevin, Level, Mala, Start, Within, recover, recover_from, run, sweep,
     unobserved,
 };
-use mg_pyramid::{Mask, down, up};
+use mg_pyramid::{ConditionalGaussian, Mask, down, up};
 use mg_random::Key;
 
 use crate::support::{Outcome, bits, noise, values};
@@ -266,6 +266,34 @@ fn several_kernels_share_the_steps_in_turn() -> Outcome {
     assert_eq!(bits(&known.x), bits(&start), "everything is");
     let none = Level { kernels: &[], ..level };
     assert!(matches!(none.run(&start, key, &mut unobserved), Err(Error::NoKernel { level: 0 })));
+    Ok(())
+}
+
+#[test]
+fn chains_may_start_at_draws_given_the_coarser_sample_and_recovery_at_their_middle() -> Outcome {
+    let images = noise(&[40, 2, 4, 4], DType::F32, 5);
+    let gaussian = ConditionalGaussian::learn(&images, 2)?;
+    let start = Start { gaussian: Some(&gaussian), ..Start::default() };
+    let [coarse, fine, _] = levels();
+    let still = [Level { n_steps: 0, ..coarse }, Level { n_steps: 0, start, ..fine }];
+    let minimal = Tensor::zeros((2, 2, 1, 1), DType::F32, &Device::Cpu)?;
+    let drawn = |key| -> Result<Tensor, Error> {
+        Ok(sweep(&still, &minimal, Key::new(key), &mut unobserved)?[1].x.clone())
+    };
+    let x = drawn(1)?;
+    assert!(values(&down(&x, 2)?).iter().all(|x| x.abs() < 1e-4), "a draw keeps the coarser sample");
+    assert_ne!(values(&x)[..32], values(&x)[32..], "every chain has its own");
+    assert_eq!(bits(&x), bits(&drawn(1)?));
+    assert_ne!(bits(&x), bits(&drawn(2)?));
+
+    let hidden = Mask::new(4, vec![true; 16])?;
+    let recovered = recover(&still, &x, &[hidden], Key::new(1), &mut unobserved)?;
+    let middle = gaussian.mean(&Tensor::zeros((2, 2, 2, 2), DType::F32, &Device::Cpu)?)?;
+    assert_eq!(bits(&recovered[1].x), bits(&middle));
+
+    let lost = [Level { n_steps: 0, start, ..levels()[2] }];
+    let error = sweep(&lost, &down(&x, 2)?, Key::new(1), &mut unobserved).unwrap_err();
+    assert!(matches!(error, Error::GaussianSide { side: 8, gaussian: 4 }), "{error}");
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::UpscaleMode;
+
 /// One value for all grids, or one each, coarse to fine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -8,6 +10,12 @@ pub enum PerGrid<T> {
     All(T),
     /// Coarse to fine.
     Each(Vec<T>),
+}
+
+impl PerGrid<UpscaleMode> {
+    pub(super) fn blocks() -> Self {
+        PerGrid::All(UpscaleMode::Blocks)
+    }
 }
 
 impl PerGrid<f64> {

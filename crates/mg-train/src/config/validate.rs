@@ -1,4 +1,6 @@
-use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind};
+use mg_pyramid::MAX_GAUSSIAN;
+
+use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind, UpscaleMode};
 use crate::{Error, Result};
 
 /// The largest channel number, kernel or stride of a layer.
@@ -44,8 +46,10 @@ impl Config {
             )),
             false => Ok(()),
         };
-        let ChainsConfig { start, start_noise, steps, step_size, step_decay, noise_scale, .. } = &self.chains;
+        let ChainsConfig { start, upscale, start_noise, steps, step_size, step_decay, noise_scale, .. } =
+            &self.chains;
         check("chains.start", start.values().len(), matches!(start, PerGrid::Each(_)))?;
+        check("chains.upscale", upscale.values().len(), matches!(upscale, PerGrid::Each(_)))?;
         check("chains.start_noise", start_noise.values().len(), matches!(start_noise, PerGrid::Each(_)))?;
         check("chains.steps", steps.values().len(), matches!(steps, PerGrid::Each(_)))?;
         check("chains.step_size", step_size.values().len(), matches!(step_size, PerGrid::Each(_)))?;
@@ -156,6 +160,18 @@ impl Config {
                 hidden.to_string(),
                 format!("at most the finest grid's side, {finest}"),
             ));
+        }
+        for (number, &side) in self.sides().iter().enumerate() {
+            let numbers = self.net_spec(number)?.channels * side * side;
+            if self.chains.upscale.at(number) == UpscaleMode::Gaussian && numbers > MAX_GAUSSIAN {
+                return Err(Error::value(
+                    "chains.upscale",
+                    format!("\"gaussian\" for the grid {side}x{side}, {numbers} numbers an image"),
+                    format!(
+                        "\"smooth\" or \"blocks\" for grids of more than {MAX_GAUSSIAN}, as in [\"gaussian\", \"gaussian\", \"smooth\"]"
+                    ),
+                ));
+            }
         }
         let coupled = matches!(self.model.norm, NormMode::Batch);
         if coupled && self.learn.batch < 2 {

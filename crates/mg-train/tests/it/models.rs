@@ -26,17 +26,31 @@ fn conditional_models_sample_their_classes_in_turn() {
 
 #[test]
 fn samples_do_not_depend_on_how_many_are_drawn() {
-    let model = model(&tiny(&[]));
-    let sample = |n| {
-        let how = Synthesis::default();
-        model
-            .sample(n, &how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})
-            .unwrap()
-            .pop()
-            .unwrap()
-    };
-    let (few, many) = (sample(4), sample(15));
-    assert!(raw(&few) == raw(&many.narrow(0, 0, 4).unwrap()));
+    for sets in [&[][..], &["chains.upscale=gaussian"]] {
+        let model = model(&tiny(sets));
+        let sample = |n| drawn(&model, n, &Synthesis::default()).unwrap();
+        let many = sample(15);
+        for n in [1, 4] {
+            assert!(raw(&sample(n)) == raw(&many.narrow(0, 0, n).unwrap()), "{sets:?}: {n}");
+        }
+    }
+}
+
+#[test]
+fn one_start_of_chains_leads_to_several_images_where_finer_grids_start_at_draws() {
+    let dir = tempfile::tempdir().unwrap();
+    for (upscale, apart) in [("smooth", false), ("gaussian", true)] {
+        let sets = [&*format!("chains.upscale={upscale}"), "chains.noise_scale=0"];
+        let learned = model(&tiny(&sets));
+        let path = dir.path().join("model.safetensors");
+        learned.save(&path).unwrap();
+        let model = Model::load(&path, CPU).unwrap();
+        let pairs = Synthesis { per_start: Some(2), ..Synthesis::default() };
+        let images = drawn(&model, 6, &pairs).unwrap();
+        assert!(raw(&images) == raw(&drawn(&learned, 6, &pairs).unwrap()), "a model that was stored");
+        let pair = [raw(&images.get(0).unwrap()), raw(&images.get(1).unwrap())];
+        assert_eq!(pair[0] != pair[1], apart, "{upscale}");
+    }
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
         &["model.grids=[1, 4, 6, 9]", "model.reference=gaussian", "chains.steps=[1, 2, 3]"],
         &["chains.sampler=mala", "chains.step_size=0.001", "model.initial=pooled"],
         &["model.precision=bf16", "model.norm=batch"],
+        &["chains.upscale=[\"gaussian\", \"smooth\"]", "data.class=each"],
     ]
     .into_iter()
     .enumerate()
@@ -92,14 +93,16 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
 #[test]
 fn a_run_is_the_same_on_one_and_two_threads() {
     let dir = tempfile::tempdir().unwrap();
-    for precision in ["f32", "bf16"] {
-        let config = tiny(&[&format!("model.precision={precision}")]);
-        let path = |threads: usize| dir.path().join(format!("{precision}-{threads}"));
+    for (number, set) in
+        ["model.precision=f32", "model.precision=bf16", "chains.upscale=gaussian"].iter().enumerate()
+    {
+        let config = tiny(&[set]);
+        let path = |threads: usize| dir.path().join(format!("{number}-{threads}"));
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&path(threads), &config, None));
         }
-        assert!(artefacts(&path(1)) == artefacts(&path(2)), "{precision}");
+        assert!(artefacts(&path(1)) == artefacts(&path(2)), "{set}");
     }
 }
 

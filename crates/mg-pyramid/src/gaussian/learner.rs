@@ -1,0 +1,174 @@
+use candle_core::{DType, Device, Tensor};
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+
+use super::ConditionalGaussian;
+use crate::scale::image_dims;
+use crate::{Error, Result, down};
+
+/// Most numbers per image, channels side^2, of a [`ConditionalGaussian`]: its covariance holds their square.
+pub const MAX_GAUSSIAN: usize = 4096;
+
+/// Share of the mean variance that is added to every variance, so that pixels which never differ do no harm.
+const RIDGE: f64 = 1e-6;
+
+/// Learns a [`ConditionalGaussian`] batch by batch, in constant memory: sums of pixels and of their products, in f64.
+#[derive(Clone, Debug)]
+pub struct GaussianLearner {
+    channels: usize,
+    coarse: usize,
+    side: usize,
+    n_images: u64,
+    /// [1, d]
+    sum: Tensor,
+    /// [d, d]
+    products: Tensor,
+}
+
+impl GaussianLearner {
+    /// A learner that has seen nothing: of images of `channels` channels and side `side`, given their versions of side
+    /// `coarse`.
+    ///
+    /// # Errors
+    /// When `coarse` is 0 or above `side`, or an image has more than [`MAX_GAUSSIAN`] numbers.
+    pub fn new(channels: usize, coarse: usize, side: usize) -> Result<Self> {
+        let d = channels.saturating_mul(side).saturating_mul(side);
+        if coarse == 0 || coarse > side {
+            return Err(Error::Down { from: side, to: coarse });
+        }
+        if d == 0 || d > MAX_GAUSSIAN {
+            return Err(Error::GaussianSize { channels, side, numbers: d, most: MAX_GAUSSIAN });
+        }
+        let zeros = |rows| Tensor::zeros((rows, d), DType::F64, &Device::Cpu);
+        Ok(GaussianLearner { channels, coarse, side, n_images: 0, sum: zeros(1)?, products: zeros(d)? })
+    }
+
+    /// Learns from a batch x [n, c, side, side]. A batch that is refused changes nothing.
+    ///
+    /// # Errors
+    /// When x has other channels or another side, or holds a number that is not finite.
+    pub fn observe(&mut self, x: &Tensor) -> Result<()> {
+        let (n, channels, side) = image_dims(x)?;
+        if (channels, side) != (self.channels, self.side) {
+            let (given, needed) = ((channels, side), (self.channels, self.side));
+            return Err(Error::GaussianImages { given, needed });
+        }
+        let rows = x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_from(1)?.contiguous()?;
+        let sum = rows.sum_keepdim(0)?;
+        if !sum.sum_all()?.to_scalar::<f64>()?.is_finite() {
+            return Err(Error::GaussianNotFinite);
+        }
+        self.products = (&self.products + rows.t()?.contiguous()?.matmul(&rows)?)?;
+        self.sum = (&self.sum + sum)?;
+        self.n_images += n as u64;
+        Ok(())
+    }
+
+    /// The law of everything observed.
+    ///
+    /// # Errors
+    /// When nothing was observed.
+    pub fn finish(self) -> Result<ConditionalGaussian> {
+        if self.n_images == 0 {
+            return Err(Error::NothingLearned);
+        }
+        let d = self.channels * self.side * self.side;
+        let mean = (&self.sum / self.n_images as f64)?; // [1, d]
+        let covariance = ((&self.products / self.n_images as f64)? - mean.t()?.matmul(&mean)?)?;
+        let variances =
+            covariance.mul(&Tensor::eye(d, DType::F64, &Device::Cpu)?)?.sum_all()?.to_scalar::<f64>()?;
+        let ridge = RIDGE * (variances / d as f64).max(RIDGE);
+        let covariance = (covariance + (Tensor::eye(d, DType::F64, &Device::Cpu)? * ridge)?)?;
+        let shared = self.down(&covariance)?.t()?.contiguous()?; // [coarse, d], the covariance of coarse and fine
+        let of_coarse = self.down(&shared)?; // [coarse, coarse]
+        let gain = solve(&of_coarse, &shared)?; // [coarse, d]
+        let upper = upper_factor(&covariance)?; // [d, d], its rows images
+        let factor = (&upper - self.down(&upper)?.matmul(&gain)?)?;
+        let mean = (&mean - self.down(&mean)?.matmul(&gain)?)?;
+        let f32 = |x: Tensor| x.to_dtype(DType::F32);
+        let GaussianLearner { channels, coarse, side, n_images, .. } = self;
+        Ok(ConditionalGaussian {
+            channels,
+            coarse,
+            side,
+            n_images,
+            mean: f32(mean)?,
+            factor: f32(factor)?,
+            gain: f32(gain)?,
+        })
+    }
+
+    /// Every row of x, [k, d], as an image on the coarse grid, [k, channels coarse^2].
+    fn down(&self, x: &Tensor) -> Result<Tensor> {
+        let images = x.reshape((x.dim(0)?, self.channels, self.side, self.side))?;
+        Ok(down(&images, self.coarse)?.flatten_from(1)?.contiguous()?)
+    }
+}
+
+fn matrix(x: &Tensor) -> Result<Mat<f64>> {
+    let (rows, columns) = x.dims2()?;
+    let values = x.flatten_all()?.to_vec1::<f64>()?;
+    Ok(Mat::from_fn(rows, columns, |i, j| values[i * columns + j]))
+}
+
+fn tensor(x: &Mat<f64>) -> Result<Tensor> {
+    let values = (0..x.nrows()).flat_map(|i| (0..x.ncols()).map(move |j| x[(i, j)]));
+    Ok(Tensor::from_iter(values, &Device::Cpu)?.reshape((x.nrows(), x.ncols()))?)
+}
+
+/// A^-1 B of a positive definite A.
+fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let factored = matrix(a)?.llt(Side::Lower).map_err(|_| Error::GaussianNotFinite)?;
+    tensor(&factored.solve(matrix(b)?))
+}
+
+/// U with U^T U = A, of a positive definite A.
+fn upper_factor(a: &Tensor) -> Result<Tensor> {
+    let factored = matrix(a)?.llt(Side::Lower).map_err(|_| Error::GaussianNotFinite)?;
+    tensor(&factored.L().transpose().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use mg_random::Key;
+
+    use super::*;
+
+    fn noise(n: usize, seed: u64) -> Tensor {
+        let mut values = vec![0f32; n * 12];
+        Key::new(seed).fill_normal(&mut values);
+        Tensor::from_vec(values, (n, 3, 2, 2), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn batches_do_not_matter() {
+        let x = noise(100, 1);
+        let whole = ConditionalGaussian::learn(&x, 1).unwrap();
+        let mut learner = GaussianLearner::new(3, 1, 2).unwrap();
+        for first in (0..100).step_by(30) {
+            learner.observe(&x.narrow(0, first, 30.min(100 - first)).unwrap()).unwrap();
+        }
+        let parts = learner.finish().unwrap();
+        let coarse = down(&x, 1).unwrap();
+        let gap = (whole.sample(&coarse, Key::new(3)).unwrap() - parts.sample(&coarse, Key::new(3)).unwrap())
+            .unwrap();
+        assert!(gap.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-5);
+        assert_eq!((parts.n_images(), parts.channels(), parts.sides()), (100, 3, (1, 2)));
+    }
+
+    #[test]
+    fn what_cannot_be_learned_is_refused_with_its_numbers() {
+        let error = GaussianLearner::new(3, 16, 64).unwrap_err().to_string();
+        assert!(error.contains("12288") && error.contains("4096"), "{error}");
+        assert!(GaussianLearner::new(3, 5, 4).is_err() && GaussianLearner::new(3, 0, 4).is_err());
+        let mut learner = GaussianLearner::new(3, 1, 2).unwrap();
+        assert!(learner.clone().finish().is_err());
+        learner.observe(&noise(5, 1)).unwrap();
+        let error =
+            learner.observe(&Tensor::zeros((1, 3, 4, 4), DType::F32, &Device::Cpu).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("side 4"), "{error}");
+        let broken = (noise(5, 1) / 0.0).unwrap();
+        assert!(matches!(learner.observe(&broken), Err(Error::GaussianNotFinite)));
+        assert_eq!(learner.finish().unwrap().n_images(), 5);
+    }
+}
