@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use mg_data::{DataSet, Order};
 use mg_pyramid::{
-    ConditionalGaussian, GaussianLearner, InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES, down,
+    ConditionalGaussian, GaussianLearner, InitialDistribution, InitialForm, InitialLearner, MAX_GAUSSIAN,
+    MAX_TRIPLES, down,
 };
 use mg_random::Key;
 
-use crate::config::{Config, Initial, UpscaleMode};
+use crate::config::{Config, Initial, Start, UpscaleMode};
 use crate::tensor_file::below;
 use crate::{Error, Result};
 
@@ -75,30 +76,25 @@ impl Class {
         key: Key,
         device: &Device,
     ) -> Result<Vec<Option<ConditionalGaussian>>> {
-        let grids = config.grids()?;
-        let sides = grids.sides();
-        let asked = |level: &usize| config.chains.upscale.at(*level) == UpscaleMode::Gaussian;
-        let learner = |level| -> Result<_> {
-            let channels = config.net_spec(level)?.channels;
-            Ok(GaussianLearner::new(channels, sides[level], sides[level + 1])?)
-        };
-        let levels: Vec<usize> = (0..config.sides().len()).filter(asked).collect();
-        let mut learners = levels.iter().copied().map(learner).collect::<Result<Vec<_>>>()?;
-        let chosen =
-            if levels.is_empty() { vec![] } else { self.some(key.named("gaussians").named(&self.name)) };
-        for numbers in chosen.chunks(CHUNK) {
-            for flip in if config.data.flip { &[false, true][..] } else { &[false] } {
-                let x = self.data.batch(numbers, &vec![*flip; numbers.len()], &Device::Cpu)?;
-                for (learner, level) in learners.iter_mut().zip(&levels) {
-                    learner.observe(&down(&x, sides[level + 1])?)?;
+        let drawn = (0..config.sides().len()).map(|level| Drawn::of(config, level));
+        let drawn = drawn.collect::<Result<Vec<_>>>()?;
+        let learner = |drawn: &Drawn| GaussianLearner::new(drawn.channels, drawn.coarse, drawn.side);
+        let learner = |drawn: &Option<Drawn>| drawn.as_ref().map(learner).transpose();
+        let mut learners = drawn.iter().map(learner).collect::<Result<Vec<_>, _>>()?;
+        if learners.iter().all(Option::is_none) {
+            return Ok(vec![None; learners.len()]);
+        }
+        let flips = if config.data.flip { &[false, true][..] } else { &[false] };
+        for numbers in self.some(key.named("gaussians").named(&self.name)).chunks(CHUNK) {
+            for &flip in flips {
+                let x = self.data.batch(numbers, &vec![flip; numbers.len()], &Device::Cpu)?;
+                for (learner, drawn) in learners.iter_mut().flatten().zip(drawn.iter().flatten()) {
+                    learner.observe(&down(&x, drawn.side)?)?;
                 }
             }
         }
-        let mut gaussians = vec![None; config.sides().len()];
-        for (learner, level) in learners.into_iter().zip(levels) {
-            gaussians[level] = Some(learner.finish()?.to_device(device)?);
-        }
-        Ok(gaussians)
+        let finish = |learner: GaussianLearner| Ok(learner.finish()?.to_device(device)?);
+        learners.into_iter().map(|learner| learner.map(finish).transpose()).collect()
     }
 
     /// The numbers of as many images as one law of where chains begin is learned from.
@@ -128,16 +124,33 @@ pub(crate) fn restore_gaussians(
     config: &Config,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<Vec<Option<ConditionalGaussian>>> {
-    let grids = config.grids()?;
-    let restore = |(level, (coarse, side)): (usize, (usize, usize))| match config.chains.upscale.at(level) {
-        UpscaleMode::Gaussian => {
-            let stored = below(tensors, &format!("class{c}.grid{side}.gaussian"));
-            let channels = config.net_spec(level)?.channels;
-            Ok(Some(ConditionalGaussian::from_tensors(&stored, channels, (coarse, side))?))
-        }
-        _ => Ok(None),
+    let restore = |level| {
+        let Some(Drawn { channels, coarse, side }) = Drawn::of(config, level)? else { return Ok(None) };
+        let stored = below(tensors, &format!("class{c}.grid{side}.gaussian"));
+        Ok(Some(ConditionalGaussian::from_tensors(&stored, channels, (coarse, side))?))
     };
-    grids.pairs().enumerate().map(restore).collect()
+    (0..config.sides().len()).map(restore).collect()
+}
+
+/// Of a grid whose chains start at draws from a Gaussian.
+struct Drawn {
+    channels: usize,
+    /// Side of the coarser grid.
+    coarse: usize,
+    side: usize,
+}
+
+impl Drawn {
+    /// Of grid number `level`, if its chains start so.
+    fn of(config: &Config, level: usize) -> Result<Option<Self>> {
+        let grids = config.grids()?;
+        let (coarse, side) = (grids.sides()[level], grids.sides()[level + 1]);
+        let channels = config.net_spec(level)?.channels;
+        let asked = config.chains.upscale.at(level) == UpscaleMode::Gaussian
+            && config.chains.start.at(level) == Start::Coarser;
+        let fits = channels * side * side <= MAX_GAUSSIAN;
+        Ok((asked && fits).then_some(Drawn { channels, coarse, side }))
+    }
 }
 
 impl std::fmt::Debug for Class {

@@ -247,7 +247,7 @@ pub enum UpscaleMode {
     Blocks,
     /// The smoothest image with these means.
     Smooth,
-    /// A draw from the Gaussian of observed images given these means.
+    /// A draw from the Gaussian of observed images given these means; on grids too large for one, as `Smooth`.
     Gaussian,
 }
 

@@ -1,6 +1,4 @@
-use mg_pyramid::MAX_GAUSSIAN;
-
-use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind, UpscaleMode};
+use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind};
 use crate::{Error, Result};
 
 /// The largest channel number, kernel or stride of a layer.
@@ -160,18 +158,6 @@ impl Config {
                 hidden.to_string(),
                 format!("at most the finest grid's side, {finest}"),
             ));
-        }
-        for (number, &side) in self.sides().iter().enumerate() {
-            let numbers = self.net_spec(number)?.channels * side * side;
-            if self.chains.upscale.at(number) == UpscaleMode::Gaussian && numbers > MAX_GAUSSIAN {
-                return Err(Error::value(
-                    "chains.upscale",
-                    format!("\"gaussian\" for the grid {side}x{side}, {numbers} numbers an image"),
-                    format!(
-                        "\"smooth\" or \"blocks\" for grids of more than {MAX_GAUSSIAN}, as in [\"gaussian\", \"gaussian\", \"smooth\"]"
-                    ),
-                ));
-            }
         }
         let coupled = matches!(self.model.norm, NormMode::Batch);
         if coupled && self.learn.batch < 2 {

@@ -152,7 +152,7 @@ fn single_grid_is_multi_grid_with_two_grids() {
     };
     let preset = Source::preset("single-grid").unwrap();
     let named = resolve(&[Source::text("tiny", TINY).unwrap(), preset]).unwrap();
-    assert_eq!((named.model.grids.as_slice(), named.chains.steps.at(0)), (&[1, 64][..], 90));
+    assert_eq!((named.model.grids.as_slice(), named.chains.steps.at(0)), (&[1, 64][..], 36));
     assert!(state(&["model.grids=[1, 16]"]) == state(&["model.grids=[1, 16]", "chains.start=[\"coarser\"]"]));
     assert!(state(&["model.grids=[1, 16]"]) != state(&["model.grids=[1, 16]", "chains.start=data"]));
 }
