@@ -206,7 +206,10 @@ fn features_are_judged_by_few_labels() {
     ok(dir, &format!("svm run {common} --raw --json=raw.json"));
     assert!(read(dir.join("raw.json")) != read(dir.join("a.json")));
     // Nets with batch statistics are judged with those of the set they are judged on.
-    ok(dir, "train tiny.toml --data set --run normed --set model.norm=batch");
+    ok(
+        dir,
+        "train tiny.toml --data set --run normed --set model.norm=batch --set chains.step_size=5 --set learn.rate=3e-4",
+    );
     let printed = ok(dir, &format!("svm normed {common} --json"));
     let normed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert!(error(&normed, 1) < 50.0, "{normed}");

@@ -112,7 +112,7 @@ fn log_z_comes_with_its_interval_and_bits_per_dimension() {
         assert!(table.contains(expected), "no {expected} in\n{table}");
     }
     let doubts = String::from_utf8_lossy(&output(dir, words).stderr).into_owned();
-    assert!(doubts.contains("temperature 2.5e-6"), "{doubts}");
+    assert!(doubts.contains("temperature 1.0e-6"), "{doubts}");
     let told = |more: &str| ok(dir, &format!("{words} --json {more}"));
     assert_eq!(told("--threads 1"), told("--threads 2"));
     assert_ne!(told(""), told("--seed 2"));
