@@ -84,10 +84,10 @@ impl Class {
         if learners.iter().all(Option::is_none) {
             return Ok(vec![None; learners.len()]);
         }
-        let flips = if config.data.flip { &[false, true][..] } else { &[false] };
         for numbers in self.some(key.named("gaussians").named(&self.name)).chunks(CHUNK) {
-            for &flip in flips {
-                let x = self.data.batch(numbers, &vec![flip; numbers.len()], &Device::Cpu)?;
+            let x = self.data.batch(numbers, &[], &Device::Cpu)?;
+            let mirrored = config.data.flip.then(|| x.flip(&[3])).transpose()?;
+            for x in [Some(x), mirrored].into_iter().flatten() {
                 for (learner, drawn) in learners.iter_mut().flatten().zip(drawn.iter().flatten()) {
                     learner.observe(&down(&x, drawn.side)?)?;
                 }

@@ -157,8 +157,9 @@ fn starts(model: &Model, n: usize, per_start: Option<usize>) -> Vec<Vec<u8>> {
 
 #[test]
 fn images_that_share_a_start_begin_alike_and_end_apart() {
-    for sets in [&["chains.noise_free_synthesis=false"][..], &["model.norm=batch"]] {
-        let model = model(&tiny(sets));
+    for set in ["chains.noise_free_synthesis=false", "model.norm=batch"] {
+        let sets = [set, "chains.upscale=blocks"];
+        let model = model(&tiny(&sets));
         let (own, shared) = (starts(&model, 14, None), starts(&model, 14, Some(3)));
         assert!((0..14).all(|i| shared[i] == shared[i / 3 * 3]), "{sets:?}");
         assert!((1..5).any(|group| shared[3 * group] != shared[0]), "{sets:?}");
