@@ -57,7 +57,7 @@ struct Batch {
 }
 
 impl Contrastive {
-    /// A learner that has learned nothing yet. Reads the data once for the 1x1 histogram.
+    /// A learner that has learned nothing yet. Reads the data for the laws that chains begin with.
     ///
     /// # Errors
     /// When the data do not fit the configuration: too few images, no labels for conditional models, another side.

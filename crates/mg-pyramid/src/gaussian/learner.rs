@@ -75,10 +75,10 @@ impl GaussianLearner {
         let d = self.channels * self.side * self.side;
         let mean = (&self.sum / self.n_images as f64)?; // [1, d]
         let covariance = ((&self.products / self.n_images as f64)? - mean.t()?.matmul(&mean)?)?;
-        let variances =
-            covariance.mul(&Tensor::eye(d, DType::F64, &Device::Cpu)?)?.sum_all()?.to_scalar::<f64>()?;
+        let eye = Tensor::eye(d, DType::F64, &Device::Cpu)?;
+        let variances = covariance.mul(&eye)?.sum_all()?.to_scalar::<f64>()?;
         let ridge = RIDGE * (variances / d as f64).max(RIDGE);
-        let covariance = (covariance + (Tensor::eye(d, DType::F64, &Device::Cpu)? * ridge)?)?;
+        let covariance = (covariance + (eye * ridge)?)?;
         let shared = self.down(&covariance)?.t()?.contiguous()?; // [coarse, d], the covariance of coarse and fine
         let of_coarse = self.down(&shared)?; // [coarse, coarse]
         let gain = solve(&of_coarse, &shared)?; // [coarse, d]
