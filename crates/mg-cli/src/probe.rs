@@ -72,6 +72,9 @@ struct Learning {
     /// Factor on both rates at the end
     #[arg(long, value_name = "F", default_value_t = ProbeConfig::default().decay_to)]
     decay_to: f64,
+    /// Leave nets without normalisation as they are; they learn with batch normalisation otherwise
+    #[arg(long)]
+    no_batch_norm: bool,
     /// Share of the features that each step leaves out
     #[arg(long, value_name = "P", default_value_t = ProbeConfig::default().dropout)]
     dropout: f64,
@@ -152,6 +155,7 @@ impl Learning {
             rate: self.rate,
             trunk_rate: self.trunk_rate,
             decay_to: self.decay_to,
+            batch_norm: !self.no_batch_norm,
             dropout: self.dropout,
             flip: self.flip,
             validation: self.validation,

@@ -15,6 +15,9 @@ pub struct ProbeConfig {
     pub trunk_rate: f64,
     /// Factor on both rates at the last step; on the way there it falls evenly in the logarithm.
     pub decay_to: f64,
+    /// Nets without normalisation, where they learn, do so with batch normalisation (section 6.1), which at first changes
+    /// nothing that they compute.
+    pub batch_norm: bool,
     /// Share of the features that each step leaves out.
     pub dropout: f64,
     /// Mirror each image with probability 1/2. Not for digits; not for a trunk that is frozen, whose maps are computed
@@ -32,6 +35,7 @@ impl Default for ProbeConfig {
             rate: 1e-4,
             trunk_rate: 1e-3,
             decay_to: 0.05,
+            batch_norm: true,
             dropout: 0.5,
             flip: false,
             validation: 1000,

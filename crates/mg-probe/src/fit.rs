@@ -40,7 +40,7 @@ pub struct Fitted {
     pub epochs: Vec<Epoch>,
 }
 
-/// Images that statistics and scales are taken from.
+/// Images that statistics are taken from.
 const OBSERVED: usize = 1000;
 
 /// Learns from the images of a draw. Batches, mirroring and dropout are functions of `key`; `observer` hears of every
@@ -114,6 +114,11 @@ impl<'a> Learner<'a> {
             return Err(Error::Setting { name, value, must });
         }
         let mut probe = probe.clone();
+        if config.batch_norm && learns == Learns::All {
+            let some = (0..draw.learn.len().min(CHUNK) as u64).collect::<Vec<_>>();
+            let images = draw.learn.data().batch(&some, &[], probe.device())?;
+            probe = probe.with_batch_norm(&images)?;
+        }
         probe.average_statistics(&draw.learn, config.batch, OBSERVED)?;
         let inputs = Inputs::new(&mut probe, draw, learns)?;
         let images = draw.learn.len();
@@ -204,20 +209,20 @@ impl<'a> Learner<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Computes the maps of a trunk that does not learn, and fixes the scale of the head's inputs.
+    /// Computes the maps of a trunk that does not learn, and fixes what the head's inputs are standardised by.
     fn new(probe: &mut Probe, draw: &'a Draw, learns: Learns) -> Result<Self> {
         let extractor = probe.extractor()?;
         let some: Vec<u64> = (0..draw.learn.len().min(CHUNK) as u64).collect();
         if learns == Learns::All {
             let images = draw.learn.data().batch(&some, &[], probe.device())?;
-            probe.scale_to(&extractor.maps(&images)?)?;
+            probe.standardise_by(&extractor.maps(&images)?)?;
             return Ok(Inputs::Computed(draw));
         }
         let kept = draw.learn.len() + draw.validation.as_ref().map_or(0, Labelled::len);
         Maps::check(&extractor, kept)?;
         let maps = |set: &Labelled| Maps::of(&extractor, set, probe.device());
         let (learn, validation) = (maps(&draw.learn)?, draw.validation.as_ref().map(maps).transpose()?);
-        probe.scale_to(&learn.batch(&some)?)?;
+        probe.standardise_by(&learn.batch(&some)?)?;
         Ok(Inputs::Kept { learn, validation })
     }
 }

@@ -6,6 +6,7 @@ use mg_kernels::{
 use mg_random::Key;
 
 use crate::layer::{self, Trace};
+use crate::norm::{channel_mean, inverse_deviation, per_channel};
 use crate::trunk::Trunk;
 use crate::{Error, Result};
 
@@ -13,6 +14,8 @@ use crate::{Error, Result};
 const CHANNELS: usize = 64;
 /// Its kernel; padded by 1, so the map keeps its side.
 const KERNEL: usize = 3;
+/// Share of a map's mean variance that is added to that of every channel.
+const RIDGE: f64 = 1e-3;
 
 /// The two layers on the top maps of all grids (section 6.3): on each a 3x3 convolution with 64 channels and the trunk's
 /// activation; then, on all their values side by side, one fully connected layer to the scores of the classes.
@@ -25,15 +28,17 @@ pub(crate) struct Head {
 }
 
 /// The convolution on one grid's top map.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct TopLayer {
     /// Side of the grid, which names the parameters.
     grid: usize,
     /// Side of its top map.
     side: usize,
     shape: LayerShape,
-    /// Constant factor on the top map, which brings it to a mean square of 1.
-    scale: f64,
+    /// What is subtracted from the channels of the top map, and what they are then multiplied by, [1, c, 1, 1]: constants,
+    /// which bring labelled images to mean 0 and variance 1.
+    mean: Tensor,
+    scale: Tensor,
 }
 
 /// Features that are left out of one step of learning, each with probability `rate`; the others are scaled up.
@@ -71,7 +76,9 @@ impl Head {
             entries.push((format!("top{grid}.weight"), weight));
             entries.push((format!("top{grid}.bias"), Tensor::zeros(CHANNELS, dtype, device)?));
             features += CHANNELS * side * side;
-            grids.push(TopLayer { grid, side, shape, scale: 1.0 });
+            let c = (1, top.conv.c_out, 1, 1);
+            let (mean, scale) = (Tensor::zeros(c, dtype, device)?, Tensor::ones(c, dtype, device)?);
+            grids.push(TopLayer { grid, side, shape, mean, scale });
         }
         entries.push(("classifier.weight".into(), Tensor::zeros((classes, features), dtype, device)?));
         entries.push(("classifier.bias".into(), Tensor::zeros(classes, dtype, device)?));
@@ -96,12 +103,15 @@ impl Head {
         self.params = params;
     }
 
-    /// Fixes the factors on top maps so that these, one [n, c, s, s] per grid, have a mean square of 1. A map of zeros
-    /// keeps the factor 1.
-    pub(crate) fn scale_to(&mut self, tops: &[Tensor]) -> Result<()> {
+    /// Fixes the constants of top maps so that these, one [n, c, s, s] per grid, have channels of mean 0 and variance 1.
+    /// A channel that varies little beside the others of its map stays small, and one that is constant becomes 0.
+    pub(crate) fn standardise_by(&mut self, tops: &[Tensor]) -> Result<()> {
         for (grid, top) in self.grids.iter_mut().zip(tops) {
-            let square = top.sqr()?.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            grid.scale = if square > 0.0 && square.is_finite() { 1.0 / square.sqrt() } else { 1.0 };
+            let mean = per_channel(&channel_mean(top)?)?;
+            let variance = channel_mean(&top.broadcast_sub(&mean)?.sqr()?)?;
+            let ridge = RIDGE * variance.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            let ridge = if ridge > 0.0 { ridge } else { 1.0 };
+            (grid.mean, grid.scale) = (mean, inverse_deviation(&per_channel(&variance)?, ridge)?);
         }
         Ok(())
     }
@@ -110,7 +120,8 @@ impl Head {
     pub(crate) fn forward(&self, tops: &[Tensor], dropout: Option<Dropout>) -> Result<(Tensor, HeadTrace)> {
         let (mut layers, mut values) = (Vec::new(), Vec::new());
         for (grid, top) in self.grids.iter().zip(tops) {
-            let (map, trace) = layer::forward(&grid.shape, &self.weights(grid)?, &(top * grid.scale)?)?;
+            let top = top.broadcast_sub(&grid.mean)?.broadcast_mul(&grid.scale)?;
+            let (map, trace) = layer::forward(&grid.shape, &self.weights(grid)?, &top)?;
             values.push(map.flatten_from(1)?);
             layers.push(trace);
         }
@@ -149,7 +160,7 @@ impl Head {
             grads.push((format!("top{}.weight", grid.grid), of.weight));
             grads.push((format!("top{}.bias", grid.grid), of.bias));
             if let Some(top) = top {
-                tops.push((top * grid.scale)?);
+                tops.push(top.broadcast_mul(&grid.scale)?);
             }
             at += len;
         }

@@ -86,11 +86,13 @@ pub(crate) fn channel_sum(x: &Tensor) -> Result<Tensor> {
     Ok(x.flatten_from(2)?.sum(2)?.sum(0)?)
 }
 
-fn channel_mean(x: &Tensor) -> Result<Tensor> {
+/// [n, c, h, w] -> [c].
+pub(crate) fn channel_mean(x: &Tensor) -> Result<Tensor> {
     let (n, _, h, w) = x.dims4()?;
     Ok((channel_sum(x)? / (n * h * w) as f64)?)
 }
 
-fn inverse_deviation(variance: &Tensor, eps: f64) -> Result<Tensor> {
+/// 1 / sqrt(variance + eps).
+pub(crate) fn inverse_deviation(variance: &Tensor, eps: f64) -> Result<Tensor> {
     Ok((variance + eps)?.sqrt()?.recip()?)
 }

@@ -202,9 +202,18 @@ impl Probe {
         trunk.map_or(Ok(()), |learned| self.trunks.iter_mut().try_for_each(|net| net.take(learned)))
     }
 
-    /// Fixes the scale of the top maps by those of some images, one [n, c, s, s] per grid.
-    pub(crate) fn scale_to(&mut self, tops: &[Tensor]) -> Result<()> {
-        self.head.scale_to(tops)
+    /// The same nets with batch normalisation where they had none, from `images` [n, 3, s, s] on the finest grid.
+    pub(crate) fn with_batch_norm(mut self, images: &Tensor) -> Result<Self> {
+        let pyramid = Pyramid::of(images, &self.grids)?;
+        for (trunk, x) in self.trunks.iter_mut().zip(pyramid.levels().iter().skip(1)) {
+            *trunk = trunk.with_batch_norm(x)?;
+        }
+        Ok(self)
+    }
+
+    /// Fixes what brings top maps to mean 0 and variance 1 by those of some images, one [n, c, s, s] per grid.
+    pub(crate) fn standardise_by(&mut self, tops: &[Tensor]) -> Result<()> {
+        self.head.standardise_by(tops)
     }
 
     /// Averages what nets with batch statistics are evaluated with over batches of `batch` images, up to `most` images.

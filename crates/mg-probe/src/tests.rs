@@ -130,7 +130,10 @@ fn perturbed(config: &Config, of_model: bool) -> Probe {
     };
     let (head, trunk) = (moved(probe.head_params()), moved(&probe.trunk_params()));
     probe.take(head, Some(&trunk)).unwrap();
-    probe.scale_to(&[normal(&[3, 2, 4], Key::new(4)), normal(&[5], Key::new(5))]).unwrap();
+    let top = |c: usize, side: usize, key: u64| {
+        normal(&[3, c, side, side], Key::new(key)).affine(3.0, 2.0).unwrap().to_dtype(DType::F64).unwrap()
+    };
+    probe.standardise_by(&[top(5, 2, 4), top(6, 4, 5)]).unwrap();
     probe
 }
 
@@ -258,6 +261,30 @@ fn a_separable_set_is_learned_without_an_error() {
         let least = fitted.epochs.iter().map(|epoch| epoch.validation_error.unwrap()).fold(100.0, f64::min);
         let first = fitted.epochs.iter().position(|epoch| epoch.validation_error == Some(least)).unwrap();
         assert_eq!(fitted.best.number, first + 1);
+    }
+}
+
+#[test]
+fn a_net_takes_on_batch_normalisation_and_computes_what_it_did() {
+    let x = normal(&[20, 3, 8, 8], Key::new(1)).to_dtype(DType::F64).unwrap();
+    for activation in ["leaky-relu", "silu"] {
+        let spec = tiny(&[&format!("model.activation={activation}")]).net_spec(1).unwrap();
+        let mut plain = Trunk::init(&spec, Key::new(1), DType::F64, CPU).unwrap();
+        let noise = |name: &str, t: &Tensor| normal(t.dims(), Key::new(2).named(name)).to_dtype(DType::F64);
+        let moved = |(name, t): (String, Tensor)| (name.clone(), (noise(&name, &t).unwrap() + t).unwrap());
+        plain.take(&Params::from_entries(plain.learnable().into_iter().map(moved).collect())).unwrap();
+        let normalised = plain.with_batch_norm(&x).unwrap();
+        assert_eq!(normalised.learnable().len(), plain.learnable().len() + 4, "a scale and a shift a layer");
+        // Channels keep their form; a leaky ReLU lets their factor be another.
+        let form = |trunk: &Trunk| {
+            let top = trunk.forward(&x).unwrap().0;
+            let square = top.sqr().unwrap().mean_keepdim((0, 2, 3)).unwrap();
+            top.broadcast_div(&square.sqrt().unwrap()).unwrap()
+        };
+        let gap = (form(&plain) - form(&normalised)).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(gap.to_scalar::<f64>().unwrap() < 1e-3, "{activation}: {gap}");
+        let again = normalised.with_batch_norm(&x).unwrap();
+        assert_eq!(again.learnable().len(), normalised.learnable().len());
     }
 }
 

@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_langevin::{Level, Run, normal_like, unobserved};
-use mg_pyramid::{ConditionalGaussian, InitialDistribution, Mask, Pyramid};
+use mg_pyramid::{Mask, Pyramid};
 use mg_random::Key;
 
 use crate::batches::{Batches, turn};
-use crate::classes::{Class, restore_gaussians, save_gaussians};
+use crate::chain_starts::ChainStarts;
+use crate::classes::Class;
 use crate::config::{Config, Start};
 use crate::grid_model::GridModel;
 use crate::persistent::PersistentChains;
@@ -36,10 +37,8 @@ pub struct Contrastive {
 pub struct Learned {
     /// Which images.
     pub class: Class,
-    /// Their 1x1 histogram.
-    pub initial: InitialDistribution,
-    /// Per grid the law that its chains start at draws from, if they do.
-    pub gaussians: Vec<Option<ConditionalGaussian>>,
+    /// What its chains begin with.
+    pub starts: ChainStarts,
     /// A model per grid.
     pub grids: Vec<GridModel>,
     /// The chains of grids where they persist.
@@ -72,8 +71,7 @@ impl Contrastive {
             rate_scale: 1.0,
         };
         for class in Class::all(config, data, key)? {
-            let initial = class.initial(config, key)?;
-            let gaussians = class.gaussians(config, key, device)?;
+            let starts = ChainStarts::learn(&class, config, key, device)?;
             let batch = learner.batch(&class, 0)?;
             let key = key.named(&class.name);
             let levels = 0..config.sides().len();
@@ -81,7 +79,7 @@ impl Contrastive {
             let grids = levels.clone().map(grid).collect::<Result<_>>()?;
             let persists = |level| config.chains.start.at(level) == Start::Persistent;
             let chains = levels.map(|level| persists(level).then(PersistentChains::default)).collect();
-            learner.classes.push(Learned { class, initial, gaussians, grids, chains });
+            learner.classes.push(Learned { class, starts, grids, chains });
         }
         Ok(learner)
     }
@@ -159,7 +157,7 @@ impl Contrastive {
         let sampler = Sampler::new(&self.config, level);
         let (kernels, bounded) = (sampler.kernels(), Sampler::bounded(energy));
         let kernels = Sampler::borrowed(&kernels);
-        let gaussian = self.classes[number].gaussians[level].as_ref();
+        let gaussian = self.classes[number].starts.gaussians[level].as_ref();
         let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels, gaussian);
         let start = self.start(number, level, &grid, coarser, batch, key)?;
         let Some(masks) = &batch.masks else {
@@ -254,10 +252,7 @@ impl Contrastive {
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = BTreeMap::new();
         for (c, learned) in self.classes.iter().enumerate() {
-            for (name, tensor) in learned.initial.tensors()? {
-                tensors.insert(format!("class{c}.initial.{name}"), tensor);
-            }
-            save_gaussians(&learned.gaussians, c, &self.config, &mut tensors)?;
+            learned.starts.save(c, &mut tensors)?;
             for grid in &learned.grids {
                 grid.save(&format!("class{c}.grid{}", grid.spec.side), &mut tensors);
             }
@@ -290,9 +285,7 @@ impl Contrastive {
             )));
         }
         for (c, (learned, updates)) in self.classes.iter_mut().zip(updates).enumerate() {
-            let initial = crate::tensor_file::below(tensors, &format!("class{c}.initial"));
-            learned.initial = InitialDistribution::from_tensors(&initial)?;
-            learned.gaussians = restore_gaussians(c, &self.config, tensors)?;
+            learned.starts = ChainStarts::restore(c, &self.config, tensors)?;
             for (grid, &updates) in learned.grids.iter_mut().zip(updates) {
                 grid.restore(&format!("class{c}.grid{}", grid.spec.side), updates, tensors)?;
             }

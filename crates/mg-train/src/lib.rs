@@ -24,6 +24,7 @@
 //! and t, so a resumed run is the uninterrupted one to the bit.
 
 mod batches;
+mod chain_starts;
 pub mod checkpoint;
 mod classes;
 pub mod config;
@@ -50,6 +51,7 @@ mod synthesis;
 mod tensor_file;
 mod training;
 
+pub use chain_starts::ChainStarts;
 pub use classes::Class;
 pub use data::{data_spec, held_out, open_data, resize, to_learn};
 pub use density::{Annealed, Annealing, Density, Mixing};

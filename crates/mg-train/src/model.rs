@@ -4,10 +4,10 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
-use mg_pyramid::{ConditionalGaussian, InitialDistribution, down};
+use mg_pyramid::down;
 use serde::{Deserialize, Serialize};
 
-use crate::classes::{restore_gaussians, save_gaussians};
+use crate::chain_starts::ChainStarts;
 use crate::config::Config;
 use crate::grid_model::{restore_statistics, save_statistics};
 use crate::learner::Contrastive;
@@ -57,10 +57,8 @@ pub struct DataId {
 pub struct ModelClass {
     /// Its name.
     pub name: String,
-    /// p(0).
-    pub initial: InitialDistribution,
-    /// Per grid the law that its chains start at draws from, if they do.
-    pub gaussians: Vec<Option<ConditionalGaussian>>,
+    /// What its chains begin with.
+    pub starts: ChainStarts,
     /// A net per grid, coarse to fine.
     pub grids: Vec<ModelGrid>,
 }
@@ -103,9 +101,8 @@ impl Model {
                 };
                 Ok(ModelGrid { spec, params, statistics })
             });
-            let (name, initial) = (learned.class.name.clone(), learned.initial.clone());
-            let (gaussians, grids) = (learned.gaussians.clone(), grids.collect::<Result<_>>()?);
-            classes.push(ModelClass { name, initial, gaussians, grids });
+            let (name, starts) = (learned.class.name.clone(), learned.starts.clone());
+            classes.push(ModelClass { name, starts, grids: grids.collect::<Result<_>>()? });
         }
         let header = ModelHeader {
             format: FORMAT.into(),
@@ -122,10 +119,7 @@ impl Model {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = BTreeMap::new();
         for (c, class) in self.classes.iter().enumerate() {
-            for (name, tensor) in class.initial.tensors()? {
-                tensors.insert(format!("class{c}.initial.{name}"), tensor);
-            }
-            save_gaussians(&class.gaussians, c, self.config(), &mut tensors)?;
+            class.starts.save(c, &mut tensors)?;
             for grid in &class.grids {
                 let prefix = format!("class{c}.grid{}", grid.spec.side);
                 tensors.extend(grid.params.iter().map(|(name, t)| (format!("{prefix}.{name}"), t.clone())));
@@ -226,7 +220,7 @@ fn classes(
 ) -> Result<Vec<ModelClass>> {
     header.config.validate()?;
     let class = |(c, name): (usize, &String)| {
-        let initial = InitialDistribution::from_tensors(&below(tensors, &format!("class{c}.initial")))?;
+        let starts = ChainStarts::restore(c, &header.config, tensors)?;
         let grid = |level: usize| {
             let spec = header.config.net_spec_on(level, device)?;
             let prefix = format!("class{c}.grid{}", spec.side);
@@ -234,8 +228,7 @@ fn classes(
             Ok(ModelGrid { statistics: restore_statistics(&spec, &prefix, tensors), params, spec })
         };
         let grids = (0..header.config.sides().len()).map(grid).collect::<Result<_>>()?;
-        let gaussians = restore_gaussians(c, &header.config, tensors)?;
-        Ok(ModelClass { name: name.clone(), initial, gaussians, grids })
+        Ok(ModelClass { name: name.clone(), starts, grids })
     };
     header.classes.iter().enumerate().map(class).collect()
 }

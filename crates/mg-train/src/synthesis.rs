@@ -104,12 +104,12 @@ impl Model {
         key: Key,
         device: &Device,
     ) -> Result<Tensor> {
-        let Some(per_start) = how.per_start else { return Ok(class.initial.sample(n, key, device)?) };
+        let Some(per_start) = how.per_start else { return Ok(class.starts.initial.sample(n, key, device)?) };
         let batch = self.config().learn.batch;
         if per_start == 0 || !batch.is_multiple_of(per_start) {
             return Err(Error::PerStart { per_start, batch });
         }
-        let starts = class.initial.sample(n.div_ceil(per_start), key, device)?;
+        let starts = class.starts.initial.sample(n.div_ceil(per_start), key, device)?;
         let numbers: Vec<u32> = (0..n).map(|i| (i / per_start) as u32).collect();
         Ok(starts.index_select(&Tensor::new(numbers, device)?, 0)?)
     }
@@ -178,7 +178,7 @@ impl Model {
         let kernels: Vec<_> = samplers.iter().map(Sampler::kernels).collect();
         let kernels: Vec<_> = kernels.iter().map(|kernels| Sampler::borrowed(kernels)).collect();
         let level = |(i, sampler): (usize, &Sampler)| {
-            let gaussian = class.gaussians[i].as_ref();
+            let gaussian = class.starts.gaussians[i].as_ref();
             sampler.level(config.sides()[i], &energies[i], &bounded[i], &kernels[i], gaussian)
         };
         f(&samplers.iter().enumerate().map(level).collect::<Vec<_>>())

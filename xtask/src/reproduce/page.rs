@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::report::{Outcome, Report, Shown, page_name};
+use super::stage::Done;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #5b6470; --line: #d9dee5; --mark: #e8f3ec; }
@@ -23,12 +24,15 @@ p { margin: .5rem 0; }
 .differs { border-left: 4px solid #c98a1b; padding: .1rem 0 .1rem 1rem; margin: 1.25rem 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-td.paper { color: var(--soft); }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+.paper { display: block; color: var(--soft); font-size: .85rem; font-weight: 400; }
 td.best { background: var(--mark); font-weight: 600; }
 figure { margin: 1.5rem 0; }
-figure img { max-width: 100%; height: auto; display: block; background: #fff; border-radius: 4px; }
+figure img { display: block; height: auto; max-width: 100%; min-width: min(100%, 24rem); background: #fff; border-radius: 4px; }
+figure img { image-rendering: pixelated; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
 pre { overflow-x: auto; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; }
 ";
@@ -100,17 +104,16 @@ fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item
         escaped(&report.machines())
     );
     for row in rows.filter(|row| !row.commands.is_empty()) {
-        let lines = row.commands.iter().map(|done| format!("{}  # {:.0} s", done.command, done.seconds));
-        let lines = escaped(&lines.collect::<Vec<_>>().join("\n"));
+        let lines = escaped(&row.commands.iter().map(Done::line).collect::<Vec<_>>().join("\n"));
         let _ = writeln!(text, "<p>{}</p>\n<pre>{lines}</pre>", escaped(&row.name));
     }
 }
 
 fn table(text: &mut String, report: &Report<'_>) {
     let columns = &report.experiment.columns;
-    text.push_str("<div class=\"wide\"><table>\n<tr><th></th>");
+    text.push_str("<div class=\"wide\"><table>\n<tr><th>ours<span class=\"paper\">the paper's</span></th>");
     for column in columns {
-        let _ = write!(text, "<th>{}</th><th>paper</th>", escaped(&column.name));
+        let _ = write!(text, "<th>{}</th>", escaped(&column.name));
     }
     text.push_str("</tr>\n");
     for row in &report.rows {
@@ -124,7 +127,7 @@ fn table(text: &mut String, report: &Report<'_>) {
             let (ours, paper) = (report.ours(row, column), report.paper(row, column));
             let _ = write!(
                 text,
-                "<td{class}>{}</td><td class=\"paper\">{}</td>",
+                "<td{class}>{}<span class=\"paper\">{}</span></td>",
                 escaped(&ours),
                 escaped(&paper)
             );

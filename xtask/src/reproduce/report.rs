@@ -162,8 +162,8 @@ impl<'a> Report<'a> {
         );
         for row in self.rows.iter().filter(|row| !row.commands.is_empty()) {
             let _ = write!(text, "{}:\n\n```sh\n", row.name);
-            for Done { command, seconds, revision, .. } in &row.commands {
-                let _ = writeln!(text, "{command}  # {seconds:.0} s, {revision}");
+            for done in &row.commands {
+                let _ = writeln!(text, "{}", done.line());
             }
             text.push_str("```\n\n");
         }
@@ -178,7 +178,7 @@ impl<'a> Report<'a> {
                 json!({ "column": columns[*column], "mean": mean, "std_dev": deviation, "seeds": cell.values })
             });
             let commands = row.commands.iter().map(
-                |done| json!({ "command": done.command, "seconds": done.seconds, "revision": done.revision, "machine": done.machine }),
+                |done| json!({ "command": done.command, "seconds": done.seconds, "iterations": done.iterations, "revision": done.revision, "machine": done.machine }),
             );
             json!({
                 "name": row.name, "paper": row.paper,
@@ -268,6 +268,7 @@ mod tests {
             outcome.commands.push(Done {
                 command: "mg train".to_owned(),
                 seconds: 1.0,
+                iterations: Some(7),
                 revision: "rev".to_owned(),
                 machine: format!("machine of {}", row.name),
             });
@@ -280,7 +281,7 @@ mod tests {
         let text = report.markdown(&[]);
         assert!(
             text.contains("profile `p`")
-                && text.contains("mg train  # 1 s, rev")
+                && text.contains("mg train  # 1 s, 7 iterations, rev")
                 && text.contains("2 kinds of machines")
                 && text.contains("from the paper:** d\n")
         );
@@ -299,6 +300,7 @@ mod tests {
         let done = Done {
             command: "mg train".to_owned(),
             seconds: 1.0,
+            iterations: None,
             revision: String::new(),
             machine: String::new(),
         };

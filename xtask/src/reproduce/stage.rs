@@ -28,10 +28,22 @@ pub(super) struct Done {
     /// The command line.
     pub(super) command: String,
     pub(super) seconds: f64,
+    /// Of a training.
+    #[serde(skip)]
+    pub(super) iterations: Option<u64>,
     /// Of the code that ran.
     pub(super) revision: String,
     /// That it ran on.
     pub(super) machine: String,
+}
+
+impl Done {
+    /// The command with what it took, as a comment.
+    pub(super) fn line(&self) -> String {
+        let Done { command, seconds, revision, .. } = self;
+        let iterations = self.iterations.map_or(String::new(), |n| format!("{n} iterations, "));
+        format!("{command}  # {seconds:.0} s, {iterations}{revision}")
+    }
 }
 
 /// What fills in the words of stages.
@@ -129,7 +141,8 @@ impl Call {
 
     /// What it left when it was done, if it was.
     pub(super) fn done(&self) -> Option<Done> {
-        serde_json::from_slice(&fs::read(self.out.join(DONE)).ok()?).ok()
+        let done: Done = serde_json::from_slice(&fs::read(self.out.join(DONE)).ok()?).ok()?;
+        Some(Done { iterations: iterations(&self.out), ..done })
     }
 
     /// Runs it, or goes on with it, within a time, and says whether it came to its end.
@@ -168,6 +181,7 @@ impl Call {
         let done = Done {
             command: self.line(),
             seconds,
+            iterations: None,
             revision: revision.to_owned(),
             machine: machine.to_owned(),
         };
@@ -222,13 +236,17 @@ fn seconds_so_far(run: &Path) -> f64 {
     last_line(&run.join("times.jsonl")).and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0)
 }
 
+/// Iterations that a run has done.
+fn iterations(run: &Path) -> Option<u64> {
+    last_line(&run.join("metrics.jsonl"))?["iteration"].as_u64()
+}
+
 /// Whether a run has done all its iterations.
 fn is_whole(run: &Path) -> bool {
-    let done = last_line(&run.join("metrics.jsonl")).and_then(|line| line["iteration"].as_u64());
     let config = fs::read_to_string(run.join("config.toml")).unwrap_or_default();
     let config = config.parse::<toml::Table>().unwrap_or_default();
     let of = config.get("learn").and_then(|learn| learn.get("iterations")?.as_integer());
-    done.zip(of).is_some_and(|(done, of)| i64::try_from(done).is_ok_and(|done| done >= of))
+    iterations(run).zip(of).is_some_and(|(done, of)| i64::try_from(done).is_ok_and(|done| done >= of))
 }
 
 fn last_line(path: &Path) -> Option<serde_json::Value> {

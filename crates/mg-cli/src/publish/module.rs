@@ -83,7 +83,7 @@ mod tests {
     use mg_pyramid::{InitialDistribution, InitialForm};
     use mg_random::Key;
     use mg_train::config::{Config, Source, resolve};
-    use mg_train::{DataId, Model, ModelClass, ModelGrid, ModelHeader};
+    use mg_train::{ChainStarts, DataId, Model, ModelClass, ModelGrid, ModelHeader};
 
     use super::*;
 
@@ -133,10 +133,8 @@ mod tests {
             data: DataId { source: "random".into(), images: 4, sha256: "0".repeat(64) },
             classes: vec!["all".into()],
         };
-        Model {
-            header,
-            classes: vec![ModelClass { name: "all".into(), initial, gaussians: vec![None; 3], grids }],
-        }
+        let starts = ChainStarts { initial, gaussians: vec![None; 3] };
+        Model { header, classes: vec![ModelClass { name: "all".into(), starts, grids }] }
     }
 
     #[test]

@@ -7,24 +7,24 @@ use super::features::Features;
 use super::sets::Sets;
 
 /// Above the rows: deviations are those of single draws, errors those of their mean.
-pub(super) const HEADINGS: &str = " labels        C   validation   test error    1.96 s.d.    1.96 s.e.";
+pub(super) const HEADINGS: &str = " labels        C  valid. error   test error    1.96 s.d.    1.96 s.e.";
 
 /// A line of the table.
 pub(super) fn row(score: &RadfordScore) -> String {
     let percent = |value: Option<f64>| value.map_or("-".to_string(), |value| format!("{value:.2} %"));
     let chosen = score.validation.iter().find(|(c, _)| *c == score.c);
     format!(
-        "{:>7}  {:>7}  {:>11}  {:>11}  {:>11}  {:>11}",
+        "{:>7}  {:>7}  {:>12}  {:>11}  {:>11}  {:>11}",
         score.labels,
         score.c,
-        percent(chosen.map(|(_, accuracy)| accuracy.mean)),
+        percent(chosen.map(|(_, accuracy)| 100.0 - accuracy.mean)),
         percent(Some(score.test_error.mean)),
         percent(Some(score.spread())),
         percent(score.mean_uncertainty())
     )
 }
 
-/// Test errors over numbers of labels, and the validation errors that C was chosen by.
+/// Test errors over numbers of labels, and the validation accuracies that C was chosen by.
 pub(super) fn plot(scores: &[RadfordScore]) -> Panels {
     let of = |value: &dyn Fn(&RadfordScore) -> f64| -> Vec<(f64, f64)> {
         scores.iter().map(|score| (score.labels as f64, value(score))).collect()

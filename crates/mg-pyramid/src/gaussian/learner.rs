@@ -43,6 +43,11 @@ impl GaussianLearner {
         Ok(GaussianLearner { channels, coarse, side, n_images: 0, sum: zeros(1)?, products: zeros(d)? })
     }
 
+    /// The sides of the coarse images and of those learned from.
+    pub fn sides(&self) -> (usize, usize) {
+        (self.coarse, self.side)
+    }
+
     /// Learns from a batch x [n, c, side, side]. A batch that is refused changes nothing.
     ///
     /// # Errors

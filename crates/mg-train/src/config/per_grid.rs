@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::UpscaleMode;
+use crate::{Error, Result};
 
 /// One value for all grids, or one each, coarse to fine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,18 @@ impl PerGrid<f64> {
 }
 
 impl<T: Clone> PerGrid<T> {
+    /// Refuses a list that does not have a value for each of `levels` grids.
+    pub(super) fn check_len(&self, key: &str, levels: usize) -> Result<()> {
+        match self {
+            PerGrid::Each(values) if values.len() != levels => Err(Error::value(
+                key,
+                format!("{} values", values.len()),
+                format!("one value, or one for each of the {levels} grids above 1x1"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The value of grid number `index`, coarse to fine.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-use super::{ChainsConfig, Config, Nets, NormMode, PerGrid, SamplerKind};
+use super::{Config, Nets, NormMode, SamplerKind};
 use crate::{Error, Result};
 
 /// The largest channel number, kernel or stride of a layer.
@@ -36,24 +36,15 @@ impl Config {
     }
 
     fn check_lists(&self, levels: usize) -> Result<()> {
-        let check = |key: &str, named: usize, listed: bool| match listed && named != levels {
-            true => Err(Error::value(
-                key,
-                format!("{named} values"),
-                format!("one value, or one for each of the {levels} grids above 1x1"),
-            )),
-            false => Ok(()),
-        };
-        let ChainsConfig { start, upscale, start_noise, steps, step_size, step_decay, noise_scale, .. } =
-            &self.chains;
-        check("chains.start", start.values().len(), matches!(start, PerGrid::Each(_)))?;
-        check("chains.upscale", upscale.values().len(), matches!(upscale, PerGrid::Each(_)))?;
-        check("chains.start_noise", start_noise.values().len(), matches!(start_noise, PerGrid::Each(_)))?;
-        check("chains.steps", steps.values().len(), matches!(steps, PerGrid::Each(_)))?;
-        check("chains.step_size", step_size.values().len(), matches!(step_size, PerGrid::Each(_)))?;
-        check("chains.step_decay", step_decay.values().len(), matches!(step_decay, PerGrid::Each(_)))?;
-        check("chains.noise_scale", noise_scale.values().len(), matches!(noise_scale, PerGrid::Each(_)))?;
-        check("learn.rate", self.learn.rate.values().len(), matches!(self.learn.rate, PerGrid::Each(_)))
+        let chains = &self.chains;
+        chains.start.check_len("chains.start", levels)?;
+        chains.upscale.check_len("chains.upscale", levels)?;
+        chains.start_noise.check_len("chains.start_noise", levels)?;
+        chains.steps.check_len("chains.steps", levels)?;
+        chains.step_size.check_len("chains.step_size", levels)?;
+        chains.step_decay.check_len("chains.step_decay", levels)?;
+        chains.noise_scale.check_len("chains.noise_scale", levels)?;
+        self.learn.rate.check_len("learn.rate", levels)
     }
 
     fn check_ranges(&self) -> Result<()> {
