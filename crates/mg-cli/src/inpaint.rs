@@ -19,7 +19,7 @@ use crate::{hub, progress};
 pub(crate) struct Args {
     /// Run directory or model.safetensors
     run: PathBuf,
-    /// An image, or a set: a name, a folder, a parquet file, a packed file
+    /// An image, or a set, of which the test split where there is one: a name, a folder, a parquet file, a packed file
     #[arg(long, value_name = "IMAGE|SET", required_unless_present = "held_out")]
     input: Option<String>,
     /// The images that the run held out of its own set (data.hold_out)
@@ -105,7 +105,7 @@ fn report(args: &Args, recovered: &Tensor, originals: &Tensor, observed: &Tensor
 fn originals(args: &Args, model: &Model, device: &Device) -> Result<Tensor> {
     let config = model.config();
     let set = match &args.input {
-        Some(input) => args.set.open(config, input, None)?,
+        Some(input) => args.set.for_testing(config, input, None)?,
         None => mg_train::held_out(config, &args.set.read(hub::configured(config)?)?)?,
     };
     let order = Key::new(args.seed).named("images").permutation(set.len());

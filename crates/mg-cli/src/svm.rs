@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Draws that the test error is averaged over
     #[arg(long, value_name = "N", default_value_t = 100)]
     draws: usize,
+    /// Draws that C is chosen by
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    choice_draws: usize,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -116,8 +119,12 @@ impl Args {
                 );
             }
             let labels_per_class = wanted / classes;
-            let protocol =
-                RadfordProtocol { labels_per_class, final_draws: self.draws, ..RadfordProtocol::default() };
+            let protocol = RadfordProtocol {
+                labels_per_class,
+                draws_per_c: self.choice_draws,
+                final_draws: self.draws,
+                ..RadfordProtocol::default()
+            };
             protocol.check(&labels, classes).with_context(|| {
                 let (left, held) = (sets.train.len(), sets.validation.len());
                 format!("--labels {wanted} of {left} images, {held} more being held out by --validation")

@@ -1,5 +1,5 @@
-use candle_core::{D, DType, Tensor};
-use mg_pyramid::{Mask, down};
+use candle_core::{D, Tensor};
+use mg_pyramid::Mask;
 use mg_random::Key;
 
 use crate::level::check_order;
@@ -11,8 +11,8 @@ use crate::{Error, Level, Observer, Result, Run};
 /// `image`, [n, c, s, s], is on the last level's grid; `masks` say which of its pixels are hidden, one mask
 /// for all images or one each. Hidden pixels of `image` are never read, so they may hold anything.
 ///
-/// On a coarser grid a pixel counts as observed only if all the fine pixels it covers are
-/// ([`Mask::coarsen`]); such a pixel is held at the mean of these. Chains begin at each image's mean over its
+/// On a coarser grid a pixel is held at the mean of what is observed of it, where that is a quarter or more
+/// ([`Mask::known`]). Chains begin at each image's mean over its
 /// observed pixels, channel by channel, as a 1x1 image (0, mid grey, if nothing is observed): the paper
 /// starts from the true 1x1 version, which a masked image does not reveal.
 ///
@@ -65,27 +65,19 @@ fn climb(
         return Err(Error::FinestLevel { side, finest });
     }
     check_masks(masks, image)?;
-    let (mean, filled) = mean_and_filled(image, &observed_at(masks, side, image)?)?;
+    let mean = mean_of_observed(masks, image)?;
     let mut x = start.unwrap_or(&mean).clone();
     check_order(levels, &x)?;
     let mut runs = Vec::with_capacity(levels.len());
     for (i, level) in levels.iter().enumerate() {
-        let observed = observed_at(masks, level.side, image)?;
-        let known = down(&filled, level.side)?;
+        let (known, values) = Mask::known(masks, image, level.side)?;
         let key = key.fold(i as u64);
         x = level.start.middle(&x, level.side)?;
-        let run = level.run_observed_as(i, &x, (&observed, &known), key, observer)?;
+        let run = level.run_observed_as(i, &x, (&known, &values), key, observer)?;
         x = run.x.clone();
         runs.push(run);
     }
     Ok(runs)
-}
-
-/// 1 where a pixel of the grid of side `side` is observed, [n, 1, side, side].
-fn observed_at(masks: &[Mask], side: usize, image: &Tensor) -> Result<Tensor> {
-    let masks = masks.iter().map(|mask| Ok(mask.coarsen(side)?)).collect::<Result<Vec<_>>>()?;
-    let observed = Mask::observed_tensor(&masks, image.device(), DType::U8)?;
-    Ok(observed.broadcast_as((image.dim(0)?, 1, side, side))?.contiguous()?)
 }
 
 fn check_masks(masks: &[Mask], image: &Tensor) -> Result<()> {
@@ -99,13 +91,10 @@ fn check_masks(masks: &[Mask], image: &Tensor) -> Result<()> {
     }
 }
 
-/// The mean of the observed pixels, [n, c, 1, 1], and the image with its hidden pixels at that mean.
-fn mean_and_filled(image: &Tensor, observed: &Tensor) -> Result<(Tensor, Tensor)> {
-    let observed = observed.broadcast_as(image.shape())?.contiguous()?;
-    let known = observed.where_cond(image, &image.zeros_like()?)?;
-    let sum = known.sum_keepdim(D::Minus1)?.sum_keepdim(D::Minus2)?; // [n, c, 1, 1]
-    let count = observed.to_dtype(image.dtype())?.sum_keepdim(D::Minus1)?.sum_keepdim(D::Minus2)?;
-    let mean = (sum / count.maximum(1.0)?)?;
-    let filled = observed.where_cond(image, &mean.broadcast_as(image.shape())?.contiguous()?)?;
-    Ok((mean, filled))
+/// The mean of the observed pixels, [n, c, 1, 1], 0 where there is none.
+fn mean_of_observed(masks: &[Mask], image: &Tensor) -> Result<Tensor> {
+    let (known, values) = Mask::known(masks, image, image.dim(3)?)?;
+    let over = |x: Tensor| x.sum_keepdim(D::Minus1)?.sum_keepdim(D::Minus2); // [n, c, 1, 1]
+    let count = over(known.to_dtype(image.dtype())?)?.maximum(1.0)?;
+    Ok(over(values)?.broadcast_div(&count)?)
 }

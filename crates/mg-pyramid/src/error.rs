@@ -131,7 +131,7 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// Masks of different sides in one batch.
-    #[error("masks of sides {first} and {other} cannot share a batch; coarsen them to one grid first")]
+    #[error("masks of sides {first} and {other} cannot share a batch; make them on one grid")]
     MaskSides {
         /// Side of the first mask.
         first: usize,

@@ -163,9 +163,8 @@ impl Contrastive {
         let Some(masks) = &batch.masks else {
             return Ok(grid.run(&start, key, &mut unobserved)?);
         };
-        let masks = masks.iter().map(|mask| mask.coarsen(grid.side)).collect::<Result<Vec<_>, _>>()?;
-        let observed = Mask::observed_tensor(&masks, &self.device, candle_core::DType::U8)?;
-        Ok(grid.run_observed(&start, &observed, batch.pyramid.at(grid.side)?, key, &mut unobserved)?)
+        let (known, values) = Mask::known(masks, batch.pyramid.finest(), grid.side)?;
+        Ok(grid.run_observed(&start, &known, &values, key, &mut unobserved)?)
     }
 
     /// One update of a grid, and what there is to say of it.
