@@ -92,8 +92,8 @@ impl Trunk {
                 conv2d(&x, &weights.weight, &shape.conv)?.broadcast_add(&per_channel(&weights.bias)?)?;
             let mean = channel_mean(&before)?;
             let variance = channel_mean(&before.broadcast_sub(&per_channel(&mean)?)?.sqr()?)?;
-            let least =
-                RIDGE * variance.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? + f64::MIN_POSITIVE;
+            let least = RIDGE * variance.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            let least = if least > 0.0 { least } else { 1.0 };
             let deviation = variance.sqrt()?; // [c]
             let factor = match shape.activation {
                 Activation::LeakyRelu { .. } => (variance + least)?.sqrt()?,
