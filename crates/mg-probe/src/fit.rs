@@ -114,13 +114,14 @@ impl<'a> Learner<'a> {
             return Err(Error::Setting { name, value, must });
         }
         let mut probe = probe.clone();
+        let some: Vec<u64> = (0..draw.learn.len().min(CHUNK) as u64).collect();
+        let some = draw.learn.data().batch(&some, &[], probe.device())?;
         if config.batch_norm && learns == Learns::All {
-            let some = (0..draw.learn.len().min(CHUNK) as u64).collect::<Vec<_>>();
-            let images = draw.learn.data().batch(&some, &[], probe.device())?;
-            probe = probe.with_batch_norm(&images)?;
+            probe = probe.with_batch_norm(&some)?;
         }
         probe.average_statistics(&draw.learn, config.batch, OBSERVED)?;
-        let inputs = Inputs::new(&mut probe, draw, learns)?;
+        probe.standardise_by(&probe.extractor()?.maps(&some)?)?;
+        let inputs = Inputs::new(&probe, draw, learns)?;
         let images = draw.learn.len();
         let order = Order::new(key.named("order"), images as u64, config.batch.min(images) as u64)?;
         let adam = || Optimizer::adam(0.9, 0.999, 1e-8);
@@ -209,20 +210,16 @@ impl<'a> Learner<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Computes the maps of a trunk that does not learn, and fixes what the head's inputs are standardised by.
-    fn new(probe: &mut Probe, draw: &'a Draw, learns: Learns) -> Result<Self> {
-        let extractor = probe.extractor()?;
-        let some: Vec<u64> = (0..draw.learn.len().min(CHUNK) as u64).collect();
+    /// Computes the maps of a trunk that does not learn.
+    fn new(probe: &Probe, draw: &'a Draw, learns: Learns) -> Result<Self> {
         if learns == Learns::All {
-            let images = draw.learn.data().batch(&some, &[], probe.device())?;
-            probe.standardise_by(&extractor.maps(&images)?)?;
             return Ok(Inputs::Computed(draw));
         }
+        let extractor = probe.extractor()?;
         let kept = draw.learn.len() + draw.validation.as_ref().map_or(0, Labelled::len);
         Maps::check(&extractor, kept)?;
         let maps = |set: &Labelled| Maps::of(&extractor, set, probe.device());
         let (learn, validation) = (maps(&draw.learn)?, draw.validation.as_ref().map(maps).transpose()?);
-        probe.standardise_by(&learn.batch(&some)?)?;
         Ok(Inputs::Kept { learn, validation })
     }
 }

@@ -26,13 +26,14 @@ p { margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
 .paper { display: block; color: var(--soft); font-size: .85rem; font-weight: 400; }
 td.best { background: var(--mark); font-weight: 600; }
 figure { margin: 1.5rem 0; }
-figure img { display: block; height: auto; max-width: 100%; min-width: min(100%, 24rem); background: #fff; border-radius: 4px; }
-figure img { image-rendering: pixelated; }
+figure img {
+  display: block; height: auto; max-width: 100%; min-width: min(100%, 24rem);
+  background: #fff; border-radius: 4px; image-rendering: pixelated;
+}
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
 pre { overflow-x: auto; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; }
 ";
