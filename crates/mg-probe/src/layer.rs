@@ -41,7 +41,7 @@ pub(crate) fn backward(
 }
 
 /// The activation's value and derivative; at 0 a leaky ReLU has its lower slope, as in mg-kernels.
-pub(crate) fn activate(activation: Activation, y: &Tensor) -> Result<(Tensor, Tensor)> {
+fn activate(activation: Activation, y: &Tensor) -> Result<(Tensor, Tensor)> {
     match activation {
         Activation::LeakyRelu { slope } => {
             let slope = y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?;

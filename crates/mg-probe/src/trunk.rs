@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use mg_energy::{ConvNet, NetSpec, Norm, Params, Statistics};
-use mg_kernels::{Activation, LayerShape, LayerWeights, conv2d};
+use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
+use mg_kernels::{Activation, LayerShape, LayerWeights};
 use mg_random::Key;
 use mg_train::ModelGrid;
 
 use crate::layer::{self, Trace};
-use crate::norm::{channel_mean, per_channel};
+use crate::norm::per_channel;
 use crate::{Error, Result};
 
 /// Share of a map's mean variance below which the variance of a channel counts as that.
@@ -85,13 +85,12 @@ impl Trunk {
         let spec = NetSpec { norm: Norm::Batch, ..self.spec.clone() };
         let mut tensors: BTreeMap<String, Tensor> =
             self.params.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
-        let mut x = x.clone();
+        // As they are in learning, whatever the precision of evaluation.
+        let precise = NetSpec { precision: Precision::Full, ..self.spec.clone() };
+        let statistics = ConvNet::statistics(&precise, &self.params, x)?;
         let mut below: Option<Tensor> = None; // what the channels below were divided by, [1, c, 1, 1]
-        for (i, (shape, weights)) in (1..).zip(self.layers()?) {
-            let before =
-                conv2d(&x, &weights.weight, &shape.conv)?.broadcast_add(&per_channel(&weights.bias)?)?;
-            let mean = channel_mean(&before)?;
-            let variance = channel_mean(&before.broadcast_sub(&per_channel(&mean)?)?.sqr()?)?;
+        for (i, ((shape, weights), (mean, variance))) in (1..).zip(self.layers()?.into_iter().zip(statistics))
+        {
             let least = RIDGE * variance.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             let least = if least > 0.0 { least } else { 1.0 };
             let deviation = variance.sqrt()?; // [c]
@@ -106,7 +105,6 @@ impl Trunk {
             tensors.insert(format!("norm{i}.weight"), (deviation / &factor)?);
             tensors.insert(format!("norm{i}.bias"), (mean / &factor)?);
             below = Some(per_channel(&factor)?);
-            x = layer::activate(shape.activation, &before)?.0;
         }
         Ok(Trunk { params: Params::from_tensors(&spec, &tensors)?, spec, statistics: None })
     }
