@@ -28,8 +28,8 @@ pub(crate) struct Args {
     #[arg(long)]
     resume: bool,
     /// Stop after so many minutes, with a checkpoint
-    #[arg(long, value_name = "M")]
-    minutes: Option<f64>,
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    minutes: Option<Duration>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -74,11 +74,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Training::start(RunDir::create(&path, &config)?, &config, &data, &device)?
         }
     };
-    announce(&training, &config, &device)?;
+    announce(&training, &config, &device, args.minutes)?;
     let mut watcher = Watcher::new(&training, &config, args.minutes)?;
     let outcome = training.run(&mut watcher)?;
     watcher.bar.finish_and_clear();
     conclude(outcome, &training, &watcher)
+}
+
+/// A number of minutes, with fractions.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| format!("{text} is not a number of minutes"))?;
+    Duration::try_from_secs_f64(60.0 * minutes).map_err(|error| format!("{text} minutes: {error}"))
 }
 
 impl Args {
@@ -110,7 +116,12 @@ fn free_path(config: &Config) -> Result<PathBuf> {
 }
 
 /// What is going to happen and how long it will take, before anything long happens.
-fn announce(training: &Training, config: &Config, device: &candle_core::Device) -> Result<()> {
+fn announce(
+    training: &Training,
+    config: &Config,
+    device: &candle_core::Device,
+    limit: Option<Duration>,
+) -> Result<()> {
     for class in training.learner().classes() {
         let counts: Vec<String> = class
             .grids
@@ -126,10 +137,13 @@ fn announce(training: &Training, config: &Config, device: &candle_core::Device) 
     let one = estimate::iteration(training.learner(), device)?;
     let left = config.learn.iterations.saturating_sub(training.iteration());
     let all = one.mul_f64(left as f64);
+    let end = match limit.filter(|limit| *limit < all) {
+        Some(limit) => format!("as many as fit into {}", human(limit)),
+        None => format!("about {} in all", human(all)),
+    };
     tracing::info!(
-        "{left} iterations of about {}: about {} in all; Ctrl-C stops with a checkpoint, --resume goes on",
-        human(one),
-        human(all)
+        "{left} iterations of about {}: {end}; Ctrl-C stops with a checkpoint, --resume goes on",
+        human(one)
     );
     tracing::info!(
         "run {}: sheets of images in {}",
@@ -171,7 +185,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(training: &Training, config: &Config, minutes: Option<f64>) -> Result<Self> {
+    fn new(training: &Training, config: &Config, limit: Option<Duration>) -> Result<Self> {
         let path = training.run_dir().path().join("times.jsonl");
         let earlier = last_seconds(&path, training.iteration());
         let times = OpenOptions::new().create(true).append(true).open(&path);
@@ -193,12 +207,18 @@ impl Watcher {
             start,
             before: start,
             pace: 0.0,
-            limit: minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e7))),
+            limit,
             interrupted,
             times: times.with_context(|| format!("cannot open {}", path.display()))?,
             earlier,
             of: config.learn.iterations,
         })
+    }
+
+    /// Time that iterations take at the pace of the last ones, or that `--minutes` leaves for them.
+    fn left(&self, iterations: u64) -> Duration {
+        let all = Duration::from_secs_f64(self.pace * iterations as f64);
+        self.limit.map_or(all, |limit| all.min(limit.saturating_sub(self.start.elapsed())))
     }
 
     /// "4x4 +0.02  16x16 -0.11  64x64 +0.30"
@@ -231,7 +251,7 @@ impl Observer for Watcher {
         self.before = Instant::now();
         self.pace = if self.pace == 0.0 { seconds } else { 0.8 * self.pace + 0.2 * seconds };
         self.bar.set_position(report.iteration * self.grids as u64);
-        let left = Duration::from_secs_f64(self.pace * self.of.saturating_sub(report.iteration) as f64);
+        let left = self.left(self.of.saturating_sub(report.iteration));
         let rate = self.batch as f64 / self.pace;
         let gaps = Watcher::gaps(report);
         self.bar.set_message(format!("| {} left | {rate:.1} images/s | gap {gaps}", human(left)));

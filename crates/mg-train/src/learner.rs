@@ -144,7 +144,8 @@ impl Contrastive {
         }
     }
 
-    /// Runs the chains of a grid; with masks, only hidden pixels move.
+    /// Runs the chains of a grid; with masks, only hidden pixels move. Pixels that are known hold what the observed image
+    /// has there, not the mean of their observed part, by which alone energies would tell chains from images.
     fn synthesize(
         &self,
         number: usize,
@@ -163,8 +164,8 @@ impl Contrastive {
         let Some(masks) = &batch.masks else {
             return Ok(grid.run(&start, key, &mut unobserved)?);
         };
-        let (known, values) = Mask::known(masks, batch.pyramid.finest(), grid.side)?;
-        Ok(grid.run_observed(&start, &known, &values, key, &mut unobserved)?)
+        let (known, _) = Mask::known(masks, batch.pyramid.finest(), grid.side)?;
+        Ok(grid.run_observed(&start, &known, batch.at(level)?, key, &mut unobserved)?)
     }
 
     /// One update of a grid, and what there is to say of it.
