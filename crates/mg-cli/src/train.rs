@@ -292,3 +292,16 @@ impl Observer for Watcher {
         late || self.interrupted.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_are_a_number_that_is_a_time() {
+        assert_eq!(minutes("1.5"), Ok(Duration::from_secs(90)));
+        for bad in ["", "x", "nan", "inf", "-1", "1e30"] {
+            assert!(minutes(bad).is_err(), "{bad}");
+        }
+    }
+}

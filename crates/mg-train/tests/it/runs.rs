@@ -142,6 +142,17 @@ fn zero_steps_of_contrastive_divergence_have_zero_gradient() {
 }
 
 #[test]
+fn what_is_known_of_a_coarse_grid_is_the_image_s_own() {
+    // With one pixel hidden, all of 4x4 is known, and its energy has nothing to tell chains from images by.
+    let config = tiny(&["chains.hidden_square=1"]);
+    let mut learner = Contrastive::new(&config, &data(&config), CPU).unwrap();
+    let report = learner.step(0, &mut |_| {}).unwrap();
+    let [coarse, fine] = &report.grids[..] else { panic!("{report:?}") };
+    assert_eq!((coarse.gap, coarse.difference), (0.0, 0.0));
+    assert!(fine.difference > 0.0);
+}
+
+#[test]
 fn single_grid_is_multi_grid_with_two_grids() {
     // The 16x16 grid straight above 1x1, in either writing.
     let state = |sets: &[&str]| {
