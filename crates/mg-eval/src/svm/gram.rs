@@ -13,8 +13,9 @@ pub(super) struct Gram {
 pub(super) enum Precision {
     /// In f64.
     Double,
-    /// In f32 over 2,048 features whose mean over the rows is subtracted, then in f64: half the time. Errors are near
-    /// 1e-7 of a row's squared distance from the mean, and less between different rows.
+    /// In f32 over 2,048 features whose mean over the rows is subtracted, then in f64: half the time. Errors are within
+    /// 1e-6 of a row's squared distance from the mean, and less between different rows; how far within, depends on the
+    /// order that the CPU's kernel sums in.
     Single,
 }
 
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn single_precision_is_exact_to_seven_digits_of_the_spread_whatever_the_mean() {
+    fn single_precision_is_exact_to_a_few_millionths_of_the_spread_whatever_the_mean() {
         let (n, d) = (70, 2 * CHUNK + 5);
         let mut values = vec![0f32; n * d];
         Key::new(2).fill_normal(&mut values);
@@ -167,7 +168,8 @@ mod tests {
             let gaps =
                 of(Precision::Single).into_iter().zip(of(Precision::Double)).map(|(a, b)| (a - b).abs());
             let gap = gaps.fold(0.0, f64::max);
-            assert!(gap < 5e-7 * spread, "mean {mean}: {gap}");
+            // 2,048 squares summed one after the other: 6e-7 rms for each of two chunks, and the largest of 70.
+            assert!(gap < 2e-6 * spread, "mean {mean}: {gap}");
         }
     }
 
