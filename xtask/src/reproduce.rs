@@ -100,15 +100,30 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let (revision, machine) = (machine.revision.clone(), machine.describe());
     let presets = content(&root.join("crates/mg-train/presets"))?;
     let session = Session { root, args, mg, revision, machine, presets, start: Instant::now() };
-    let mut is_whole = true;
+    let mut ended = Ended::default();
     for (name, experiment) in &experiments {
         println!("\n=== {}: {}", experiment.title, experiment.about);
-        is_whole &= session.experiment(name, experiment)?;
+        session.experiment(name, experiment, &mut ended)?;
     }
-    if !is_whole {
+    if ended.is_cut {
         println!("\nthe time is up; the same command with --resume goes on");
     }
+    ensure!(
+        ended.failed.is_empty(),
+        "{} failed, all else is done; the same command tries again:\n{}",
+        ended.failed.len(),
+        ended.failed.join("\n")
+    );
     Ok(())
+}
+
+/// What experiments lack at the end.
+#[derive(Default)]
+struct Ended {
+    /// Time ran out before all was done.
+    is_cut: bool,
+    /// What went wrong, by experiment, row and seed.
+    failed: Vec<String>,
 }
 
 /// Builds `mg` as the README does, and says where it is.
@@ -124,8 +139,8 @@ fn text(mg: &Path) -> Result<String> {
 }
 
 impl Session<'_> {
-    /// Runs what an experiment lacks and writes its report; false when time ran out before.
-    fn experiment(&self, name: &str, experiment: &Experiment) -> Result<bool> {
+    /// Runs what an experiment lacks and writes its report. A row that fails is told there, and the others go on.
+    fn experiment(&self, name: &str, experiment: &Experiment, ended: &mut Ended) -> Result<()> {
         let profile = experiment.profile(&self.args.profile)?;
         for row in &self.args.only {
             let names: Vec<&str> = experiment.rows.iter().map(|row| row.name.as_str()).collect();
@@ -150,7 +165,6 @@ impl Session<'_> {
             let note = self.args.data_note.as_ref().map_or(String::new(), |note| format!(": {note}"));
             format!("The data are {data}{note}.")
         });
-        let mut is_whole = true;
         for row in &experiment.rows {
             let is_wanted = (self.args.only.is_empty() || self.args.only.contains(&row.name))
                 && profile.rows.as_ref().is_none_or(|rows| rows.contains(&row.name));
@@ -159,16 +173,23 @@ impl Session<'_> {
             if is_wanted && !stages.is_empty() {
                 for &seed in seeds {
                     let filler = self.filler(&folder, &vars, row, &contents);
-                    is_whole &= self.row(experiment, row, seed, &filler, &mut outcome)?;
+                    match self.row(experiment, row, seed, &filler, &mut outcome) {
+                        Ok(is_whole) => ended.is_cut |= !is_whole,
+                        Err(error) => {
+                            let line = format!("{}, {}, seed {seed}: {error:#}", experiment.title, row.name);
+                            eprintln!("{line}");
+                            outcome.failures.push(format!("seed {seed}: {error:#}"));
+                            ended.failed.push(line);
+                        }
+                    }
                 }
             }
             report.rows.push(outcome);
         }
         if self.args.dry_run {
-            return Ok(true);
+            return Ok(());
         }
-        self.write(name, &report)?;
-        Ok(is_whole)
+        self.write(name, &report)
     }
 
     fn filler<'a>(

@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) cells: BTreeMap<usize, Cell>,
     pub(super) commands: Vec<Done>,
     pub(super) pictures: Vec<Picture>,
+    /// What went wrong, by seed.
+    pub(super) failures: Vec<String>,
 }
 
 /// One value a seed.
@@ -96,6 +98,7 @@ impl<'a> Report<'a> {
         match outcome.cells.get(&column).and_then(Cell::statistics) {
             Some((mean, Some(deviation))) => format!("{mean:.digits$} ± {deviation:.digits$}"),
             Some((mean, None)) => format!("{mean:.digits$}"),
+            None if !outcome.failures.is_empty() => "failed".to_owned(),
             None if outcome.commands.is_empty() => "not run".to_owned(),
             None => "-".to_owned(),
         }
@@ -140,6 +143,12 @@ impl<'a> Report<'a> {
         text
     }
 
+    /// A line for everything that failed.
+    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
+        let of = |row: &Outcome, failure: &String| format!("{} failed, {failure}", row.name);
+        self.rows.iter().flat_map(move |row| row.failures.iter().map(move |failure| of(row, failure)))
+    }
+
     fn markdown(&self, pictures: &[Shown<'_>]) -> String {
         let Experiment { title, about, source, notes, .. } = self.experiment;
         let mut text = format!(
@@ -148,7 +157,7 @@ impl<'a> Report<'a> {
             self.differs(),
             self.table()
         );
-        for note in notes {
+        for note in notes.iter().cloned().chain(self.failures()) {
             let _ = writeln!(text, "- {note}");
         }
         for Shown { name: file, shows, .. } in pictures {
@@ -181,7 +190,7 @@ impl<'a> Report<'a> {
                 |done| json!({ "command": done.command, "seconds": done.seconds, "iterations": done.iterations, "revision": done.revision, "machine": done.machine }),
             );
             json!({
-                "name": row.name, "paper": row.paper,
+                "name": row.name, "paper": row.paper, "failures": row.failures,
                 "cells": cells.collect::<Vec<_>>(), "commands": commands.collect::<Vec<_>>(),
             })
         };
@@ -275,7 +284,10 @@ mod tests {
             report.rows.push(outcome);
         }
         report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
-        let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| other | not run | 5.0 |\n";
+        let failures = vec!["seed 1: it diverged".to_owned()];
+        report.rows.push(Outcome { name: "bad".to_owned(), failures, ..Outcome::default() });
+        let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| other | not run | 5.0 |\n\
+                        | bad | failed | - |\n";
         assert_eq!(report.table(), expected);
         assert_eq!(report.json()["rows"][0]["cells"][0]["mean"], 2.0);
         let text = report.markdown(&[]);
@@ -284,6 +296,7 @@ mod tests {
                 && text.contains("mg train  # 1 s, 7 iterations, rev")
                 && text.contains("2 kinds of machines")
                 && text.contains("from the paper:** d\n")
+                && text.contains("\n- bad failed, seed 1: it diverged\n")
         );
     }
 
