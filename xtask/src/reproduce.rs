@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// Print the commands and run nothing
     #[arg(long)]
     dry_run: bool,
+    /// Leave out pictures that show images of the data, for a report that goes where those must not
+    #[arg(long)]
+    without_photographs: bool,
     /// Folder for the report; `results` unless given, and for `smoke` a folder that git ignores
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -235,10 +238,12 @@ impl Session<'_> {
                 outcome.cells.entry(*column).or_default().values.push(call.value(pointer)?);
             }
             for (file, shows) in &stage.pictures {
-                outcome.pictures.push(Picture {
-                    path: call.out.join(file),
-                    shows: format!("{}, seed {seed}: {shows}", row.name),
-                });
+                let (path, shows) = (call.out.join(file), format!("{}, seed {seed}: {shows}", row.name));
+                if stage.shows_data && self.args.without_photographs {
+                    outcome.left_out.push(shows);
+                } else {
+                    outcome.pictures.push(Picture { path, shows });
+                }
             }
             earlier.insert(&stage.name, call);
         }

@@ -57,6 +57,9 @@ pub(super) struct Stage {
     /// Pictures in `{out}`, and what they show.
     #[serde(default)]
     pub(super) pictures: Vec<(String, String)>,
+    /// Whether the pictures show images of the data, beside those synthesized.
+    #[serde(default)]
+    pub(super) shows_data: bool,
     /// Whether rows do not run it unless they name it.
     #[serde(default)]
     pub(super) on_demand: bool,

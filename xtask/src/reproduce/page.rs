@@ -45,7 +45,7 @@ pub(super) fn of_all(report: &Report<'_>, pictures: &[Shown<'_>]) -> String {
     if !experiment.columns.is_empty() {
         table(&mut text, report);
     }
-    for note in experiment.notes.iter().cloned().chain(report.failures()) {
+    for note in report.notes() {
         let _ = writeln!(text, "<p class=\"soft\">{}</p>", escaped(&note));
     }
     if !experiment.page_per_row {

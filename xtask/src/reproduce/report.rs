@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) cells: BTreeMap<usize, Cell>,
     pub(super) commands: Vec<Done>,
     pub(super) pictures: Vec<Picture>,
+    /// Pictures that the report does without, because they show images of the data.
+    pub(super) left_out: Vec<String>,
     /// What went wrong, by seed.
     pub(super) failures: Vec<String>,
 }
@@ -143,21 +145,27 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// A line for everything that failed.
-    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
-        let of = |row: &Outcome, failure: &String| format!("{} failed, {failure}", row.name);
-        self.rows.iter().flat_map(move |row| row.failures.iter().map(move |failure| of(row, failure)))
+    /// What there is to say of the whole: the experiment's notes, and a line for all that is not here.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = self.experiment.notes.clone();
+        for row in &self.rows {
+            notes.extend(row.failures.iter().map(|failure| format!("{} failed, {failure}", row.name)));
+            notes.extend(row.left_out.iter().map(|picture| {
+                format!("Not shown, for it shows images of the data; the command makes it: {picture}")
+            }));
+        }
+        notes
     }
 
     fn markdown(&self, pictures: &[Shown<'_>]) -> String {
-        let Experiment { title, about, source, notes, .. } = self.experiment;
+        let Experiment { title, about, source, .. } = self.experiment;
         let mut text = format!(
             "# {title}, profile `{}`\n\n{about} ({source})\n\n**How this differs from the paper:** {}\n\n{}\n",
             self.profile_name,
             self.differs(),
             self.table()
         );
-        for note in notes.iter().cloned().chain(self.failures()) {
+        for note in self.notes() {
             let _ = writeln!(text, "- {note}");
         }
         for Shown { name: file, shows, .. } in pictures {
@@ -285,7 +293,8 @@ mod tests {
         }
         report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
         let failures = vec!["seed 1: it diverged".to_owned()];
-        report.rows.push(Outcome { name: "bad".to_owned(), failures, ..Outcome::default() });
+        let left_out = vec!["faces".to_owned()];
+        report.rows.push(Outcome { name: "bad".to_owned(), failures, left_out, ..Outcome::default() });
         let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| other | not run | 5.0 |\n\
                         | bad | failed | - |\n";
         assert_eq!(report.table(), expected);
@@ -296,7 +305,8 @@ mod tests {
                 && text.contains("mg train  # 1 s, 7 iterations, rev")
                 && text.contains("2 kinds of machines")
                 && text.contains("from the paper:** d\n")
-                && text.contains("\n- bad failed, seed 1: it diverged\n")
+                && text.contains("\n- bad failed, seed 1: it diverged\n- Not shown")
+                && text.contains("the command makes it: faces\n")
         );
     }
 
