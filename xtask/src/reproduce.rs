@@ -179,9 +179,10 @@ impl Session<'_> {
                     match self.row(experiment, row, seed, &filler, &mut outcome) {
                         Ok(is_whole) => ended.is_cut |= !is_whole,
                         Err(error) => {
-                            let line = format!("{}, {}, seed {seed}: {error:#}", experiment.title, row.name);
+                            let failure = format!("seed {seed}: {error:#}");
+                            let line = format!("{}, {}, {failure}", experiment.title, row.name);
                             eprintln!("{line}");
-                            outcome.failures.push(format!("seed {seed}: {error:#}"));
+                            outcome.failures.push(failure);
                             ended.failed.push(line);
                         }
                     }
