@@ -42,6 +42,8 @@ fn a_set_is_nearest_to_itself_and_features_are_computed_once() {
     assert_eq!(files(&dir.join("kept")).len(), 2);
     let again = scores(dir, "eval --input a --ref b --features kept --splits 2 --threads 1");
     assert_eq!(other, again);
+    let copies = scores(dir, "eval --input a --ref a --features kept --fid --nearest a.png");
+    assert_eq!(copies["nearest"], serde_json::json!({ "least": 0.0, "median": 0.0 }));
     let table = ok(dir, "eval --input a --ref b --fid --json=fid.json");
     assert!(table.contains("Fréchet") && !table.contains("precision"), "{table}");
     let written: Value = serde_json::from_slice(&fs::read(dir.join("fid.json")).unwrap()).unwrap();
@@ -86,6 +88,9 @@ fn images_of_one_start_are_compared_with_each_other_and_with_their_nearest() {
     let written: Value = serde_json::from_slice(&fs::read(dir.join("all.json")).unwrap()).unwrap();
     assert_eq!(written["pairwise_distance"], *pairs);
     assert_eq!(written["version"], 1);
+    assert!(table.contains("nearest, median distance"), "{table}");
+    let near = |key: &str| written["nearest"][key].as_f64().unwrap();
+    assert!(0.0 < near("least") && near("least") <= near("median"), "{}", written["nearest"]);
     assert!(image::open(dir.join("nearest.png")).unwrap().height() > 32);
     assert!(fs::read_to_string(dir.join("nearest.svg")).unwrap().contains("reference to images"));
 

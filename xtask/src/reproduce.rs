@@ -8,6 +8,7 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let session = Session { root, args, mg, revision, machine, presets, start: Instant::now() };
     let mut ended = Ended::default();
     for (name, experiment) in &experiments {
-        println!("\n=== {}: {}", experiment.title, experiment.about);
+        writeln!(std::io::stdout(), "\n=== {}: {}", experiment.title, experiment.about)?;
         session.experiment(name, experiment, &mut ended)?;
     }
     if ended.is_cut {
@@ -178,6 +179,7 @@ impl Session<'_> {
                     let filler = self.filler(&folder, &vars, row, &contents);
                     match self.row(experiment, row, seed, &filler, &mut outcome) {
                         Ok(is_whole) => ended.is_cut |= !is_whole,
+                        Err(error) if self.args.dry_run => return Err(error),
                         Err(error) => {
                             let failure = format!("seed {seed}: {error:#}");
                             let line = format!("{}, {}, {failure}", experiment.title, row.name);
@@ -220,7 +222,7 @@ impl Session<'_> {
         for stage in experiment.stages_of(row) {
             let call = filler.call(&stage.name, &stage.run, seed, &earlier)?;
             if self.args.dry_run {
-                println!("{}", call.line());
+                writeln!(std::io::stdout(), "{}", call.line())?;
                 earlier.insert(&stage.name, call);
                 continue;
             }

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
 use mg_data::Split;
 use mg_eval::{
-    FeatureTable, Features, Histogram, Moments, Neighbour, Panels, Score, Sheet, Subsets, frechet_distance,
+    Features, Histogram, Moments, Neighbour, Panels, Score, Sheet, Subsets, frechet_distance,
     inception_score, kernel_distance, nearest, pairwise_distance, precision_recall,
 };
 use mg_random::Key;
@@ -21,7 +21,7 @@ use crate::output::{OutputArgs, check_folder};
 use crate::sample::How;
 use crate::set::SetArgs;
 use crate::{hub, progress};
-use report::{Pairs, Report};
+use report::{Nearest, Pairs, Report};
 use source::{Draw, Input, ShapeArgs};
 
 /// Score images: inception score, and against reference images Fréchet and kernel inception distance, precision and recall
@@ -84,7 +84,8 @@ pub(crate) struct Args {
     /// (figure 5). A run draws them so; of a set, `mg sample --per-start K` has drawn them so
     #[arg(long, value_name = "K")]
     per_start: Option<usize>,
-    /// Show the first images with the nearest reference image of each, by their features: are they copies?
+    /// Show the first images with the nearest reference image of each, by their features, and say how far that is: are
+    /// they copies?
     #[arg(long, value_name = "FILE.png")]
     nearest: Option<PathBuf>,
     #[command(flatten)]
@@ -141,7 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(reference) = &reference {
         let of_reference = features(reference)?;
         compare(args, &mut report, &of_input, &of_reference)?;
-        neighbours(args, (&input, &of_input), (reference, &of_reference))?;
+        neighbours(args, &mut report, (&input, &of_input), (reference, &of_reference))?;
     }
     report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     match args.output.json.write(&report)? {
@@ -183,23 +184,30 @@ const SHOWN: usize = 40;
 /// Bins of the histograms of distances.
 const BINS: usize = 60;
 
-/// The sheet and the plot of nearest images.
-fn neighbours(args: &Args, input: (&Input, &FeatureFile), reference: (&Input, &FeatureFile)) -> Result<()> {
+/// The sheet, the numbers and the plot of nearest images.
+fn neighbours(
+    args: &Args,
+    report: &mut Report,
+    input: (&Input, &FeatureFile),
+    reference: (&Input, &FeatureFile),
+) -> Result<()> {
+    if args.nearest.is_none() && !args.output.plot.is_wanted() {
+        return Ok(());
+    }
+    let found = nearest(input.1, reference.1)?;
+    let distances = |found: &[Neighbour]| found.iter().map(|near| near.distance).collect::<Vec<_>>();
+    let there = distances(&found);
+    report.nearest = Nearest::of(&there);
     if let Some(path) = &args.nearest {
         let shown = SHOWN.min(input.1.len());
-        let first = FeatureTable::new(input.1.rows(0..shown)?.into_owned(), input.1.dim())?;
-        let row = |found: &Neighbour| reference.0.batch(found.row..found.row + 1).map_err(|e| anyhow!(e));
-        let found = nearest(&first, reference.1)?;
-        let found = Tensor::cat(&found.iter().map(row).collect::<Result<Vec<_>>>()?, 0)?;
+        let row = |near: &Neighbour| reference.0.batch(near.row..near.row + 1).map_err(|e| anyhow!(e));
+        let found = Tensor::cat(&found[..shown].iter().map(row).collect::<Result<Vec<_>>>()?, 0)?;
         let images = input.0.batch(0..shown).map_err(|e| anyhow!(e))?;
         Sheet::beside(&[&images, &found])?.save(path)?;
         tracing::info!("images with the nearest reference image at their right: {}", path.display());
     }
     args.output.plot.save(|| {
-        let distances = |a: &FeatureFile, b: &FeatureFile| -> Result<Vec<f64>> {
-            Ok(nearest(a, b)?.iter().map(|neighbour| neighbour.distance).collect())
-        };
-        let (there, back) = (distances(input.1, reference.1)?, distances(reference.1, input.1)?);
+        let back = distances(&nearest(reference.1, input.1)?);
         let sets = [("images to reference", there.as_slice()), ("reference to images", &back)];
         let histogram = Histogram::of(&sets, BINS)?;
         Ok(Panels::of([histogram.curves("nearest by features", "distance")]))

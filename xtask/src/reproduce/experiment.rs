@@ -39,8 +39,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// Digits after the point.
     pub(super) digits: usize,
-    /// Whether lower is better.
-    pub(super) lower: bool,
+    /// Whether lower is better, or higher; not given where neither is.
+    pub(super) lower: Option<bool>,
 }
 
 /// One call of `mg`.
@@ -69,6 +69,9 @@ pub(super) struct Stage {
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
     pub(super) name: String,
+    /// Whether it is no method but images of the data, for scale: never the best.
+    #[serde(default)]
+    pub(super) is_data: bool,
     /// The paper's numbers, in order of the columns; shorter where it gives fewer.
     #[serde(default)]
     pub(super) paper: Vec<f64>,

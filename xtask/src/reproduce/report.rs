@@ -26,6 +26,8 @@ pub(super) struct Report<'a> {
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) name: String,
+    /// No method but images of the data.
+    pub(super) is_data: bool,
     pub(super) paper: Vec<f64>,
     /// By column.
     pub(super) cells: BTreeMap<usize, Cell>,
@@ -50,7 +52,8 @@ pub(super) struct Picture {
 
 impl Outcome {
     pub(super) fn new(row: &Row) -> Self {
-        Outcome { name: row.name.clone(), paper: row.paper.clone(), ..Outcome::default() }
+        let (name, paper) = (row.name.clone(), row.paper.clone());
+        Outcome { name, is_data: row.is_data, paper, ..Outcome::default() }
     }
 }
 
@@ -111,11 +114,15 @@ impl<'a> Report<'a> {
         outcome.paper.get(column).map_or("-".to_owned(), |value| format!("{value:.digits$}"))
     }
 
-    /// Whether a cell is the best of its column.
+    /// Whether a method's cell is the best of its column.
     pub(super) fn is_best(&self, outcome: &Outcome, column: usize) -> bool {
-        let mean = |outcome: &Outcome| Some(outcome.cells.get(&column)?.statistics()?.0);
-        let Some(own) = mean(outcome) else { return false };
-        let lower = self.experiment.columns[column].lower;
+        let mean = |outcome: &Outcome| {
+            let cell = outcome.cells.get(&column).filter(|_| !outcome.is_data)?;
+            Some(cell.statistics()?.0)
+        };
+        let (Some(own), Some(lower)) = (mean(outcome), self.experiment.columns[column].lower) else {
+            return false;
+        };
         let better = |other: f64| if lower { other < own } else { other > own };
         self.rows.iter().filter_map(mean).count() > 1 && !self.rows.iter().filter_map(mean).any(better)
     }
@@ -198,7 +205,7 @@ impl<'a> Report<'a> {
                 |done| json!({ "command": done.command, "seconds": done.seconds, "iterations": done.iterations, "revision": done.revision, "machine": done.machine }),
             );
             json!({
-                "name": row.name, "paper": row.paper, "failures": row.failures,
+                "name": row.name, "is_data": row.is_data, "paper": row.paper, "failures": row.failures,
                 "cells": cells.collect::<Vec<_>>(), "commands": commands.collect::<Vec<_>>(),
             })
         };
@@ -291,11 +298,15 @@ mod tests {
             });
             report.rows.push(outcome);
         }
+        // Images of the data are shown for scale; a column may have no best at all.
+        let mut data = Outcome { name: "data".to_owned(), is_data: true, ..Outcome::default() };
+        data.cells.insert(0, Cell { values: vec![0.0] });
+        report.rows.push(data);
         report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
         let failures = vec!["seed 1: it diverged".to_owned()];
         let left_out = vec!["faces".to_owned()];
         report.rows.push(Outcome { name: "bad".to_owned(), failures, left_out, ..Outcome::default() });
-        let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| other | not run | 5.0 |\n\
+        let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| data | 0.0 | - |\n| other | not run | 5.0 |\n\
                         | bad | failed | - |\n";
         assert_eq!(report.table(), expected);
         assert_eq!(report.json()["rows"][0]["cells"][0]["mean"], 2.0);
@@ -308,6 +319,9 @@ mod tests {
                 && text.contains("\n- bad failed, seed 1: it diverged\n- Not shown")
                 && text.contains("the command makes it: faces\n")
         );
+        let mut neither = experiment.clone();
+        neither.columns[0].lower = None;
+        assert!(!Report { experiment: &neither, ..report }.table().contains("**"));
     }
 
     #[test]

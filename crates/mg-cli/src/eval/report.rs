@@ -19,6 +19,7 @@ pub(super) struct Report {
     pub(super) recall: Option<f64>,
     pub(super) k: Option<usize>,
     pub(super) pairwise_distance: Option<Pairs>,
+    pub(super) nearest: Option<Nearest>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -49,6 +50,13 @@ pub(super) struct Pairs {
     pub(super) of_all: f64,
 }
 
+/// Distances of features from an image to the nearest reference image; copies are at 0.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Nearest {
+    least: f64,
+    median: f64,
+}
+
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Subsets {
     mean: f64,
@@ -69,6 +77,16 @@ impl Subsets {
     }
 }
 
+impl Nearest {
+    /// `None` of no distances.
+    pub(super) fn of(distances: &[f64]) -> Option<Self> {
+        let mut sorted = distances.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let middle = |n: usize| (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
+        Some(Self { least: *sorted.first()?, median: middle(sorted.len()) })
+    }
+}
+
 impl Report {
     pub(super) fn of(backbone: &Backbone, input: &Input, reference: Option<&Input>) -> Self {
         let side = |images: &Input| Side { what: images.describe(), id: images.id(), images: images.len() };
@@ -84,6 +102,7 @@ impl Report {
             recall: None,
             k: None,
             pairwise_distance: None,
+            nearest: None,
             warnings: vec![],
         }
     }
@@ -115,6 +134,9 @@ impl Report {
                 "{:<26}{mean:>9.4}{error}, {per_start} images from each of {starts} starts; of all images {of_all:.4}",
                 "pairwise distance"
             );
+        }
+        if let Some(Nearest { least, median }) = self.nearest {
+            say!("{:<26}{median:>9.4} (least {least:.4})", "nearest, median distance");
         }
         Ok(())
     }
