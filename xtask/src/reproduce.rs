@@ -241,10 +241,10 @@ impl Session<'_> {
                 outcome.cells.entry(*column).or_default().values.push(call.value(pointer)?);
             }
             for (file, shows) in &stage.pictures {
-                let (path, shows) = (call.out.join(file), format!("{}, seed {seed}: {shows}", row.name));
                 if stage.shows_data && self.args.without_photographs {
-                    outcome.left_out.push(shows);
+                    outcome.left_out.push(shows.clone());
                 } else {
+                    let (path, shows) = (call.out.join(file), format!("{}, seed {seed}: {shows}", row.name));
                     outcome.pictures.push(Picture { path, shows });
                 }
             }

@@ -33,7 +33,7 @@ pub(super) struct Outcome {
     pub(super) cells: BTreeMap<usize, Cell>,
     pub(super) commands: Vec<Done>,
     pub(super) pictures: Vec<Picture>,
-    /// Pictures that the report does without, because they show images of the data.
+    /// What pictures show that the report does without, because it is images of the data.
     pub(super) left_out: Vec<String>,
     /// What went wrong, by seed.
     pub(super) failures: Vec<String>,
@@ -152,14 +152,20 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// What there is to say of the whole: the experiment's notes, and a line for all that is not here.
+    /// What there is to say of the whole: the experiment's notes, what failed, and what is not here.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.experiment.notes.clone();
         for row in &self.rows {
             notes.extend(row.failures.iter().map(|failure| format!("{} failed, {failure}", row.name)));
-            notes.extend(row.left_out.iter().map(|picture| {
-                format!("Not shown, for it shows images of the data; the command makes it: {picture}")
-            }));
+        }
+        let mut left_out: Vec<&str> =
+            self.rows.iter().flat_map(|row| &row.left_out).map(String::as_str).collect();
+        left_out.sort_unstable();
+        left_out.dedup();
+        if !left_out.is_empty() {
+            let all = left_out.join("; ");
+            notes
+                .push(format!("Not shown, for they show images of the data; the commands make them: {all}."));
         }
         notes
     }
@@ -304,7 +310,7 @@ mod tests {
         report.rows.push(data);
         report.rows.push(Outcome { name: "other".to_owned(), paper: vec![5.0], ..Outcome::default() });
         let failures = vec!["seed 1: it diverged".to_owned()];
-        let left_out = vec!["faces".to_owned()];
+        let left_out = vec!["faces".to_owned(), "hands".to_owned(), "faces".to_owned()];
         report.rows.push(Outcome { name: "bad".to_owned(), failures, left_out, ..Outcome::default() });
         let expected = "| | x | paper |\n|---|---:|---:|\n| r | **2.0 ± 1.4** | 4.0 |\n| q | 2.5 | - |\n| data | 0.0 | - |\n| other | not run | 5.0 |\n\
                         | bad | failed | - |\n";
@@ -317,7 +323,7 @@ mod tests {
                 && text.contains("2 kinds of machines")
                 && text.contains("from the paper:** d\n")
                 && text.contains("\n- bad failed, seed 1: it diverged\n- Not shown")
-                && text.contains("the command makes it: faces\n")
+                && text.contains("the commands make them: faces; hands.\n")
         );
         let mut neither = experiment.clone();
         neither.columns[0].lower = None;
