@@ -226,7 +226,9 @@ impl Session<'_> {
                 earlier.insert(&stage.name, call);
                 continue;
             }
-            if call.done().is_none() {
+            // A result of an `mg` that did not say every number yet is not whole.
+            let is_whole = stage.values.iter().all(|(_, pointer)| call.value(pointer).is_ok());
+            if call.done().is_none() || !is_whole {
                 let left = self.args.budget.map(|budget| budget.saturating_sub(self.start.elapsed()));
                 println!("\n# {}, {}, seed {seed}: {}", experiment.title, row.name, stage.name);
                 let is_up = left.is_some_and(|left| left.is_zero());
