@@ -68,11 +68,27 @@ pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
 
 /// A command line that can be pasted into a shell.
 pub(crate) fn line(program: &str, args: &[&str], env: &[(&str, &str)]) -> String {
-    let quote = |s: &str| match s.contains([' ', '*', '"']) {
-        true => format!("'{s}'"),
-        false => s.to_string(),
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    let quote = |s: &str| match s.chars().all(is_plain) {
+        true => s.to_string(),
+        false => format!("'{}'", s.replace('\'', r"'\''")),
     };
     let env = env.iter().map(|(name, value)| format!("{name}={}", quote(value)));
     let words = std::iter::once(program).chain(args.iter().copied()).map(quote);
     env.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_means_to_a_shell_what_was_run() {
+        let words = ["model.grids=[1,4]", r#"chains.start=["coarser"]"#, "it's", "a b", "plain/x.y"];
+        let line = line("printf", &[&["%s|"], &words[..]].concat(), &[]);
+        assert!(line.ends_with(" plain/x.y"), "{line}");
+        if let Ok(shell) = Command::new("sh").args(["-c", &line]).output() {
+            assert_eq!(String::from_utf8_lossy(&shell.stdout), words.join("|") + "|");
+        }
+    }
 }

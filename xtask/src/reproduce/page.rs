@@ -112,7 +112,12 @@ fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item
 
 fn table(text: &mut String, report: &Report<'_>) {
     let columns = &report.experiment.columns;
-    text.push_str("<div class=\"wide\"><table>\n<tr><th>ours<span class=\"paper\">the paper's</span></th>");
+    let beside = |text: &str| format!("<span class=\"paper\">{text}</span>");
+    let legend = match (0..columns.len()).any(|column| report.has_paper(column)) {
+        true => format!("ours{}", beside("the paper's")),
+        false => String::new(),
+    };
+    let _ = write!(text, "<div class=\"wide\"><table>\n<tr><th>{legend}</th>");
     for column in columns {
         let _ = write!(text, "<th>{}</th>", escaped(&column.name));
     }
@@ -125,13 +130,11 @@ fn table(text: &mut String, report: &Report<'_>) {
         };
         for column in 0..columns.len() {
             let class = if report.is_best(row, column) { " class=\"best\"" } else { "" };
-            let (ours, paper) = (report.ours(row, column), report.paper(row, column));
-            let _ = write!(
-                text,
-                "<td{class}>{}<span class=\"paper\">{}</span></td>",
-                escaped(&ours),
-                escaped(&paper)
-            );
+            let paper = match report.has_paper(column) {
+                true => beside(&escaped(&report.paper(row, column))),
+                false => String::new(),
+            };
+            let _ = write!(text, "<td{class}>{}{paper}</td>", escaped(&report.ours(row, column)));
         }
         text.push_str("</tr>\n");
     }

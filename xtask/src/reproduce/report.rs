@@ -114,6 +114,11 @@ impl<'a> Report<'a> {
         outcome.paper.get(column).map_or("-".to_owned(), |value| format!("{value:.digits$}"))
     }
 
+    /// Whether the paper has a number in a column.
+    pub(super) fn has_paper(&self, column: usize) -> bool {
+        self.rows.iter().any(|row| row.paper.len() > column)
+    }
+
     /// Whether a method's cell is the best of its column.
     pub(super) fn is_best(&self, outcome: &Outcome, column: usize) -> bool {
         let mean = |outcome: &Outcome| {
@@ -137,17 +142,22 @@ impl<'a> Report<'a> {
             }
             return text;
         }
-        let heading = |column: &Column| format!("{} | paper", column.name);
-        let _ = writeln!(text, "| | {} |", columns.iter().map(heading).collect::<Vec<_>>().join(" | "));
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(2 * columns.len()));
+        let paper = |column: usize, text: String| if self.has_paper(column) { text } else { String::new() };
+        let headings = columns.iter().enumerate().map(|(column, Column { name, .. })| {
+            format!(" {name} |{}", paper(column, " paper |".to_owned()))
+        });
+        let headings: String = headings.collect();
+        let _ = writeln!(text, "| |{headings}");
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(headings.matches('|').count()));
         for row in &self.rows {
             let cell = |column: usize| {
                 let (ours, mark) =
                     (self.ours(row, column), if self.is_best(row, column) { "**" } else { "" });
-                format!("{mark}{ours}{mark} | {}", self.paper(row, column))
+                let paper = paper(column, format!(" {} |", self.paper(row, column)));
+                format!(" {mark}{ours}{mark} |{paper}")
             };
-            let cells: Vec<String> = (0..columns.len()).map(cell).collect();
-            let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
+            let cells: String = (0..columns.len()).map(cell).collect();
+            let _ = writeln!(text, "| {} |{cells}", row.name);
         }
         text
     }
@@ -327,7 +337,10 @@ mod tests {
         );
         let mut neither = experiment.clone();
         neither.columns[0].lower = None;
-        assert!(!Report { experiment: &neither, ..report }.table().contains("**"));
+        let mut report = Report { experiment: &neither, ..report };
+        assert!(!report.table().contains("**"));
+        report.rows.iter_mut().for_each(|row| row.paper.clear());
+        assert!(report.table().starts_with("| | x |\n|---|---:|\n| r | 2.0 ± 1.4 |\n"), "{}", report.table());
     }
 
     #[test]
