@@ -80,26 +80,6 @@ pub enum Error {
         finest: Option<usize>,
     },
 
-    /// There is neither one mask nor one per image.
-    #[error("{masks} masks for {images} images; pass one mask, or one per image")]
-    MaskCount {
-        /// How many masks were passed.
-        masks: usize,
-        /// How many images.
-        images: usize,
-    },
-
-    /// A mask is not on the grid of the image.
-    #[error(
-        "a mask is {mask} x {mask} but the images are {image} x {image}; make the mask on the images' grid"
-    )]
-    MaskSide {
-        /// Side of the mask.
-        mask: usize,
-        /// Side of the image.
-        image: usize,
-    },
-
     /// A uniform reference without bounds.
     #[error("a uniform reference on all of space is no density; give it bounds, or take a Gaussian one")]
     Improper,

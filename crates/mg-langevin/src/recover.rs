@@ -64,7 +64,6 @@ fn climb(
     if finest != Some(side) {
         return Err(Error::FinestLevel { side, finest });
     }
-    check_masks(masks, image)?;
     let mean = mean_of_observed(masks, image)?;
     let mut x = start.unwrap_or(&mean).clone();
     check_order(levels, &x)?;
@@ -78,17 +77,6 @@ fn climb(
         runs.push(run);
     }
     Ok(runs)
-}
-
-fn check_masks(masks: &[Mask], image: &Tensor) -> Result<()> {
-    let (images, _, _, side) = image.dims4()?;
-    if masks.len() != 1 && masks.len() != images {
-        return Err(Error::MaskCount { masks: masks.len(), images });
-    }
-    match masks.iter().find(|mask| mask.side() != side) {
-        Some(mask) => Err(Error::MaskSide { mask: mask.side(), image: side }),
-        None => Ok(()),
-    }
 }
 
 /// The mean of the observed pixels, [n, c, 1, 1], 0 where there is none.

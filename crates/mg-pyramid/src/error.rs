@@ -120,7 +120,7 @@ pub enum Error {
     },
     /// Masks and images that do not fit each other.
     #[error(
-        "{masks} masks of side {mask_side} do not fit images {shape:?}; one mask per image, of the same side"
+        "{masks} masks of side {mask_side} do not fit images {shape:?}; pass one mask, or one per image, of the same side"
     )]
     MaskMisfit {
         /// Number of masks.
@@ -139,7 +139,7 @@ pub enum Error {
         other: usize,
     },
     /// An empty list of masks.
-    #[error("no masks were given; pass one mask per image")]
+    #[error("no masks were given; pass one mask, or one per image")]
     NoMasks,
     /// A mask file that cannot be opened.
     #[error("cannot read the mask {}: {source}", path.display())]

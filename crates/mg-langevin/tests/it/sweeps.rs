@@ -198,10 +198,14 @@ fn masks_that_do_not_fit_are_refused() {
     let recover = |levels: &[Level<'_>], masks: &[Mask]| {
         recover(levels, &image, masks, Key::new(0), &mut unobserved).unwrap_err()
     };
-    assert!(matches!(recover(&levels(), &masks(2, 8)), Error::MaskCount { masks: 2, images: 3 }));
-    assert!(matches!(recover(&levels(), &masks(0, 8)), Error::MaskCount { masks: 0, images: 3 }));
-    assert!(matches!(recover(&levels(), &masks(1, 16)), Error::MaskSide { mask: 16, image: 8 }));
-    assert!(matches!(recover(&levels(), &masks(1, 4)), Error::MaskSide { mask: 4, image: 8 }));
+    for (n, side) in [(2, 8), (1, 16), (1, 4)] {
+        let error = recover(&levels(), &masks(n, side));
+        let Error::Pyramid(mg_pyramid::Error::MaskMisfit { masks, mask_side, .. }) = error else {
+            panic!("{n} masks of {side}: {error}");
+        };
+        assert_eq!((masks, mask_side), (n, side));
+    }
+    assert!(matches!(recover(&levels(), &[]), Error::Pyramid(mg_pyramid::Error::NoMasks)));
     assert!(matches!(recover(&levels()[..2], &masks(1, 8)), Error::FinestLevel { side: 8, finest: Some(4) }));
     assert!(matches!(recover(&[], &masks(1, 8)), Error::FinestLevel { side: 8, finest: None }));
 }

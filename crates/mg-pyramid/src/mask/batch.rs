@@ -36,12 +36,7 @@ impl Mask {
     /// # Errors
     /// When there is neither one mask nor one per image, the images are not on the masks' grid, or `side` is 0 or above it.
     pub fn known(masks: &[Mask], images: &Tensor, side: usize) -> Result<(Tensor, Tensor)> {
-        let first = masks.first().ok_or(Error::NoMasks)?;
-        first.check_fit(masks.len(), images)?;
-        let n = images.dim(0)?;
-        if masks.len() != 1 && masks.len() != n {
-            return Err(first.misfit(masks.len(), images));
-        }
+        let n = check_fit(masks, images)?;
         let observed = Mask::observed_tensor(masks, images.device(), images.dtype())?;
         let share = down(&observed, side)?.broadcast_as((n, 1, side, side))?.contiguous()?;
         let known = share.ge(KNOWN)?;
@@ -58,31 +53,27 @@ impl Mask {
     /// # Errors
     /// When the images are not on the mask's grid.
     pub fn apply(&self, images: &Tensor, fill: f64) -> Result<Tensor> {
-        self.check_fit(1, images)?;
-        replace(images, std::slice::from_ref(self), fill)
+        Mask::apply_each(std::slice::from_ref(self), images, fill)
     }
 
-    /// Replaces the hidden pixels of image i of a batch [n, c, s, s], by mask i, with `fill`.
+    /// Replaces the hidden pixels of a batch [n, c, s, s], by one mask for all images or one each, with `fill`.
     ///
     /// # Errors
-    /// When there is not one mask per image, or the images are not on the masks' grid.
+    /// When there is neither one mask nor one per image, or the images are not on the masks' grid.
     pub fn apply_each(masks: &[Mask], images: &Tensor, fill: f64) -> Result<Tensor> {
-        let first = masks.first().ok_or(Error::NoMasks)?;
-        first.check_fit(masks.len(), images)?;
-        if images.dim(0)? != masks.len() {
-            return Err(first.misfit(masks.len(), images));
-        }
+        check_fit(masks, images)?;
         replace(images, masks, fill)
     }
+}
 
-    fn check_fit(&self, masks: usize, images: &Tensor) -> Result<()> {
-        let (_, _, side) = image_dims(images)?;
-        if side == self.side { Ok(()) } else { Err(self.misfit(masks, images)) }
+/// The number of images; masks of different sides are found later.
+fn check_fit(masks: &[Mask], images: &Tensor) -> Result<usize> {
+    let (n, _, side) = image_dims(images)?;
+    let mask_side = masks.first().ok_or(Error::NoMasks)?.side;
+    if mask_side != side || (masks.len() != 1 && masks.len() != n) {
+        return Err(Error::MaskMisfit { masks: masks.len(), mask_side, shape: images.dims().to_vec() });
     }
-
-    fn misfit(&self, masks: usize, images: &Tensor) -> Error {
-        Error::MaskMisfit { masks, mask_side: self.side, shape: images.dims().to_vec() }
-    }
+    Ok(n)
 }
 
 fn replace(images: &Tensor, masks: &[Mask], fill: f64) -> Result<Tensor> {
@@ -195,6 +186,7 @@ mod tests {
         assert!(error.contains("side 2") && error.contains("[3, 1, 4, 4]"), "{error}");
         let error = Mask::apply_each(&[corner(4), corner(4)], &images, 0.0).unwrap_err().to_string();
         assert!(error.contains("2 masks"), "{error}");
+        assert!(Mask::known(&[], &images, 2).is_err());
         let error = Mask::known(&[corner(4), corner(4)], &images, 2).unwrap_err().to_string();
         assert!(error.contains("2 masks"), "{error}");
         let error = Mask::known(&[corner(4)], &images, 5).unwrap_err().to_string();
