@@ -181,7 +181,8 @@ impl Session<'_> {
                         Ok(is_whole) => ended.is_cut |= !is_whole,
                         Err(error) if self.args.dry_run => return Err(error),
                         Err(error) => {
-                            let failure = format!("seed {seed}: {error:#}");
+                            // As commands are told: where `mg` lies here is nobody else's concern.
+                            let failure = format!("seed {seed}: {error:#}").replace(&self.mg, "mg");
                             let line = format!("{}, {}, {failure}", experiment.title, row.name);
                             eprintln!("{line}");
                             outcome.failures.push(failure);
