@@ -26,7 +26,9 @@ p { margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
+th:first-child, td:first-child {
+  text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0; background: var(--paper);
+}
 .paper { display: block; color: var(--soft); font-size: .85rem; font-weight: 400; }
 td.best { background: var(--mark); font-weight: 600; }
 figure { margin: 1.5rem 0; }
