@@ -132,10 +132,7 @@ fn table(text: &mut String, report: &Report<'_>) {
         };
         for column in 0..columns.len() {
             let class = if report.is_best(row, column) { " class=\"best\"" } else { "" };
-            let paper = match report.has_paper(column) {
-                true => beside(&escaped(&report.paper(row, column))),
-                false => String::new(),
-            };
+            let paper = report.paper(row, column).map_or(String::new(), |paper| beside(&escaped(&paper)));
             let _ = write!(text, "<td{class}>{}{paper}</td>", escaped(&report.ours(row, column)));
         }
         text.push_str("</tr>\n");

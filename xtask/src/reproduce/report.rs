@@ -109,9 +109,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn paper(&self, outcome: &Outcome, column: usize) -> String {
+    /// The paper's cell as text, where its column has any number of the paper.
+    pub(super) fn paper(&self, outcome: &Outcome, column: usize) -> Option<String> {
         let digits = self.experiment.columns[column].digits;
-        outcome.paper.get(column).map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+        let text = outcome.paper.get(column).map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+        self.has_paper(column).then_some(text)
     }
 
     /// Whether the paper has a number in a column.
@@ -142,22 +144,20 @@ impl<'a> Report<'a> {
             }
             return text;
         }
-        let paper = |column: usize, text: String| if self.has_paper(column) { text } else { String::new() };
-        let headings = columns.iter().enumerate().map(|(column, Column { name, .. })| {
-            format!(" {name} |{}", paper(column, " paper |".to_owned()))
+        let headings = columns.iter().enumerate().flat_map(|(column, Column { name, .. })| {
+            [Some(name.as_str()), self.has_paper(column).then_some("paper")].into_iter().flatten()
         });
-        let headings: String = headings.collect();
-        let _ = writeln!(text, "| |{headings}");
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(headings.matches('|').count()));
+        let headings: Vec<&str> = headings.collect();
+        let _ = writeln!(text, "| | {} |", headings.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(headings.len()));
         for row in &self.rows {
-            let cell = |column: usize| {
+            let cells = (0..columns.len()).flat_map(|column| {
                 let (ours, mark) =
                     (self.ours(row, column), if self.is_best(row, column) { "**" } else { "" });
-                let paper = paper(column, format!(" {} |", self.paper(row, column)));
-                format!(" {mark}{ours}{mark} |{paper}")
-            };
-            let cells: String = (0..columns.len()).map(cell).collect();
-            let _ = writeln!(text, "| {} |{cells}", row.name);
+                [Some(format!("{mark}{ours}{mark}")), self.paper(row, column)].into_iter().flatten()
+            });
+            let cells: Vec<String> = cells.collect();
+            let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
         }
         text
     }

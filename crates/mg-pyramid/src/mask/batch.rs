@@ -66,7 +66,7 @@ impl Mask {
     }
 }
 
-/// The number of images; masks of different sides are found later.
+/// The number of images. That all masks have the side of the first is [`Mask::observed_tensor`]'s to check.
 fn check_fit(masks: &[Mask], images: &Tensor) -> Result<usize> {
     let (n, _, side) = image_dims(images)?;
     let mask_side = masks.first().ok_or(Error::NoMasks)?.side;
@@ -114,6 +114,7 @@ mod tests {
         let images = images.reshape((1, 2, 2, 2)).unwrap();
         assert_eq!(values(&corner(2).apply(&images, -1.0).unwrap()), [-1., 1., 2., 3., -1., 5., 6., 7.]);
         let channels = images.reshape((2, 1, 2, 2)).unwrap();
+        assert_eq!(values(&corner(2).apply(&channels, 9.0).unwrap()), [9., 1., 2., 3., 9., 5., 6., 7.]);
         let applied = Mask::apply_each(&[corner(2), Mask::none(2).unwrap()], &channels, 9.0).unwrap();
         assert_eq!(values(&applied), [9., 1., 2., 3., 4., 5., 6., 7.]);
     }
