@@ -1,5 +1,5 @@
 use candle_core::Tensor;
-use mg_kernels::ScoreNet;
+use mg_kernels::{Part, ScoreNet};
 
 use crate::params::Statistics;
 use crate::{Error, NetSpec, Params, Result};
@@ -80,6 +80,30 @@ impl ConvNet {
     ) -> Result<Scored> {
         let (score, grads) = self.net.score_and_weight_grads(x, coefficient)?;
         Ok(Scored { score, grads: Params::from_weights(grads)? })
+    }
+
+    /// What one part of a batch adds to [`score_and_param_grads`](Self::score_and_param_grads) of the whole: the scores of
+    /// its images, `[n]`, and sums in a fixed order, which are to be added list by list, those of all parts in their order,
+    /// and given to [`finish_param_grads`](Self::finish_param_grads). `coefficient` gets the number of an image within the
+    /// whole batch.
+    ///
+    /// # Errors
+    /// When the part does not begin and end where sums do, or the net normalises over batches.
+    pub fn score_and_param_sums(
+        &self,
+        x: &Tensor,
+        part: Part,
+        coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+    ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
+        Ok(self.net.score_and_weight_sums(x, part, coefficient)?)
+    }
+
+    /// The gradients that the total of all sums of a batch stands for.
+    ///
+    /// # Errors
+    /// When the total is that of another net.
+    pub fn finish_param_grads(&self, total: Vec<Tensor>) -> Result<Params> {
+        Params::from_weights(self.net.finish_weight_sums(total)?)
     }
 
     /// Activations of one layer, from 0: [n, channels, side, side].

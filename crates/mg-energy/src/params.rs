@@ -160,6 +160,18 @@ impl Params {
     }
 }
 
+/// The tensors under `prefix.`, without it.
+pub fn below(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
+    let dotted = format!("{prefix}.");
+    let strip =
+        |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(&dotted)?.to_string(), tensor.clone()));
+    tensors
+        .range(dotted.clone()..)
+        .take_while(|(name, _)| name.starts_with(&dotted))
+        .filter_map(strip)
+        .collect()
+}
+
 /// U(-a, a) with a = sqrt(6 / (fan in + fan out)) (Glorot and Bengio, AISTATS 2010); shape [out, in, ...].
 fn xavier_uniform(shape: &[usize], key: Key, values: &mut [f32]) {
     let receptive: usize = shape[2..].iter().product();

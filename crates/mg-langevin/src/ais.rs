@@ -147,7 +147,7 @@ impl<'a, K: Exact> Ais<'a, K> {
         let law = self.path.at(self.path.ladder.betas()[rung]);
         let mut accepted = 0.0;
         for step in 0..self.n_steps {
-            let (next, info) = law.step(self.kernel(rung), chain, key.fold(step as u64))?;
+            let (next, info) = law.step(self.kernel(rung), chain, key.fold(step as u64).into())?;
             chain = next;
             accepted += mean_acceptance(info.acceptance.as_ref())? / self.n_steps as f64;
         }

@@ -3,7 +3,7 @@ use mg_energy::Reference;
 use mg_random::{Key, Stream};
 
 use crate::error::check;
-use crate::{Error, Result, normal_like, rows};
+use crate::{ChainKey, Error, Result, rows};
 
 /// A reference distribution as a density p0 with its support and its normaliser: where annealing begins, and what
 /// Z of equation (1) is relative to.
@@ -107,7 +107,7 @@ impl Base {
     /// When a device fails.
     pub fn draw_like(&self, key: Key, like: &Tensor) -> Result<Tensor> {
         let values: Vec<f64> = match (self.reference, self.bounds) {
-            (Reference::Gaussian { sigma }, None) => return Ok((normal_like(key, like)? * sigma)?),
+            (Reference::Gaussian { sigma }, None) => return Ok((ChainKey::from(key).normal_like(like)? * sigma)?),
             (Reference::Uniform, bounds) => {
                 let (min, max) = bounds.unwrap_or((0.0, 0.0));
                 let mut values = vec![0f32; like.elem_count()];

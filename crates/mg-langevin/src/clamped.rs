@@ -1,7 +1,6 @@
 use mg_energy::Energy;
-use mg_random::Key;
 
-use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted, error};
+use crate::{Chain, ChainKey, Error, Kernel, Result, StepInfo, Unadjusted, error};
 
 /// A kernel whose chains are held within [min, max] after every step, as released code of this field does.
 ///
@@ -19,7 +18,7 @@ pub struct Clamped<K> {
 }
 
 impl<K: Unadjusted> Kernel for Clamped<K> {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         check_bounds(self.min, self.max)?;
         self.inner.step_within(energy, chain, Some((self.min, self.max)), key)
     }

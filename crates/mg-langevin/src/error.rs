@@ -38,7 +38,7 @@ pub enum Error {
         expected: String,
     },
 
-    /// The levels of a sweep do not go from coarse to fine.
+    /// The levels of a climb do not go from coarse to fine.
     #[error(
         "level {level} is the {side} x {side} grid, after a grid of side {before}; order levels coarse to fine"
     )]
@@ -53,7 +53,7 @@ pub enum Error {
 
     /// A Gaussian that is not of a level's grid.
     #[error(
-        "chains of the {side} x {side} grid were to start at a Gaussian of side {gaussian}; give each level its own"
+        "chains of the {side} x {side} grid were to begin at a Gaussian of side {gaussian}; give each level its own"
     )]
     GaussianSide {
         /// Side of the grid.
@@ -157,7 +157,7 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("stopped by the observer at level {level}, step {step}: {source}")]
     Stopped {
-        /// Number of the level, 0 outside a sweep.
+        /// Number of the level, 0 outside a climb.
         level: usize,
         /// The step just taken, from 0.
         step: usize,

@@ -1,9 +1,8 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, Reference, ValueAndGrad};
-use mg_random::Key;
 
 use crate::rows::add_scaled;
-use crate::{Base, Chain, Error, Exact, Kernel, Ladder, Reflected, Result, StepInfo};
+use crate::{Base, Chain, ChainKey, Error, Exact, Kernel, Ladder, Reflected, Result, StepInfo};
 
 /// The laws between a reference p0 and a model of energy U_1 that annealing goes through:
 /// U_b(x) = U_0(x) + b (U_1(x) - U_0(x)), so p_b(x) ~ exp(b f(x)) p0(x) on the support of p0, for the powers b of a
@@ -61,7 +60,7 @@ impl Tempered<'_> {
     }
 
     /// One transition that leaves p_b invariant, within the support.
-    pub(crate) fn step(&self, kernel: &dyn Exact, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    pub(crate) fn step(&self, kernel: &dyn Exact, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         match self.base.bounds() {
             Some((min, max)) => Reflected { inner: kernel, min, max }.step(self, chain, key),
             None => kernel.step(self, chain, key),

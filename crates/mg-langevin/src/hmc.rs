@@ -1,12 +1,10 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, ValueAndGrad};
-use mg_random::Key;
 
 use crate::error::check;
 use crate::metropolis::metropolis;
-use crate::noise::normal_like;
 use crate::rows::{add_scaled, inner};
-use crate::{Chain, Kernel, Result, StepInfo};
+use crate::{Chain, ChainKey, Kernel, Result, StepInfo};
 
 /// Hamiltonian Monte Carlo: a fresh momentum p ~ N(0, temperature I), `n_leapfrog` steps of the leapfrog
 /// integrator, and an accept-reject step per chain on the change of H = U + |p|^2 / 2, which leaves
@@ -60,12 +58,12 @@ fn hamiltonian_change(a: &Phase, b: &Phase) -> Result<Tensor> {
 }
 
 impl Kernel for Hmc {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         check("step_size", self.step_size, self.step_size > 0.0, "finite and positive")?;
         check("temperature", self.temperature, self.temperature > 0.0, "finite and positive")?;
         check("n_leapfrog", self.n_leapfrog as f64, self.n_leapfrog > 0, "at least 1")?;
         let (x, value) = chain.evaluate(energy)?;
-        let momentum = (normal_like(key.named("noise"), &x)? * self.temperature.sqrt())?;
+        let momentum = (key.named("noise").normal_like(&x)? * self.temperature.sqrt())?;
         let start = Phase { x, value, momentum };
         let end = self.trajectory(energy, start.clone())?;
         let log_ratio = (hamiltonian_change(&start, &end)? / self.temperature)?;
@@ -80,6 +78,7 @@ impl Kernel for Hmc {
 mod tests {
     use candle_core::{DType, Device};
     use mg_energy::toy::DoubleWell;
+    use mg_random::Key;
 
     use super::*;
 
@@ -87,8 +86,8 @@ mod tests {
 
     fn start() -> Result<Phase> {
         let zeros = Tensor::zeros((200, 3), DType::F64, &Device::Cpu)?;
-        let x = normal_like(Key::new(1), &zeros)?;
-        let momentum = normal_like(Key::new(2), &zeros)?;
+        let noise = |seed| ChainKey::from(Key::new(seed)).normal_like(&zeros);
+        let (x, momentum) = (noise(1)?, noise(2)?);
         Ok(Phase { value: WELL.value_and_grad(&x)?, x, momentum })
     }
 

@@ -1,7 +1,6 @@
 use mg_energy::Energy;
-use mg_random::Key;
 
-use crate::{Chain, Result, StepInfo, rows};
+use crate::{Chain, ChainKey, Result, StepInfo, rows};
 
 /// A Markov transition: one step of n independent chains towards exp(-U(x) / temperature).
 ///
@@ -13,7 +12,7 @@ pub trait Kernel {
     /// # Errors
     /// When a field of the kernel is out of range, or the energy fails. A non-finite energy is no error: the
     /// adjusted kernels reject it and the unadjusted ones report it through [`StepInfo`].
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)>;
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)>;
 }
 
 /// Kernels without an accept-reject step, whose law is biased by their step size anyway.
@@ -31,7 +30,7 @@ pub trait Unadjusted: Kernel {
         energy: &dyn Energy,
         chain: Chain,
         bounds: Option<(f64, f64)>,
-        key: Key,
+        key: ChainKey,
     ) -> Result<(Chain, StepInfo)> {
         let (chain, info) = self.step(energy, chain, key)?;
         match bounds {
@@ -42,13 +41,13 @@ pub trait Unadjusted: Kernel {
 }
 
 impl<K: Kernel + ?Sized> Kernel for &K {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         (**self).step(energy, chain, key)
     }
 }
 
 impl<K: Kernel + ?Sized> Kernel for Box<K> {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         (**self).step(energy, chain, key)
     }
 }
@@ -59,7 +58,7 @@ impl<K: Unadjusted + ?Sized> Unadjusted for &K {
         energy: &dyn Energy,
         chain: Chain,
         bounds: Option<(f64, f64)>,
-        key: Key,
+        key: ChainKey,
     ) -> Result<(Chain, StepInfo)> {
         (**self).step_within(energy, chain, bounds, key)
     }
@@ -71,7 +70,7 @@ impl<K: Unadjusted + ?Sized> Unadjusted for Box<K> {
         energy: &dyn Energy,
         chain: Chain,
         bounds: Option<(f64, f64)>,
-        key: Key,
+        key: ChainKey,
     ) -> Result<(Chain, StepInfo)> {
         (**self).step_within(energy, chain, bounds, key)
     }

@@ -1,8 +1,7 @@
 use mg_energy::Energy;
-use mg_random::Key;
 
 use crate::error::check;
-use crate::{Chain, Kernel, Result, StepInfo, Unadjusted, rows};
+use crate::{Chain, ChainKey, Kernel, Result, StepInfo, Unadjusted, rows};
 
 /// Langevin dynamics, equation (6): x <- x - step_size dU/dx + noise_scale z, with z ~ N(0, I).
 ///
@@ -35,14 +34,14 @@ impl Langevin {
     }
 
     /// The same descent without noise, for the final synthesis of a learned model (section 6.1; see
-    /// [`sweep`](crate::sweep)).
+    /// [`climb`](crate::climb)).
     pub fn noise_free(self) -> Self {
         Langevin { noise_scale: 0.0, ..self }
     }
 }
 
 impl Kernel for Langevin {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         self.step_within(energy, chain, None, key)
     }
 }
@@ -53,7 +52,7 @@ impl Unadjusted for Langevin {
         energy: &dyn Energy,
         chain: Chain,
         bounds: Option<(f64, f64)>,
-        key: Key,
+        key: ChainKey,
     ) -> Result<(Chain, StepInfo)> {
         check("step_size", self.step_size, self.step_size >= 0.0, "finite and not negative")?;
         check("noise_scale", self.noise_scale, self.noise_scale >= 0.0, "finite and not negative")?;

@@ -1,14 +1,10 @@
 use candle_core::Tensor;
 use mg_energy::Energy;
-use mg_pyramid::{ConditionalGaussian, Upscale};
-use mg_random::Key;
 
-use crate::clamped::check_bounds;
-use crate::error::check;
 use crate::run::run_level;
-use crate::{Error, Kernel, Observed, Observer, Result, Run, normal_like, rows};
+use crate::{ChainKey, Error, Kernel, Observed, Result, Run, StepObserver, Upscaling};
 
-/// One grid of a sweep: which energy is sampled there, how, and for how long.
+/// One grid of a [`climb`](crate::climb): which energy is sampled there, how, for how long, and from where.
 #[derive(Clone, Copy)]
 pub struct Level<'a> {
     /// Side of the grid's images.
@@ -20,176 +16,72 @@ pub struct Level<'a> {
     pub kernels: &'a [&'a dyn Kernel],
     /// Steps on this grid, l in Algorithm 1 (30 in the paper).
     pub n_steps: usize,
-    /// Where its chains start.
-    pub start: Start<'a>,
+    /// Where its chains begin.
+    pub begin: Begin<'a>,
+    /// Pixels that do not move; all pixels move when there are none.
+    pub held: Option<Held<'a>>,
+}
+
+/// Where the chains of a grid begin.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin<'a> {
+    /// At the sample of the coarser grid, scaled up: multi-grid sampling. Where pixels are held, in the middle of that
+    /// ([`Upscaling::middle`]).
+    Coarser(Upscaling<'a>),
+    /// At these images, [n, c, side, side]: observed ones (contrastive divergence), or where chains ended before
+    /// (persistent contrastive divergence).
+    At(&'a Tensor),
+}
+
+/// Pixels that keep the values of an image while the others move.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// 1 where a pixel is held and 0 where it moves; broadcasts to the image, as [n, 1, side, side] does.
+    pub known: &'a Tensor,
+    /// Their values, [n, c, side, side]; never read where a pixel moves.
+    pub values: &'a Tensor,
+}
+
+impl Default for Begin<'_> {
+    fn default() -> Self {
+        Begin::Coarser(Upscaling::default())
+    }
 }
 
 impl Level<'_> {
-    /// Takes this level's steps from `x`, [n, c, side, side]. Step t draws from `key.fold(t)`.
+    /// Where the chains of this level begin after the sample `coarser`, [n, c, s, s]: [n, c, side, side].
     ///
     /// # Errors
-    /// When there is no kernel, one fails, the energy fails, or the observer stops the run.
-    pub fn run(&self, x: &Tensor, key: Key, observer: &mut Observer<'_>) -> Result<Run> {
-        run_level(0, self.kernels, self.energy, x, self.n_steps, key, observer)
+    /// As [`Upscaling::draw`].
+    pub(crate) fn start(&self, coarser: &Tensor, key: ChainKey) -> Result<Tensor> {
+        match (self.begin, self.held) {
+            (Begin::At(x), _) => Ok(x.clone()),
+            (Begin::Coarser(upscaling), None) => upscaling.draw(coarser, self.side, key),
+            (Begin::Coarser(upscaling), Some(_)) => upscaling.middle(coarser, self.side),
+        }
     }
 
-    /// [`run`](Level::run), where only hidden pixels move: see [`Observed::new`] for `observed` and `image`. The observed
-    /// pixels of `x` are replaced by the image's.
+    /// Takes this level's steps from `x`, [n, c, side, side], as level number `number` of a climb. Step t draws from
+    /// `key.fold(t)`.
     ///
     /// # Errors
-    /// As [`run`](Level::run), and when the mask does not broadcast to the image.
-    pub fn run_observed(
-        &self,
-        x: &Tensor,
-        observed: &Tensor,
-        image: &Tensor,
-        key: Key,
-        observer: &mut Observer<'_>,
-    ) -> Result<Run> {
-        self.run_observed_as(0, x, (observed, image), key, observer)
-    }
-
-    /// [`run_observed`](Level::run_observed) as level number `number` of a sweep.
-    pub(crate) fn run_observed_as(
+    /// When there is no kernel, one fails, the energy fails, held pixels do not fit, or the observer stops the run.
+    pub(crate) fn run(
         &self,
         number: usize,
         x: &Tensor,
-        (observed, image): (&Tensor, &Tensor),
-        key: Key,
-        observer: &mut Observer<'_>,
+        key: ChainKey,
+        observer: &mut StepObserver<'_>,
     ) -> Result<Run> {
-        let kernels = self.kernels.iter().map(|kernel| Observed::new(*kernel, observed, image));
+        let Some(Held { known, values }) = self.held else {
+            return run_level(number, self.kernels, self.energy, x, self.n_steps, key, observer);
+        };
+        let kernels = self.kernels.iter().map(|kernel| Observed::new(*kernel, known, values));
         let kernels = kernels.collect::<Result<Vec<_>>>()?;
         let x = kernels.first().ok_or(Error::NoKernel { level: number })?.impose(x)?;
         let kernels: Vec<&dyn Kernel> = kernels.iter().map(|kernel| kernel as &dyn Kernel).collect();
         run_level(number, &kernels, self.energy, &x, self.n_steps, key, observer)
     }
-}
-
-/// How the chains of a grid start at the sample of the coarser grid.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Start<'a> {
-    /// How that sample is scaled up.
-    pub upscale: Upscale,
-    /// In place of upscaling: chains start at draws from this law of the grid's images given that sample.
-    pub gaussian: Option<&'a ConditionalGaussian>,
-    /// Deviation of the white noise added to it. Without any, and with little in the kernel, one coarse image leads to one
-    /// fine image.
-    pub noise: f64,
-    /// Where chains must start, if anywhere: noise, and upscaling by a ratio that is not whole, can leave the images'
-    /// range, and a kernel that rejects what lies outside ([`Within`](crate::Within)) would never come back.
-    pub bounds: Option<(f64, f64)>,
-}
-
-impl Start<'_> {
-    /// `x`, [n, c, s, s] of a coarser grid, as chains start on the grid of side `side`: upscaled or drawn, with noise, all
-    /// from `key`, and within the bounds.
-    ///
-    /// # Errors
-    /// When that grid is coarser, the Gaussian is that of other grids, the noise is negative, or the bounds are no
-    /// interval.
-    pub fn at(&self, x: &Tensor, side: usize, key: Key) -> Result<Tensor> {
-        check("start.noise", self.noise, self.noise >= 0.0, "finite and not negative")?;
-        let mut x = match self.gaussian_of(side)? {
-            Some(gaussian) => gaussian.sample(x, key.named("gaussian"))?,
-            None => self.upscale.apply(x, side)?,
-        };
-        if self.noise > 0.0 {
-            x = rows::add_scaled(&x, self.noise, &normal_like(key.named("start"), &x)?)?;
-        }
-        self.bounded(x)
-    }
-
-    /// The middle of where chains start: [`at`](Start::at) without anything drawn. Hidden pixels begin there, which are
-    /// to become what they were and not what they might have been.
-    ///
-    /// # Errors
-    /// As [`at`](Start::at).
-    pub fn middle(&self, x: &Tensor, side: usize) -> Result<Tensor> {
-        self.bounded(match self.gaussian_of(side)? {
-            Some(gaussian) => gaussian.mean(x)?,
-            None => self.upscale.apply(x, side)?,
-        })
-    }
-
-    fn gaussian_of(&self, side: usize) -> Result<Option<&ConditionalGaussian>> {
-        match self.gaussian {
-            Some(gaussian) if gaussian.sides().1 != side => {
-                Err(Error::GaussianSide { side, gaussian: gaussian.sides().1 })
-            }
-            gaussian => Ok(gaussian),
-        }
-    }
-
-    fn bounded(&self, x: Tensor) -> Result<Tensor> {
-        match self.bounds {
-            Some((min, max)) => {
-                check_bounds(min, max)?;
-                rows::clamp(&x, min, max)
-            }
-            None => Ok(x),
-        }
-    }
-}
-
-/// The sampling half of Algorithm 1 (steps 3 and 4): from `start`, [n, c, 1, 1], each level begins at the
-/// upscaled sample of the level before it, runs, and hands its own sample on. Returns one [`Run`] per level,
-/// coarse to fine; level i draws from `key.fold(i)`.
-///
-/// `start` is the images' own 1x1 version when learning, and a draw from p(0) when generating; it may be of
-/// any side up to that of the first level. Sides may repeat.
-///
-/// For the final synthesis after learning the paper disables the noise (section 6.1): the same levels with
-/// noise-free kernels.
-///
-/// ```
-/// # use candle_core::{DType, Device, Tensor};
-/// # use mg_energy::toy::Normal;
-/// # use mg_langevin::{Clamped, Kernel, Langevin, Level, Start, sweep, unobserved};
-/// # let energy = Normal { mean: 0.0, std_dev: 1.0 };
-/// # let start = Tensor::zeros((2, 3, 1, 1), DType::F32, &Device::Cpu)?;
-/// # let key = mg_random::Key::new(0);
-/// let learning = Langevin { step_size: 5.0, noise_scale: 0.005 };
-/// let synthesis = Clamped { inner: learning.noise_free(), min: -1.0, max: 1.0 };
-/// let kernels: &[&dyn Kernel] = &[&synthesis];
-/// let level = |side| Level { side, energy: &energy, kernels, n_steps: 30, start: Start::default() };
-/// let levels = [4, 16, 64].map(level);
-/// let images = sweep(&levels, &start, key, &mut unobserved)?;
-/// # assert_eq!(images[2].x.dims(), [2, 3, 64, 64]);
-/// # Ok::<(), mg_langevin::Error>(())
-/// ```
-///
-/// # Errors
-/// When the levels' sides decrease, a kernel or an energy fails, or the observer stops the sweep.
-pub fn sweep(
-    levels: &[Level<'_>],
-    start: &Tensor,
-    key: Key,
-    observer: &mut Observer<'_>,
-) -> Result<Vec<Run>> {
-    check_order(levels, start)?;
-    let mut x = start.clone();
-    let mut runs = Vec::with_capacity(levels.len());
-    for (i, level) in levels.iter().enumerate() {
-        let key = key.fold(i as u64);
-        x = level.start.at(&x, level.side, key)?;
-        let run = run_level(i, level.kernels, level.energy, &x, level.n_steps, key, observer)?;
-        x = run.x.clone();
-        runs.push(run);
-    }
-    Ok(runs)
-}
-
-/// Fails unless the sides never decrease, before any time is spent.
-pub(crate) fn check_order(levels: &[Level<'_>], start: &Tensor) -> Result<()> {
-    let mut before = start.dims().last().copied().unwrap_or(0);
-    for (level, &Level { side, .. }) in levels.iter().enumerate() {
-        if side < before {
-            return Err(Error::LevelOrder { level, side, before });
-        }
-        before = side;
-    }
-    Ok(())
 }
 
 impl std::fmt::Debug for Level<'_> {

@@ -1,4 +1,4 @@
-//! Samplers of energy-based models, and the coarse-to-fine sweep over grids.
+//! Samplers of energy-based models, and the climb from coarse to fine grids.
 //!
 //! A [`Kernel`] takes one step of many independent chains, one along the first dimension of a tensor, towards
 //! exp(-U(x)); [`run`] repeats it and reports energies, gradient norms and acceptance:
@@ -6,7 +6,7 @@
 //! ```
 //! use candle_core::{DType, Device, Tensor};
 //! use mg_energy::toy::DoubleWell;
-//! use mg_langevin::{Clamped, Kernel, Langevin, Level, Mala, Start, run, sweep, unobserved};
+//! use mg_langevin::{Begin, Clamped, Kernel, Langevin, Level, Mala, climb, run, unobserved};
 //! use mg_random::Key;
 //!
 //! # fn main() -> mg_langevin::Result<()> {
@@ -22,9 +22,10 @@
 //! // Images on the grids 4 and 16, coarse to fine, from a 1x1 image: equation (6) with delta = 0.1, clamped.
 //! let kernel = Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 };
 //! let kernels: &[&dyn Kernel] = &[&kernel];
-//! let levels = [4, 16].map(|side| Level { side, energy: &wells, kernels, n_steps: 30, start: Start::default() });
+//! let level = |side| Level { side, energy: &wells, kernels, n_steps: 30, begin: Begin::default(), held: None };
+//! let levels = [4, 16].map(level);
 //! let minimal = Tensor::zeros((5, 3, 1, 1), DType::F32, &Device::Cpu)?; // [n, c, 1, 1]
-//! let runs = sweep(&levels, &minimal, Key::new(8), &mut unobserved)?;
+//! let runs = climb(&levels, &minimal, Key::new(8), &mut unobserved)?;
 //! assert_eq!(runs[1].x.dims(), [5, 3, 16, 16]);
 //! assert_eq!(runs[1].trace.energy.len(), 30);
 //! # Ok(())
@@ -39,7 +40,8 @@
 //! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
 //! 3. [`Clamped`], [`Observed`] and [`Reflected`] wrap a kernel; [`Within`] bounds an energy. Inpainting is
 //!    `Observed`.
-//! 4. [`run`] and its [`Trace`]; [`Level`], its [`Start`] and [`sweep`]; [`recover`], the sweep over hidden pixels.
+//! 4. [`run`] and its [`Trace`]; [`Level`], where its chains [`Begin`], and [`climb`]; [`recover`], the climb over hidden
+//!    pixels.
 //! 5. [`Ais`], annealed importance sampling along a [`GeometricPath`] from a [`Base`] up a [`Ladder`]: [`LogZ`], the
 //!    normaliser of equation (1), with an interval. [`Pilot`] finds its step sizes.
 //! 6. [`effective_sample_size`] and [`split_r_hat`] of scalar chains.
@@ -47,14 +49,15 @@
 //! Decisions that hold throughout:
 //!
 //! - State in, state out. Kernels hold numbers, chains hold positions, nobody holds a generator: step t of a
-//!   run draws from `key.fold(t)`, level i of a sweep from `key.fold(i)`. On the CPU the bits do not depend
-//!   on the number of threads.
+//!   run draws from `key.fold(t)`, level i of a climb from `key.fold(i)`, and a chain's noise depends on its number
+//!   ([`ChainKey`]). On the CPU the bits do not depend on the number of threads, nor on how a batch is cut into parts.
 //! - Plain Langevin dynamics of l steps costs exactly l gradients.
 //! - Reports stay on the device until a run ends, so that watching costs no waiting.
 //! - Infinities and NaN are reported ([`Trace::first_non_finite`]), rejected where a kernel can reject, and
 //!   never a panic. What to do about them is the learner's decision.
 
 mod chain;
+mod chain_key;
 mod kernel;
 mod step_info;
 
@@ -68,10 +71,12 @@ mod observed;
 mod reflected;
 mod within;
 
+mod climb;
 mod level;
 mod recover;
 mod run;
 mod trace;
+mod upscaling;
 
 mod ais;
 mod base;
@@ -84,13 +89,14 @@ mod pilot;
 mod diagnosis;
 
 mod error;
-mod noise;
 mod rows;
 
 pub use ais::{Ais, Annealed};
 pub use base::Base;
 pub use chain::Chain;
+pub use chain_key::ChainKey;
 pub use clamped::Clamped;
+pub use climb::climb;
 pub use diagnosis::{effective_sample_size, split_r_hat};
 pub use error::{Error, Result};
 pub use exact::Exact;
@@ -99,15 +105,15 @@ pub use hmc::Hmc;
 pub use kernel::{Kernel, Unadjusted};
 pub use ladder::Ladder;
 pub use langevin::Langevin;
-pub use level::{Level, Start, sweep};
+pub use level::{Begin, Held, Level};
 pub use log_z::LogZ;
 pub use mala::Mala;
-pub use noise::normal_like;
 pub use observed::Observed;
 pub use pilot::Pilot;
 pub use recover::{recover, recover_from};
 pub use reflected::Reflected;
-pub use run::{Observer, Progress, Run, run, unobserved};
+pub use run::{Progress, Run, StepObserver, run, unobserved};
 pub use step_info::StepInfo;
 pub use trace::Trace;
+pub use upscaling::Upscaling;
 pub use within::Within;

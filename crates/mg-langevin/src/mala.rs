@@ -1,12 +1,10 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, ValueAndGrad};
-use mg_random::Key;
 
 use crate::error::check;
 use crate::metropolis::metropolis;
-use crate::noise::normal_like;
 use crate::rows::{add_scaled, inner};
-use crate::{Chain, Kernel, Result, StepInfo};
+use crate::{Chain, ChainKey, Kernel, Result, StepInfo};
 
 /// The Metropolis-adjusted Langevin algorithm: a Langevin proposal, accepted or rejected chain by chain so
 /// that exp(-U / temperature) is left invariant exactly (section 4.1's "Metropolis-Hastings step"; Roberts
@@ -51,11 +49,11 @@ impl Mala {
 }
 
 impl Kernel for Mala {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         check("step_size", self.step_size, self.step_size > 0.0, "finite and positive")?;
         check("temperature", self.temperature, self.temperature > 0.0, "finite and positive")?;
         let (x, here) = chain.evaluate(energy)?;
-        let z = normal_like(key.named("noise"), &x)?;
+        let z = key.named("noise").normal_like(&x)?;
         let drifted = add_scaled(&x, -self.step_size, &here.grad)?;
         let proposal = add_scaled(&drifted, self.noise_scale(), &z)?;
         let (proposal, there) = Chain::new(proposal)?.evaluate(energy)?;

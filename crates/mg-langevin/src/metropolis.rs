@@ -1,10 +1,8 @@
 use candle_core::Tensor;
 use mg_energy::ValueAndGrad;
-use mg_random::Key;
 
-use crate::noise::log_uniform;
 use crate::rows::select;
-use crate::{Chain, Result};
+use crate::{Chain, ChainKey, Result};
 
 /// The accept-reject step: each chain moves with probability min(1, exp(`log_ratio`)), or stays where it is.
 /// A proposal of non-finite energy or ratio is rejected. Returns the chains and the probabilities, both on
@@ -13,7 +11,7 @@ pub(crate) fn metropolis(
     log_ratio: &Tensor, // [n]
     here: (Tensor, ValueAndGrad),
     proposed: (Tensor, ValueAndGrad),
-    key: Key,
+    key: ChainKey,
 ) -> Result<(Chain, Tensor)> {
     let ((x, here), (x_new, there)) = (here, proposed);
     // 0 times a finite number equals 0; 0 times an infinity or a NaN does not.
@@ -22,7 +20,7 @@ pub(crate) fn metropolis(
     let usable = (finite * known)?;
     let zeros = log_ratio.zeros_like()?;
     let probability = usable.where_cond(&log_ratio.minimum(&zeros)?.exp()?, &zeros)?;
-    let accept = (log_uniform(key, log_ratio)?.lt(log_ratio)? * &usable)?;
+    let accept = (key.log_uniform(log_ratio)?.lt(log_ratio)? * &usable)?;
     let value = ValueAndGrad {
         energy: select(&accept, &there.energy, &here.energy)?,
         grad: select(&accept, &there.grad, &here.grad)?,
@@ -33,6 +31,7 @@ pub(crate) fn metropolis(
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
+    use mg_random::Key;
 
     use super::*;
 
@@ -48,7 +47,7 @@ mod tests {
         let here = at(&[0.0, 0.0, 0.0, 0.0, inf], 1.0)?;
         let there = at(&[nan, inf, -inf, 0.0, 0.0], 2.0)?;
         let log_ratio = Tensor::new(&[nan, -inf, inf, nan, inf], cpu)?;
-        let (chain, probability) = metropolis(&log_ratio, here, there, Key::new(0))?;
+        let (chain, probability) = metropolis(&log_ratio, here, there, Key::new(0).into())?;
         // Only the last one, which returns from an infinite energy, moves.
         assert_eq!(chain.x().flatten_all()?.to_vec1::<f64>()?, [1.0, 1.0, 1.0, 1.0, 2.0]);
         assert_eq!(probability.to_vec1::<f64>()?, [0.0, 0.0, 0.0, 0.0, 1.0]);

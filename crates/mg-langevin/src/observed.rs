@@ -1,8 +1,7 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, ValueAndGrad};
-use mg_random::Key;
 
-use crate::{Chain, Error, Kernel, Result, StepInfo, Unadjusted};
+use crate::{Chain, ChainKey, Error, Kernel, Result, StepInfo, Unadjusted};
 
 /// A kernel that moves hidden pixels only and samples p(hidden | observed): recovery and inpainting
 /// (section 6.4) are this decorator, not another sampler.
@@ -57,7 +56,7 @@ impl<K> Observed<K> {
 }
 
 impl<K: Kernel> Kernel for Observed<K> {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         // A cached value is of the conditional energy already, which is the same before and after `impose`.
         let chain = self.moved(chain)?;
         let conditional = Conditional { energy, observed: &self.observed, image: &self.image };

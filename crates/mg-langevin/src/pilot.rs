@@ -47,7 +47,7 @@ impl Pilot {
             let mut chain = Chain::new(x)?;
             for step in 0..self.n_steps {
                 let key = key.fold(rung as u64).fold(step as u64);
-                let (next, info) = path.at(beta).step(&kernel(step_size), chain, key)?;
+                let (next, info) = path.at(beta).step(&kernel(step_size), chain, key.into())?;
                 chain = next;
                 let excess = mean_acceptance(info.acceptance.as_ref())? - self.target;
                 step_size = (step_size * excess.exp()).min(self.max_step_size);

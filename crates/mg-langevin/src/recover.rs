@@ -1,12 +1,10 @@
 use candle_core::{D, Tensor};
 use mg_pyramid::Mask;
-use mg_random::Key;
 
-use crate::level::check_order;
-use crate::{Error, Level, Observer, Result, Run};
+use crate::{ChainKey, Error, Held, Level, Result, Run, StepObserver, climb};
 
-/// Fills in hidden pixels, coarse to fine (section 6.4): a sweep in which every level's kernel is wrapped in
-/// [`Observed`](crate::Observed).
+/// Fills in hidden pixels, coarse to fine (section 6.4): a [`climb`] in which every level holds what is known of its
+/// pixels.
 ///
 /// `image`, [n, c, s, s], is on the last level's grid; `masks` say which of its pixels are hidden, one mask
 /// for all images or one each. Hidden pixels of `image` are never read, so they may hold anything.
@@ -16,27 +14,27 @@ use crate::{Error, Level, Observer, Result, Run};
 /// observed pixels, channel by channel, as a 1x1 image (0, mid grey, if nothing is observed): the paper
 /// starts from the true 1x1 version, which a masked image does not reveal.
 ///
-/// Chains start in the middle of where a level starts them ([`Start::middle`](crate::Start::middle)): nothing is drawn
-/// but the kernels' noise.
+/// Nothing is drawn but the kernels' noise, because chains begin in the middle of an upscaling
+/// ([`Upscaling::middle`](crate::Upscaling::middle)).
 ///
 /// Returns one [`Run`] per level. The last one's observed pixels are the image's, bit for bit.
 ///
 /// # Errors
-/// As [`sweep`](crate::sweep), and when the last level is not the image's grid, or the masks do not fit in size
+/// As [`climb`], and when the last level is not the image's grid, or the masks do not fit in size
 /// or number.
 pub fn recover(
     levels: &[Level<'_>],
     image: &Tensor,
     masks: &[Mask],
-    key: Key,
-    observer: &mut Observer<'_>,
+    key: impl Into<ChainKey>,
+    observer: &mut StepObserver<'_>,
 ) -> Result<Vec<Run>> {
-    climb(levels, None, image, masks, key, observer)
+    check_finest(levels, image)?;
+    recover_from(levels, &mean_of_observed(masks, image)?, image, masks, key, observer)
 }
 
-/// [`recover`] from a `start` of the caller's choice, [n, c, t, t] with t up to the side of the first level:
-/// the images' true 1x1 versions while learning (section 6.4: there "we assume Y_M is observed"), or
-/// persistent chains.
+/// [`recover`] from a `start` of the caller's choice, [n, c, t, t] with t up to the side of the first level, such as the
+/// images' true 1x1 versions (section 6.4: there "we assume Y_M is observed"), or persistent chains.
 ///
 /// # Errors
 /// As [`recover`].
@@ -45,38 +43,24 @@ pub fn recover_from(
     start: &Tensor,
     image: &Tensor,
     masks: &[Mask],
-    key: Key,
-    observer: &mut Observer<'_>,
+    key: impl Into<ChainKey>,
+    observer: &mut StepObserver<'_>,
 ) -> Result<Vec<Run>> {
-    climb(levels, Some(start), image, masks, key, observer)
+    check_finest(levels, image)?;
+    let known = levels.iter().map(|level| Mask::known(masks, image, level.side));
+    let known = known.collect::<mg_pyramid::Result<Vec<_>>>()?;
+    let mut levels = levels.to_vec();
+    for (level, (known, values)) in levels.iter_mut().zip(&known) {
+        level.held = Some(Held { known, values });
+    }
+    climb(&levels, start, key, observer)
 }
 
-fn climb(
-    levels: &[Level<'_>],
-    start: Option<&Tensor>,
-    image: &Tensor,
-    masks: &[Mask],
-    key: Key,
-    observer: &mut Observer<'_>,
-) -> Result<Vec<Run>> {
+/// Fails unless the last level is the image's grid.
+fn check_finest(levels: &[Level<'_>], image: &Tensor) -> Result<()> {
     let side = image.dims().last().copied().unwrap_or(0);
     let finest = levels.last().map(|level| level.side);
-    if finest != Some(side) {
-        return Err(Error::FinestLevel { side, finest });
-    }
-    let mean = mean_of_observed(masks, image)?;
-    let mut x = start.unwrap_or(&mean).clone();
-    check_order(levels, &x)?;
-    let mut runs = Vec::with_capacity(levels.len());
-    for (i, level) in levels.iter().enumerate() {
-        let (known, values) = Mask::known(masks, image, level.side)?;
-        let key = key.fold(i as u64);
-        x = level.start.middle(&x, level.side)?;
-        let run = level.run_observed_as(i, &x, (&known, &values), key, observer)?;
-        x = run.x.clone();
-        runs.push(run);
-    }
-    Ok(runs)
+    if finest == Some(side) { Ok(()) } else { Err(Error::FinestLevel { side, finest }) }
 }
 
 /// The mean of the observed pixels, [n, c, 1, 1], 0 where there is none.

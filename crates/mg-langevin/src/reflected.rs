@@ -1,8 +1,7 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, ValueAndGrad};
-use mg_random::Key;
 
-use crate::{Chain, Exact, Kernel, Result, StepInfo, error};
+use crate::{Chain, ChainKey, Exact, Kernel, Result, StepInfo, error};
 
 /// An exact kernel on the box [min, max]^d whose walls are mirrors: it samples exp(-U) within the box.
 ///
@@ -23,7 +22,7 @@ pub struct Reflected<K> {
 }
 
 impl<K: Exact> Kernel for Reflected<K> {
-    fn step(&self, energy: &dyn Energy, chain: Chain, key: Key) -> Result<(Chain, StepInfo)> {
+    fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         let &Reflected { min, max, .. } = self;
         error::check("min", min, true, "finite")?;
         error::check("max", max, max > min, "finite and above min")?;

@@ -4,23 +4,22 @@
 //! pass with no temporary. Rows are summed in a fixed order: the bits do not depend on the number of threads.
 
 use candle_core::{DType, Device, Storage, Tensor, WithDType};
-use mg_random::Key;
 use rayon::prelude::*;
 
-use crate::noise::{is_fused, normal_like, normals};
-use crate::{Error, Result};
+use crate::chain_key::is_fused;
+use crate::{ChainKey, Error, Result};
 
 /// The types with fused loops.
 trait Real: WithDType + Into<f64> {
-    /// `len` standard normal numbers.
-    fn normals(key: Key, len: usize) -> Vec<Self>;
+    /// As many standard normal numbers as `x` has elements.
+    fn normals(key: ChainKey, x: &Tensor) -> Vec<Self>;
     /// Within [min, max]; a NaN stays one.
     fn held(self, min: Self, max: Self) -> Self;
 }
 
 impl Real for f32 {
-    fn normals(key: Key, len: usize) -> Vec<f32> {
-        normals(key, len)
+    fn normals(key: ChainKey, x: &Tensor) -> Vec<f32> {
+        key.normals(x)
     }
     fn held(self, min: f32, max: f32) -> f32 {
         self.clamp(min, max)
@@ -28,8 +27,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    fn normals(key: Key, len: usize) -> Vec<f64> {
-        normals(key, len).into_iter().map(f64::from).collect()
+    fn normals(key: ChainKey, x: &Tensor) -> Vec<f64> {
+        key.normals(x).into_iter().map(f64::from).collect()
     }
     fn held(self, min: f64, max: f64) -> f64 {
         self.clamp(min, max)
@@ -46,13 +45,13 @@ pub(crate) fn descend(
     grad: &Tensor,
     (step_size, noise_scale): (f64, f64),
     bounds: Option<(f64, f64)>,
-    key: Key,
+    key: ChainKey,
 ) -> Result<(Tensor, Tensor)> {
     if !is_fused(x) {
         let norms = inner(grad, grad)?.sqrt()?;
         let mut moved = add_scaled(x, -step_size, grad)?;
         if noise_scale != 0.0 {
-            moved = add_scaled(&moved, noise_scale, &normal_like(key, x)?)?;
+            moved = add_scaled(&moved, noise_scale, &key.normal_like(x)?)?;
         }
         if let Some((min, max)) = bounds {
             moved = clamp(&moved, min, max)?;
@@ -70,13 +69,13 @@ fn descend_slices<T: Real>(
     grad: &Tensor,
     (step_size, noise_scale): (f64, f64),
     bounds: Option<(f64, f64)>,
-    key: Key,
+    key: ChainKey,
 ) -> Result<(Tensor, Tensor)> {
     let (n, row) = rows(x);
     // The noise is turned into the result in place.
     let mut out = match noise_scale {
         0.0 => vec![T::zero(); n * row],
-        _ => T::normals(key, n * row),
+        _ => T::normals(key, x),
     };
     let mut norms = vec![T::zero(); n];
     let (step, scale) = (T::from_f64(step_size), T::from_f64(noise_scale));

@@ -1,8 +1,7 @@
 use candle_core::Tensor;
 use mg_energy::Energy;
-use mg_random::Key;
 
-use crate::{Chain, Error, Kernel, Result, StepInfo, Trace};
+use crate::{Chain, ChainKey, Error, Kernel, Result, StepInfo, Trace};
 
 /// Where a run ended, and what it reports of its steps.
 #[derive(Clone, Debug)]
@@ -16,7 +15,7 @@ pub struct Run {
 /// What an observer sees after each step.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Number of the level in a sweep, from the coarsest, 0; 0 outside a sweep.
+    /// Number of the level in a climb, from the coarsest, 0; 0 outside a climb.
     pub level: usize,
     /// The step just taken, from 0.
     pub step: usize,
@@ -29,7 +28,7 @@ pub struct Progress<'a> {
 }
 
 /// Watches a run; an error stops it and comes back as [`Error::Stopped`].
-pub type Observer<'a> =
+pub type StepObserver<'a> =
     dyn FnMut(&Progress<'_>) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
 /// The observer that does nothing: `&mut mg_langevin::unobserved`.
@@ -50,10 +49,10 @@ pub fn run(
     energy: &dyn Energy,
     x: &Tensor,
     n_steps: usize,
-    key: Key,
-    observer: &mut Observer<'_>,
+    key: impl Into<ChainKey>,
+    observer: &mut StepObserver<'_>,
 ) -> Result<Run> {
-    run_level(0, &[kernel], energy, x, n_steps, key, observer)
+    run_level(0, &[kernel], energy, x, n_steps, key.into(), observer)
 }
 
 pub(crate) fn run_level(
@@ -62,8 +61,8 @@ pub(crate) fn run_level(
     energy: &dyn Energy,
     x: &Tensor,
     n_steps: usize,
-    key: Key,
-    observer: &mut Observer<'_>,
+    key: ChainKey,
+    observer: &mut StepObserver<'_>,
 ) -> Result<Run> {
     let mut chain = Chain::new(x.clone())?;
     let mut infos = Vec::with_capacity(n_steps.min(1 << 16));

@@ -87,11 +87,19 @@ impl ConditionalGaussian {
     /// # Errors
     /// When `coarse` is of another side or has other channels.
     pub fn sample(&self, coarse: &Tensor, key: Key) -> Result<Tensor> {
+        self.sample_from(coarse, key, 0)
+    }
+
+    /// What [`sample`](Self::sample) draws for images number `first`, `first` + 1, ... of a longer batch.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn sample_from(&self, coarse: &Tensor, key: Key, first: u64) -> Result<Tensor> {
         let d = self.dim();
         let n = image_dims(coarse)?.0;
         let mut z = vec![0f32; n * d];
-        for (i, z) in z.chunks_exact_mut(d).enumerate() {
-            key.fold(i as u64).fill_normal(z);
+        for (number, z) in (first..).zip(z.chunks_exact_mut(d)) {
+            key.fold(number).fill_normal(z);
         }
         let z = Tensor::from_vec(z, (n, d), coarse.device())?;
         self.images(coarse, &(self.expected(coarse)? + product(&z, &self.factor)?)?)

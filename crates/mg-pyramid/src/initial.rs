@@ -40,6 +40,7 @@ pub struct InitialDistribution {
 
 /// Which 1x1 images the initial distribution can draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum InitialForm {
     /// Resamples the 1x1 images seen (their RGB triples): keeps the dependence between channels. The default.
     #[default]

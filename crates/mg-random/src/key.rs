@@ -44,20 +44,41 @@ impl Key {
 
     /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
     pub fn fill_uniform(self, out: &mut [f32]) {
-        self.fill::<false>(out);
+        self.fill::<false>(0, out);
     }
 
     /// Fills `out` with standard normal numbers, in parallel; element `i` depends on the key and `i` only.
     pub fn fill_normal(self, out: &mut [f32]) {
-        self.fill::<true>(out);
+        self.fill::<true>(0, out);
+    }
+
+    /// What [`fill_uniform`](Key::fill_uniform) puts into a longer slice from element `first` on.
+    pub fn fill_uniform_from(self, first: u64, out: &mut [f32]) {
+        self.fill::<false>(first, out);
+    }
+
+    /// What [`fill_normal`](Key::fill_normal) puts into a longer slice from element `first` on.
+    pub fn fill_normal_from(self, first: u64, out: &mut [f32]) {
+        self.fill::<true>(first, out);
     }
 
     /// Element 4 b + w is drawn from word w of block b.
-    fn fill<const NORMAL: bool>(self, out: &mut [f32]) {
+    fn fill<const NORMAL: bool>(self, first: u64, out: &mut [f32]) {
         // The processor's widest vectors, found at run time: the same operations in the same order, so the same bits.
         let arch = pulp::Arch::new();
+        let mut block = first / 4;
+        let inside = (first % 4) as usize;
+        let mut out = out;
+        if inside > 0 && !out.is_empty() {
+            let mut four = [0f32; 4];
+            arch.dispatch(Piece::<NORMAL> { key: self.0, first: block, out: &mut four });
+            let (head, rest) = out.split_at_mut(out.len().min(4 - inside));
+            head.copy_from_slice(&four[inside..inside + head.len()]);
+            (block, out) = (block + 1, rest);
+        }
         out.par_chunks_mut(PIECE).enumerate().for_each(|(piece, out)| {
-            arch.dispatch(Piece::<NORMAL> { key: self.0, first: (piece * PIECE / 4) as u64, out });
+            let first = block + (piece * PIECE / 4) as u64;
+            arch.dispatch(Piece::<NORMAL> { key: self.0, first, out });
         });
     }
 }
@@ -136,6 +157,22 @@ mod tests {
         Key::new(3).fill_normal(&mut long);
         Key::new(3).fill_normal(&mut short);
         assert_eq!(long[..short.len()], short[..]);
+    }
+
+    #[test]
+    fn a_part_of_a_fill_is_that_part_of_the_whole() {
+        let key = Key::new(4);
+        let mut whole = vec![0f32; 2 * PIECE + 9];
+        key.fill_normal(&mut whole);
+        for (first, len) in [(0, 5), (1, 1), (1, 3), (2, 2), (3, PIECE + 2), (PIECE - 1, PIECE + 3), (8, 0), (9, 0)] {
+            let mut part = vec![0f32; len];
+            key.fill_normal_from(first as u64, &mut part);
+            assert_eq!(part, whole[first..first + len], "{len} from {first}");
+        }
+        let (mut uniforms, mut part) = (vec![0f32; 90], vec![0f32; 40]);
+        key.fill_uniform(&mut uniforms);
+        key.fill_uniform_from(37, &mut part);
+        assert_eq!(part, uniforms[37..77]);
     }
 
     #[test]

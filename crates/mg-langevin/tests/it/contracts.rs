@@ -5,7 +5,7 @@ use std::cell::Cell;
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_energy::{Energy, ValueAndGrad};
-use mg_langevin::{Chain, Clamped, Error, Hmc, Kernel, Langevin, Mala, normal_like, run, unobserved};
+use mg_langevin::{Chain, ChainKey, Clamped, Error, Hmc, Kernel, Langevin, Mala, run, unobserved};
 use mg_random::Key;
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ fn a_run_is_its_steps_with_folded_keys() -> Outcome {
     let mut chain = Chain::new(x.clone())?;
     let mut energies = Vec::new();
     for t in 0..4 {
-        let (next, info) = mala.step(&WELL, chain, Key::new(5).fold(t))?;
+        let (next, info) = mala.step(&WELL, chain, Key::new(5).fold(t).into())?;
         energies.push(info.energy.mean_all()?.to_scalar::<f32>()?);
         chain = next;
     }
@@ -131,7 +131,7 @@ fn clamped_langevin_is_langevin_then_a_clamp() {
     let mut expected = noise(&[20, 30], DType::F32, 1);
     let x = after(&clamped, &WELL, &expected, 4, 6);
     for t in 0..4 {
-        let (chain, _) = langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t)).unwrap();
+        let (chain, _) = langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t).into()).unwrap();
         expected = chain.x().clamp(-0.5, 0.8).unwrap();
     }
     assert_eq!(bits(&x), bits(&expected));
@@ -256,9 +256,9 @@ proptest! {
         let x = noise(&[n, c, s, s], dtype, 1);
         let x = if turned { x.transpose(2, 3).unwrap() } else { x };
         let langevin = Langevin { step_size: 0.1, noise_scale };
-        let (chain, info) = langevin.step(&WELL, Chain::new(x.clone()).unwrap(), Key::new(seed)).unwrap();
+        let (chain, info) = langevin.step(&WELL, Chain::new(x.clone()).unwrap(), Key::new(seed).into()).unwrap();
         let grad = WELL.value_and_grad(&x).unwrap().grad;
-        let z = normal_like(Key::new(seed).named("noise"), &x).unwrap();
+        let z = ChainKey::from(Key::new(seed).named("noise")).normal_like(&x).unwrap();
         let expected = ((&x - (&grad * 0.1).unwrap()).unwrap() + (z * noise_scale).unwrap()).unwrap();
         for (a, b) in values(chain.x()).iter().zip(values(&expected)) {
             prop_assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()));

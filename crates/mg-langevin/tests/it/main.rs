@@ -1,9 +1,9 @@
 //! Claims about the samplers, against closed forms.
 
 mod annealing;
+mod climbs;
 mod closed_forms;
 mod conditionals;
 mod contracts;
 mod golden;
 mod support;
-mod sweeps;

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mg_energy::Energy;
-use mg_langevin::{Kernel, normal_like, run, unobserved};
+use mg_langevin::{ChainKey, Kernel, run, unobserved};
 use mg_random::Key;
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -10,7 +10,7 @@ pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 /// Normal noise as a place to start from.
 pub(crate) fn noise(shape: &[usize], dtype: DType, seed: u64) -> Tensor {
     let like = Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
-    normal_like(Key::new(seed), &like).unwrap()
+    ChainKey::from(Key::new(seed)).normal_like(&like).unwrap()
 }
 
 /// Where `n_steps` steps lead.

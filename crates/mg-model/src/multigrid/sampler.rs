@@ -1,8 +1,9 @@
 use mg_energy::{Energy, EnergyNet};
-use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Level, Mala, Start, Within};
-use mg_pyramid::{ConditionalGaussian, Upscale};
+use mg_langevin::{Begin, Clamped, Hmc, Kernel, Langevin, Level, Mala, Upscaling, Within};
+use mg_pyramid::Upscale;
 
-use crate::config::{Config, SamplerKind, UpscaleMode};
+use super::{ChainStarts, SamplerKind, Settings, UpscaleMode};
+use crate::Result;
 
 /// The transition kernel of one grid, as a configuration describes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,12 +29,12 @@ pub struct Sampler {
 }
 
 /// The range of pixels.
-pub(crate) const RANGE: (f64, f64) = (-1.0, 1.0);
+pub const RANGE: (f64, f64) = (-1.0, 1.0);
 
 impl Sampler {
     /// The sampler of grid number `level`, coarse to fine.
-    pub fn new(config: &Config, level: usize) -> Self {
-        let chains = &config.chains;
+    pub fn new(settings: &Settings, level: usize) -> Self {
+        let chains = &settings.chains;
         Sampler {
             kind: chains.sampler,
             step_size: chains.step_size.at(level),
@@ -71,11 +72,6 @@ impl Sampler {
         (0..n).map(|step| self.kernel(self.step_decay.powf(share(step)))).collect()
     }
 
-    /// Kernels as a level takes them.
-    pub fn borrowed(kernels: &[Box<dyn Kernel>]) -> Vec<&dyn Kernel> {
-        kernels.iter().map(|kernel| &**kernel).collect()
-    }
-
     /// The kernel of steps of `pace` times the step size, at the same temperature.
     fn kernel(&self, pace: f64) -> Box<dyn Kernel> {
         let (step_size, n_leapfrog) = (self.step_size * pace, self.n_leapfrog);
@@ -93,26 +89,41 @@ impl Sampler {
         }
     }
 
-    /// `energy` kept to the range of pixels: what a kernel that accepts or refuses needs in place of a clamp.
-    pub fn bounded(energy: &EnergyNet) -> Within<'_> {
-        Within { energy, min: RANGE.0, max: RANGE.1 }
+    /// Whether it refuses proposals outside the range of pixels, in place of a clamp.
+    fn refuses(&self) -> bool {
+        self.clamp && self.kind != SamplerKind::Langevin
     }
+}
 
-    /// The grid of side `side` as a level of a sweep; its chains start at draws from `gaussian`, where there is one.
-    pub fn level<'a>(
-        &self,
-        side: usize,
-        energy: &'a EnergyNet,
-        bounded: &'a Within<'a>,
-        kernels: &'a [&'a dyn Kernel],
-        gaussian: Option<&'a ConditionalGaussian>,
-    ) -> Level<'a> {
-        let refuses = self.clamp && self.kind != SamplerKind::Langevin;
-        let energy: &dyn Energy = if refuses { bounded } else { energy };
-        let (upscale, noise, bounds) = (self.upscale, self.start_noise, refuses.then_some(RANGE));
-        let start = Start { upscale, gaussian, noise, bounds };
-        Level { side, energy, kernels, n_steps: self.n_steps, start }
-    }
+/// Builds a level of a climb for every grid, coarse to fine, from its sampler and its energy, and hands them to `f`. Their
+/// chains begin at the coarser sample, scaled up as the sampler says or drawn from `starts`.
+///
+/// # Errors
+/// Those of `f`.
+pub fn with_levels<T>(
+    sides: &[usize],
+    samplers: &[Sampler],
+    energies: &[EnergyNet],
+    starts: &ChainStarts,
+    f: impl FnOnce(&mut [Level<'_>]) -> Result<T>,
+) -> Result<T> {
+    let (min, max) = RANGE;
+    let bounded: Vec<_> = energies.iter().map(|energy| Within { energy, min, max }).collect();
+    let kernels: Vec<Vec<_>> = samplers.iter().map(Sampler::kernels).collect();
+    let kernels: Vec<Vec<&dyn Kernel>> =
+        kernels.iter().map(|kernels| kernels.iter().map(|kernel| &**kernel).collect()).collect();
+    let level = |(i, sampler): (usize, &Sampler)| {
+        let energy: &dyn Energy = if sampler.refuses() { &bounded[i] } else { &energies[i] };
+        let upscaling = Upscaling {
+            upscale: sampler.upscale,
+            gaussian: starts.gaussians[i].as_ref(),
+            noise: sampler.start_noise,
+            bounds: sampler.refuses().then_some(RANGE),
+        };
+        let (side, kernels, n_steps) = (sides[i], kernels[i].as_slice(), sampler.n_steps);
+        Level { side, energy, kernels, n_steps, begin: Begin::Coarser(upscaling), held: None }
+    };
+    f(&mut samplers.iter().enumerate().map(level).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -121,22 +132,25 @@ mod tests {
     use mg_energy::toy::Normal;
     use mg_langevin::Chain;
     use mg_random::Key;
+    use serde_json::json;
 
     use super::*;
-    use crate::config::{Source, resolve};
+    use crate::multigrid::tests::settings;
 
     #[test]
     fn steps_shorten_evenly_in_the_logarithm() {
-        let sets =
-            ["chains.step_decay=0.01", "chains.steps=5", "chains.step_size=0.1", "chains.noise_scale=0.0"];
-        let sources = sets.iter().map(|set| Source::assignment(set));
-        let config = resolve(&sources.collect::<Result<Vec<_>, _>>().unwrap()).unwrap();
-        let kernels = Sampler::new(&config, 0).kernels();
+        let settings = settings(&[
+            ("/chains/step_decay", json!(0.01)),
+            ("/chains/steps", json!(5)),
+            ("/chains/step_size", json!(0.1)),
+            ("/chains/noise_scale", json!(0.0)),
+        ]);
+        let kernels = Sampler::new(&settings, 0).kernels();
         // On U = x^2 / 2 a step of size e takes x to (1 - e) x.
         let energy = Normal { mean: 0.0, std_dev: 1.0 };
         let one = Tensor::ones((1, 1), DType::F64, &Device::Cpu).unwrap();
         let moved = |kernel: &dyn Kernel| {
-            let (chain, _) = kernel.step(&energy, Chain::new(one.clone()).unwrap(), Key::new(0)).unwrap();
+            let (chain, _) = kernel.step(&energy, Chain::new(one.clone()).unwrap(), Key::new(0).into()).unwrap();
             1.0 - chain.x().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
         };
         let steps: Vec<f64> = kernels.iter().map(|kernel| moved(&**kernel)).collect();
@@ -146,8 +160,8 @@ mod tests {
             assert!((step - expected).abs() < 1e-12, "{steps:?}");
         }
         assert_eq!(steps.len(), 5);
-        let level = Sampler { step_decay: 1.0, ..Sampler::new(&config, 0) };
+        let level = Sampler { step_decay: 1.0, ..Sampler::new(&settings, 0) };
         assert_eq!(level.kernels().len(), 1);
-        assert_eq!(Sampler { n_steps: 1, ..Sampler::new(&config, 0) }.kernels().len(), 1);
+        assert_eq!(Sampler { n_steps: 1, ..Sampler::new(&settings, 0) }.kernels().len(), 1);
     }
 }

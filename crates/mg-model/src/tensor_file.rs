@@ -1,8 +1,6 @@
-//! Named tensors with a description, in one safetensors file that knows its own checksum.
+//! Named tensors with a description, as the bytes of one safetensors file that knows its own checksum.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::TensorView;
@@ -11,7 +9,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::files::write_atomically;
 use crate::{Error, Result};
 
 /// The one key of the file's metadata, so that equal contents are equal bytes.
@@ -25,14 +22,17 @@ struct Envelope {
     header: String,
 }
 
-/// Writes `tensors` and `header` atomically.
-pub(crate) fn write<H: Serialize>(path: &Path, tensors: &BTreeMap<String, Tensor>, header: &H) -> Result<()> {
+/// One safetensors file of tensors and their description; equal contents are equal bytes. Tensors are I64 or F32.
+///
+/// # Errors
+/// When a tensor cannot be read from its device, or the header is no JSON.
+pub fn encode<H: Serialize>(tensors: &BTreeMap<String, Tensor>, header: &H) -> Result<Vec<u8>> {
     let mut bytes = BTreeMap::new();
     for (name, tensor) in tensors {
         let (dtype, data) = to_bytes(tensor)?;
         bytes.insert(name.as_str(), (dtype, tensor.dims().to_vec(), data));
     }
-    let unusable = |reason: String| Error::Format { path: path.to_path_buf(), what: "tensor file", reason };
+    let unusable = |reason: String| Error::Format(reason);
     let header = serde_json::to_string(header).map_err(|e| unusable(e.to_string()))?;
     let sha256 = checksum(
         &header,
@@ -45,25 +45,23 @@ pub(crate) fn write<H: Serialize>(path: &Path, tensors: &BTreeMap<String, Tensor
     });
     let views = views.collect::<Result<Vec<_>>>()?;
     let metadata = Some([(KEY.to_string(), header)].into_iter().collect());
-    let file = safetensors::serialize(views, metadata).map_err(|e| unusable(e.to_string()))?;
-    write_atomically(path, &file)
+    safetensors::serialize(views, metadata).map_err(|e| unusable(e.to_string()))
 }
 
-/// Reads what [`write`] wrote; `what` names it in errors.
-pub(crate) fn read<H: DeserializeOwned>(
-    path: &Path,
-    what: &'static str,
-    device: &Device,
-) -> Result<(BTreeMap<String, Tensor>, H)> {
-    let unusable = |reason: String| Error::Format { path: path.to_path_buf(), what, reason };
-    let file = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let broken = |e: safetensors::SafeTensorError| unusable(format!("truncated or not safetensors ({e})"));
-    let (_, metadata) = SafeTensors::read_metadata(&file).map_err(broken)?;
-    let parsed = SafeTensors::deserialize(&file).map_err(broken)?;
+/// What [`encode`] wrote, its tensors on `device`.
+///
+/// # Errors
+/// When the bytes are cut, damaged, or of something else.
+pub fn decode<H: DeserializeOwned>(file: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, H)> {
+    let broken =
+        |e: safetensors::SafeTensorError| Error::Format(format!("truncated or not safetensors ({e})"));
+    let (_, metadata) = SafeTensors::read_metadata(file).map_err(broken)?;
+    let parsed = SafeTensors::deserialize(file).map_err(broken)?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-    let header = header.ok_or_else(|| unusable("it holds tensors, but not of Multigrid".to_string()))?;
-    let foreign =
-        |e: serde_json::Error| unusable(format!("its description is damaged or of another version ({e})"));
+    let header = header.ok_or_else(|| Error::Format("it holds tensors, but not of Multigrid".to_string()))?;
+    let foreign = |e: serde_json::Error| {
+        Error::Format(format!("its description is damaged or of another version ({e})"))
+    };
     let envelope: Envelope = serde_json::from_str(header).map_err(foreign)?;
     let views: BTreeMap<String, TensorView<'_>> = parsed.tensors().into_iter().collect();
     let found = checksum(
@@ -72,7 +70,7 @@ pub(crate) fn read<H: DeserializeOwned>(
     );
     if found != envelope.sha256 {
         let reason = format!("its contents have SHA-256 {found}, not {}: damaged", envelope.sha256);
-        return Err(unusable(reason));
+        return Err(Error::Format(reason));
     }
     let mut tensors = BTreeMap::new();
     for (name, view) in &views {
@@ -80,24 +78,13 @@ pub(crate) fn read<H: DeserializeOwned>(
             Dtype::F32 => DType::F32,
             Dtype::I64 => DType::I64,
             other => {
-                return Err(unusable(format!("tensor {name} is of type {other:?}, neither F32 nor I64")));
+                let reason = format!("tensor {name} is of type {other:?}, neither F32 nor I64");
+                return Err(Error::Format(reason));
             }
         };
         tensors.insert(name.clone(), Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?);
     }
     Ok((tensors, serde_json::from_str(&envelope.header).map_err(foreign)?))
-}
-
-/// The tensors under `prefix.`, without it.
-pub(crate) fn below(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
-    let dotted = format!("{prefix}.");
-    let strip =
-        |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(&dotted)?.to_string(), tensor.clone()));
-    tensors
-        .range(dotted.clone()..)
-        .take_while(|(name, _)| name.starts_with(&dotted))
-        .filter_map(strip)
-        .collect()
 }
 
 /// A tensor of any device in little-endian bytes: I64 as it is, all else as F32.
@@ -133,45 +120,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_to_the_bit() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.safetensors");
-        write(&path, &tensors(), &vec![3, 4]).unwrap();
-        let (read_back, header) = read::<Vec<i32>>(&path, "test", &Device::Cpu).unwrap();
+        let bytes = encode(&tensors(), &vec![3, 4]).unwrap();
+        let (read_back, header) = decode::<Vec<i32>>(&bytes, &Device::Cpu).unwrap();
         assert_eq!(header, [3, 4]);
         for (name, tensor) in tensors() {
             assert_eq!(to_bytes(&read_back[&name]).unwrap(), to_bytes(&tensor).unwrap(), "{name}");
         }
-        let first = fs::read(&path).unwrap();
-        write(&path, &tensors(), &vec![3, 4]).unwrap();
-        assert_eq!(first, fs::read(&path).unwrap());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "temporary files stay behind");
+        assert_eq!(bytes, encode(&tensors(), &vec![3, 4]).unwrap());
     }
 
     #[test]
     fn every_truncation_and_every_flipped_byte_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.safetensors");
-        write(&path, &tensors(), &"header").unwrap();
-        let whole = fs::read(&path).unwrap();
+        let whole = encode(&tensors(), &"header").unwrap();
         for len in 0..whole.len() {
-            fs::write(&path, &whole[..len]).unwrap();
-            assert!(read::<String>(&path, "test", &Device::Cpu).is_err(), "cut at {len}");
+            assert!(decode::<String>(&whole[..len], &Device::Cpu).is_err(), "cut at {len}");
         }
         for at in 0..whole.len() {
             let mut flipped = whole.clone();
             flipped[at] ^= 0x10;
-            fs::write(&path, &flipped).unwrap();
-            if let Ok((t, header)) = read::<String>(&path, "test", &Device::Cpu) {
+            if let Ok((t, header)) = decode::<String>(&flipped, &Device::Cpu) {
                 assert_eq!((header.as_str(), t.len()), ("header", 3), "byte {at}");
                 let same = |name: &str| to_bytes(&t[name]).unwrap() == to_bytes(&tensors()[name]).unwrap();
                 assert!(tensors().keys().all(|name| same(name)), "byte {at}");
             }
         }
-    }
-
-    #[test]
-    fn below_takes_whole_names_only() {
-        let names: Vec<String> = below(&tensors(), "a").into_keys().collect();
-        assert_eq!(names, ["x", "y"]);
     }
 }

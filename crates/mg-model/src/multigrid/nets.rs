@@ -1,16 +1,22 @@
 use candle_core::Device;
 use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Reference};
 
-use super::{ActivationMode, Config, NetFamily, Nets, NormMode, PaddingMode, ReferenceMode};
+use super::{ActivationMode, NetFamily, Nets, NormMode, PaddingMode, ReferenceMode, Settings};
 use crate::{Error, Result};
 
-impl Config {
+impl Settings {
     /// The net of grid number `level`, coarse to fine, as it computes on `device`.
+    ///
+    /// # Errors
+    /// When layers are listed, and none for this grid.
     pub fn net_spec_on(&self, level: usize, device: &Device) -> Result<NetSpec> {
         Ok(NetSpec { precision: self.model.precision.on(device), ..self.net_spec(level)? })
     }
 
     /// The net of grid number `level`, coarse to fine, in full precision.
+    ///
+    /// # Errors
+    /// When layers are listed, and none for this grid.
     pub fn net_spec(&self, level: usize) -> Result<NetSpec> {
         let side = self.sides()[level];
         let model = &self.model;

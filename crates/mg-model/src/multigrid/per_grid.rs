@@ -31,7 +31,10 @@ impl PerGrid<f64> {
 
 impl<T: Clone> PerGrid<T> {
     /// Refuses a list that does not have a value for each of `levels` grids.
-    pub(super) fn check_len(&self, key: &str, levels: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// Names the key, and how many values it needs.
+    pub fn check_len(&self, key: &str, levels: usize) -> Result<()> {
         match self {
             PerGrid::Each(values) if values.len() != levels => Err(Error::value(
                 key,
@@ -45,7 +48,7 @@ impl<T: Clone> PerGrid<T> {
     /// The value of grid number `index`, coarse to fine.
     ///
     /// # Panics
-    /// When values are listed and there are too few: [`Config::validate`](super::Config::validate) refuses that.
+    /// When values are listed and there are too few: [`check_len`](PerGrid::check_len) refuses that.
     pub fn at(&self, index: usize) -> T {
         match self {
             PerGrid::All(value) => value.clone(),

@@ -1,16 +1,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use mg_energy::{NetSpec, Params};
 
-use crate::Result;
-use crate::config::{LearnConfig, OptimizerKind};
+use crate::{NetSpec, Params, Result, below};
 
 /// A descent rule with its state: SGD with momentum (v <- m v + g; p <- p - rate v), or Adam (Kingma and Ba, ICLR
 /// 2015, with bias correction).
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    rule: Rule,
+    rule: DescentRule,
     /// Updates so far.
     updates: u64,
     /// Velocity, or mean gradient; absent before the first update.
@@ -19,28 +17,28 @@ pub struct Optimizer {
     second: Option<Params>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Rule {
-    Sgd { momentum: f64 },
-    Adam { beta1: f64, beta2: f64, eps: f64 },
+/// Which descent rule, with its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DescentRule {
+    /// Stochastic gradient descent with momentum.
+    Sgd {
+        /// Decay of the velocity.
+        momentum: f64,
+    },
+    /// Adam.
+    Adam {
+        /// Decay of the mean gradient.
+        beta1: f64,
+        /// Decay of the mean squared gradient.
+        beta2: f64,
+        /// Guard against division by zero.
+        eps: f64,
+    },
 }
 
 impl Optimizer {
-    /// The optimiser that a configuration names, before its first update.
-    pub fn new(learn: &LearnConfig) -> Self {
-        let rule = match learn.optimizer {
-            OptimizerKind::Sgd => Rule::Sgd { momentum: learn.momentum },
-            OptimizerKind::Adam => Rule::Adam { beta1: learn.beta1, beta2: learn.beta2, eps: learn.eps },
-        };
-        Self::of(rule)
-    }
-
-    /// Adam with these decays of the mean gradient and of the mean squared gradient, before its first update.
-    pub fn adam(beta1: f64, beta2: f64, eps: f64) -> Self {
-        Self::of(Rule::Adam { beta1, beta2, eps })
-    }
-
-    fn of(rule: Rule) -> Self {
+    /// An optimiser before its first update.
+    pub fn new(rule: DescentRule) -> Self {
         Optimizer { rule, updates: 0, first: None, second: None }
     }
 
@@ -50,16 +48,19 @@ impl Optimizer {
     }
 
     /// The parameters one step of size `rate` down `grads`.
+    ///
+    /// # Errors
+    /// When the gradients are those of other parameters.
     pub fn update(&mut self, params: &Params, grads: &Params, rate: f64) -> Result<Params> {
         self.updates += 1;
         match self.rule {
-            Rule::Sgd { momentum } => {
+            DescentRule::Sgd { momentum } => {
                 let velocity = self.running(grads)?.zip(grads, |_, v, g| (v * momentum)? + g)?;
                 let params = params.zip(&velocity, |_, p, v| p - (v * rate)?)?;
                 self.first = Some(velocity);
                 Ok(params)
             }
-            Rule::Adam { beta1, beta2, eps } => {
+            DescentRule::Adam { beta1, beta2, eps } => {
                 let mean = self.running(grads)?.zip(grads, |_, m, g| (m * beta1)? + (g * (1.0 - beta1))?)?;
                 let square = match &self.second {
                     Some(square) => square.clone(),
@@ -79,7 +80,7 @@ impl Optimizer {
     fn running(&self, like: &Params) -> Result<Params> {
         match &self.first {
             Some(first) => Ok(first.clone()),
-            None => Ok(like.zeros_like()?),
+            None => like.zeros_like(),
         }
     }
 
@@ -104,13 +105,13 @@ impl Optimizer {
         from: &BTreeMap<String, Tensor>,
     ) -> Result<()> {
         let moment = |name: &str| {
-            Params::from_tensors(spec, &crate::tensor_file::below(from, &format!("{prefix}.{name}")))
+            Params::from_tensors(spec, &below(from, &format!("{prefix}.{name}")))
         };
         self.updates = updates;
         (self.first, self.second) = (None, None);
         if updates > 0 {
             self.first = Some(moment("first")?);
-            if matches!(self.rule, Rule::Adam { .. }) {
+            if matches!(self.rule, DescentRule::Adam { .. }) {
                 self.second = Some(moment("second")?);
             }
         }
@@ -120,10 +121,13 @@ impl Optimizer {
 
 /// The moving average `decay average + (1 - decay) params`, with a decay of at most (1 + updates) / (10 + updates)
 /// so that the first weights are soon forgotten.
+///
+/// # Errors
+/// When these are other parameters.
 pub fn moving_average(average: &Params, params: &Params, decay: f64, updates: u64) -> Result<Params> {
     let t = updates as f64;
     let decay = decay.min((1.0 + t) / (10.0 + t));
-    Ok(average.zip(params, |_, a, p| (a * decay)? + (p * (1.0 - decay))?)?)
+    average.zip(params, |_, a, p| (a * decay)? + (p * (1.0 - decay))?)
 }
 
 #[cfg(test)]
@@ -132,12 +136,14 @@ mod tests {
     use mg_random::Key;
 
     use super::*;
-    use crate::config::{Source, resolve};
+    use crate::Norm;
 
-    fn setup(set: &str) -> (Optimizer, Params) {
-        let learn = resolve(&[Source::assignment(set).unwrap()]).unwrap().learn;
-        let spec = NetSpec { norm: mg_energy::Norm::None, ..NetSpec::paper(4).scaled(0.1) };
-        (Optimizer::new(&learn), Params::init(&spec, Key::new(0), DType::F64, &Device::Cpu).unwrap())
+    const SGD: DescentRule = DescentRule::Sgd { momentum: 0.9 };
+    const ADAM: DescentRule = DescentRule::Adam { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+
+    fn setup(rule: DescentRule) -> (Optimizer, Params) {
+        let spec = NetSpec { norm: Norm::None, ..NetSpec::paper(4).scaled(0.1) };
+        (Optimizer::new(rule), Params::init(&spec, Key::new(0), DType::F64, &Device::Cpu).unwrap())
     }
 
     fn head(params: &Params) -> f64 {
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn sgd_sums_its_velocity() {
-        let (mut sgd, mut params) = setup("learn.optimizer=sgd");
+        let (mut sgd, mut params) = setup(SGD);
         for g in [1.0, 2.0] {
             params = sgd.update(&params, &grads(&params, g), 0.1).unwrap();
         }
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn adam_s_steps_are_those_of_its_equations() {
-        let (mut adam, mut params) = setup("learn.optimizer=adam");
+        let (mut adam, mut params) = setup(ADAM);
         let (mut m, mut v, mut p) = (0.0f64, 0.0f64, 0.0f64);
         for (t, g) in (1..).zip([0.3f64, -2.0, 0.01]) {
             params = adam.update(&params, &grads(&params, g), 1e-2).unwrap();
@@ -174,8 +180,8 @@ mod tests {
 
     #[test]
     fn tensors_of_any_names_are_moved_alike() {
-        let (mut configured, mut params) = setup("learn.optimizer=adam");
-        let mut adam = Optimizer::adam(0.5, 0.999, 1e-8);
+        let (mut configured, mut params) = setup(ADAM);
+        let mut adam = Optimizer::new(ADAM);
         let renamed = |params: &Params| {
             Params::from_entries(
                 params.iter().map(|(name, t)| (format!("other.{name}"), t.clone())).collect(),
@@ -192,13 +198,13 @@ mod tests {
 
     #[test]
     fn a_restored_optimizer_goes_on_as_if_nothing_had_happened() {
-        for rule in ["learn.optimizer=sgd", "learn.optimizer=adam"] {
+        for rule in [SGD, ADAM] {
             let (mut one, params) = setup(rule);
             let params = one.update(&params, &grads(&params, 0.7), 0.1).unwrap();
             let mut saved = BTreeMap::new();
             one.save("state", &mut saved);
             let (mut two, _) = setup(rule);
-            let spec = NetSpec { norm: mg_energy::Norm::None, ..NetSpec::paper(4).scaled(0.1) };
+            let spec = NetSpec { norm: Norm::None, ..NetSpec::paper(4).scaled(0.1) };
             two.restore(&spec, "state", one.updates(), &saved).unwrap();
             let next = |o: &mut Optimizer| head(&o.update(&params, &grads(&params, -0.2), 0.1).unwrap());
             assert_eq!(next(&mut one).to_bits(), next(&mut two).to_bits());

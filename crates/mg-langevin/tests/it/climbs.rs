@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_langevin::{
-    Chain, Clamped, Error, Kernel, Langevin, Level, Mala, Start, Within, recover, recover_from, run, sweep,
-    unobserved,
+    Begin, Chain, ChainKey, Clamped, Error, Held, Kernel, Langevin, Level, Mala, Upscaling, Within, climb, recover,
+    recover_from, run, unobserved,
 };
 use mg_pyramid::{ConditionalGaussian, Mask, down, up};
 use mg_random::Key;
@@ -18,9 +18,9 @@ const MALA: Mala = Mala { step_size: 0.02, temperature: 1.0 };
 
 fn levels() -> [Level<'static>; 3] {
     [
-        Level { side: 2, energy: &COARSE, kernels: &[&LANGEVIN], n_steps: 3, start: Start::default() },
-        Level { side: 4, energy: &FINE, kernels: &[&MALA], n_steps: 2, start: Start::default() },
-        Level { side: 8, energy: &FINE, kernels: &[&LANGEVIN], n_steps: 4, start: Start::default() },
+        Level { side: 2, energy: &COARSE, kernels: &[&LANGEVIN], n_steps: 3, begin: Begin::default(), held: None },
+        Level { side: 4, energy: &FINE, kernels: &[&MALA], n_steps: 2, begin: Begin::default(), held: None },
+        Level { side: 8, energy: &FINE, kernels: &[&LANGEVIN], n_steps: 4, begin: Begin::default(), held: None },
     ]
 }
 
@@ -30,10 +30,10 @@ fn mask(hidden: impl Fn(usize, usize) -> bool) -> Mask {
 }
 
 #[test]
-fn a_sweep_is_up_and_run_level_by_level() -> Outcome {
+fn a_climb_is_up_and_run_level_by_level() -> Outcome {
     let start = noise(&[3, 2, 1, 1], DType::F32, 1);
     let key = Key::new(2);
-    let runs = sweep(&levels(), &start, key, &mut unobserved)?;
+    let runs = climb(&levels(), &start, key, &mut unobserved)?;
     let mut x = start;
     for (i, level) in levels().iter().enumerate() {
         x = up(&x, level.side)?;
@@ -51,19 +51,19 @@ fn a_sweep_is_up_and_run_level_by_level() -> Outcome {
 }
 
 #[test]
-fn a_sweep_without_steps_repeats_its_start() -> Outcome {
+fn a_climb_without_steps_repeats_its_start() -> Outcome {
     let start = noise(&[3, 2, 1, 1], DType::F32, 1);
     let still = levels().map(|level| Level { n_steps: 0, ..level });
-    let runs = sweep(&still, &start, Key::new(0), &mut unobserved)?;
+    let runs = climb(&still, &start, Key::new(0), &mut unobserved)?;
     assert_eq!(bits(&runs[2].x), bits(&up(&start, 8)?));
     Ok(())
 }
 
 #[test]
-fn the_observer_of_a_sweep_knows_the_level() -> Outcome {
+fn the_observer_of_a_climb_knows_the_level() -> Outcome {
     let mut seen = Vec::new();
     let start = noise(&[1, 1, 1, 1], DType::F32, 1);
-    sweep(&levels(), &start, Key::new(0), &mut |p| {
+    climb(&levels(), &start, Key::new(0), &mut |p| {
         seen.push((p.level, p.step, p.n_steps, p.x.dims()[3]));
         Ok(())
     })?;
@@ -78,7 +78,7 @@ fn levels_from_fine_to_coarse_are_refused() {
     let start = noise(&[1, 1, 1, 1], DType::F32, 1);
     let mut levels = levels();
     levels.reverse();
-    let error = sweep(&levels, &start, Key::new(0), &mut unobserved).unwrap_err();
+    let error = climb(&levels, &start, Key::new(0), &mut unobserved).unwrap_err();
     assert!(matches!(error, Error::LevelOrder { level: 1, side: 4, before: 8 }), "{error}");
 }
 
@@ -141,7 +141,8 @@ fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
         energy: &FINE,
         kernels: &[&LANGEVIN],
         n_steps: 2,
-        start: Start::default(),
+        begin: Begin::default(),
+        held: None,
     });
     let recover =
         |image: &Tensor| recover(&ladder, image, std::slice::from_ref(&mask), Key::new(4), &mut unobserved);
@@ -216,8 +217,8 @@ fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
     let plain = Clamped { inner: LANGEVIN, min: -1.0, max: 1.0 };
     let boxed: Box<dyn Kernel> = Box::new(plain);
     let at = |kernel: &dyn Kernel| {
-        sweep(
-            &[Level { side: 4, energy: &FINE, kernels: &[kernel], n_steps: 3, start: Start::default() }],
+        climb(
+            &[Level { side: 4, energy: &FINE, kernels: &[kernel], n_steps: 3, begin: Begin::default(), held: None }],
             &start,
             Key::new(0),
             &mut unobserved,
@@ -240,12 +241,13 @@ fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
         energy: &bounded,
         kernels: &[&mala],
         n_steps: 3,
-        start: Start { bounds: Some((-1.0, 1.0)), ..Start::default() },
+        begin: Begin::Coarser(Upscaling { bounds: Some((-1.0, 1.0)), ..Upscaling::default() }),
+        held: None,
     };
-    let run = |level| sweep(&[level], &start, Key::new(3), &mut unobserved);
+    let run = |level| climb(&[level], &start, Key::new(3), &mut unobserved);
     let held = run(level)?;
     assert!(greatest(&held[0].x) <= 1.0 && held[0].trace.energy.iter().all(|u| u.is_finite()));
-    let stuck = run(Level { start: Start::default(), ..level })?;
+    let stuck = run(Level { begin: Begin::default(), ..level })?;
     assert!(stuck[0].trace.first_non_finite() == Some(0));
     Ok(())
 }
@@ -255,25 +257,28 @@ fn several_kernels_share_the_steps_in_turn() -> Outcome {
     let start = noise(&[2, 1, 4, 4], DType::F32, 1);
     let (long, short) = (LANGEVIN, Langevin { step_size: 0.001, noise_scale: 0.0 });
     let level =
-        Level { side: 4, energy: &FINE, kernels: &[&long, &short], n_steps: 5, start: Start::default() };
+        Level { side: 4, energy: &FINE, kernels: &[&long, &short], n_steps: 5, begin: Begin::default(), held: None };
     let key = Key::new(7);
-    let together = level.run(&start, key, &mut unobserved)?;
+    let at = |x, held| climb(&[Level { begin: Begin::At(x), held, ..level }], x, key, &mut unobserved);
+    let together = at(&start, None)?.remove(0);
+    let key = key.fold(0); // the first level's
     let (mut x, mut energies) = (start.clone(), Vec::new());
     for (step, kernel) in [long, long, long, short, short].iter().enumerate() {
         // A run's step t draws from the key's fold t: a run of one step folds once more.
-        let (chain, info) = kernel.step(&FINE, Chain::new(x)?, key.fold(step as u64))?;
+        let (chain, info) = kernel.step(&FINE, Chain::new(x)?, key.fold(step as u64).into())?;
         energies.push(info.energy.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>()?);
         x = chain.into_x();
     }
     assert_eq!(bits(&together.x), bits(&x));
     assert_eq!(together.trace.energy.len(), energies.len());
     let hidden = Tensor::zeros((2, 1, 4, 4), DType::U8, &Device::Cpu)?;
-    let free = level.run_observed(&start, &hidden, &start, key, &mut unobserved)?;
-    assert_eq!(bits(&free.x), bits(&x), "nothing is observed");
-    let known = level.run_observed(&x, &(hidden + 1.0)?, &start, key, &mut unobserved)?;
-    assert_eq!(bits(&known.x), bits(&start), "everything is");
-    let none = Level { kernels: &[], ..level };
-    assert!(matches!(none.run(&start, key, &mut unobserved), Err(Error::NoKernel { level: 0 })));
+    let free = at(&start, Some(Held { known: &hidden, values: &start }))?;
+    assert_eq!(bits(&free[0].x), bits(&x), "nothing is held");
+    let all = hidden.ones_like()?;
+    let known = at(&x, Some(Held { known: &all, values: &start }))?;
+    assert_eq!(bits(&known[0].x), bits(&start), "everything is");
+    let none = [Level { kernels: &[], ..level }];
+    assert!(matches!(climb(&none, &start, key, &mut unobserved), Err(Error::NoKernel { level: 0 })));
     Ok(())
 }
 
@@ -281,12 +286,12 @@ fn several_kernels_share_the_steps_in_turn() -> Outcome {
 fn chains_may_start_at_draws_given_the_coarser_sample_and_recovery_at_their_middle() -> Outcome {
     let images = noise(&[40, 2, 4, 4], DType::F32, 5);
     let gaussian = ConditionalGaussian::learn(&images, 2)?;
-    let start = Start { gaussian: Some(&gaussian), ..Start::default() };
+    let begin = Begin::Coarser(Upscaling { gaussian: Some(&gaussian), ..Upscaling::default() });
     let [coarse, fine, _] = levels();
-    let still = [Level { n_steps: 0, ..coarse }, Level { n_steps: 0, start, ..fine }];
+    let still = [Level { n_steps: 0, ..coarse }, Level { n_steps: 0, begin, ..fine }];
     let minimal = Tensor::zeros((2, 2, 1, 1), DType::F32, &Device::Cpu)?;
     let drawn = |key| -> Result<Tensor, Error> {
-        Ok(sweep(&still, &minimal, Key::new(key), &mut unobserved)?[1].x.clone())
+        Ok(climb(&still, &minimal, Key::new(key), &mut unobserved)?[1].x.clone())
     };
     let x = drawn(1)?;
     assert!(values(&down(&x, 2)?).iter().all(|x| x.abs() < 1e-4), "a draw keeps the coarser sample");
@@ -299,8 +304,8 @@ fn chains_may_start_at_draws_given_the_coarser_sample_and_recovery_at_their_midd
     let middle = gaussian.mean(&Tensor::zeros((2, 2, 2, 2), DType::F32, &Device::Cpu)?)?;
     assert_eq!(bits(&recovered[1].x), bits(&middle));
 
-    let lost = [Level { n_steps: 0, start, ..levels()[2] }];
-    let error = sweep(&lost, &down(&x, 2)?, Key::new(1), &mut unobserved).unwrap_err();
+    let lost = [Level { n_steps: 0, begin, ..levels()[2] }];
+    let error = climb(&lost, &down(&x, 2)?, Key::new(1), &mut unobserved).unwrap_err();
     assert!(matches!(error, Error::GaussianSide { side: 8, gaussian: 4 }), "{error}");
     Ok(())
 }
@@ -308,7 +313,7 @@ fn chains_may_start_at_draws_given_the_coarser_sample_and_recovery_at_their_midd
 #[test]
 fn noise_at_the_start_parts_chains_of_one_coarse_image() -> Outcome {
     let start = Tensor::zeros((2, 3, 4, 4), DType::F32, &Device::Cpu)?;
-    let begun = |noise, key| Start { noise, ..Start::default() }.at(&start, 64, Key::new(key));
+    let begun = |noise, key| Upscaling { noise, ..Upscaling::default() }.draw(&start, 64, Key::new(key));
     let x = values(&begun(0.3, 1)?);
     let deviation = (x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64).sqrt();
     // 24,576 numbers: the deviation's standard error is 0.3 / sqrt(2 * 24576) = 0.0014.
@@ -318,6 +323,25 @@ fn noise_at_the_start_parts_chains_of_one_coarse_image() -> Outcome {
     assert_ne!(bits(&begun(0.3, 1)?), bits(&begun(0.3, 2)?));
     assert!(values(&begun(0.0, 1)?).iter().all(|&x| x == 0.0));
     let error = begun(-0.1, 1).unwrap_err().to_string();
-    assert!(error.contains("start.noise") && error.contains("-0.1"), "{error}");
+    assert!(error.contains("upscaling.noise") && error.contains("-0.1"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_part_of_a_batch_climbs_as_it_does_within_the_whole() -> Outcome {
+    let images = noise(&[40, 2, 4, 4], DType::F32, 5);
+    let gaussian = ConditionalGaussian::learn(&images, 2)?;
+    let drawn = Begin::Coarser(Upscaling { gaussian: Some(&gaussian), ..Upscaling::default() });
+    let noisy = Begin::Coarser(Upscaling { noise: 0.1, ..Upscaling::default() });
+    let [coarse, fine, finest] = levels();
+    let levels = [coarse, Level { begin: drawn, ..fine }, Level { begin: noisy, ..finest }];
+    let (start, key) = (noise(&[7, 2, 1, 1], DType::F32, 1), Key::new(2));
+    let whole = climb(&levels, &start, key, &mut unobserved)?;
+    for (first, n) in [(0, 3), (3, 1), (3, 4)] {
+        let part = climb(&levels, &start.narrow(0, first, n)?, ChainKey { key, first }, &mut unobserved)?;
+        for (whole, part) in whole.iter().zip(&part) {
+            assert_eq!(bits(&whole.x.narrow(0, first, n)?), bits(&part.x), "{n} chains from {first}");
+        }
+    }
     Ok(())
 }

@@ -1,5 +1,4 @@
 use candle_core::{DType, Device, Tensor};
-use mg_data::DataSet;
 use mg_energy::EnergyNet;
 use mg_langevin::{
     Ais, Base, GeometricPath, Hmc, Kernel, Ladder, LogZ, Pilot, Reflected, effective_sample_size, run,
@@ -8,11 +7,11 @@ use mg_langevin::{
 use mg_pyramid::down;
 use mg_random::Key;
 
-use crate::model::{Model, ModelClass};
-use crate::{Error, Result};
+use crate::images::batches;
+use crate::{Energies, Error, Images, Result};
 
 /// The model of one grid as a density, p(x) = exp(f(x)) p0(x) / Z (equation 1): its unknown normaliser and its values
-/// on images. The support is that of [`Model::base`].
+/// on images. The support is that of [`Energies::bounds`].
 #[derive(Debug)]
 pub struct Density {
     energy: EnergyNet,
@@ -37,7 +36,7 @@ pub struct Annealing {
 
 /// log Z of a grid's model, and how the sampling went.
 #[derive(Clone, Debug)]
-pub struct Annealed {
+pub struct NormalizerEstimate {
     /// The estimate with its interval and the effective sample size of its weights.
     pub log_z: LogZ,
     /// Mean acceptance over all temperatures; `None` of a ladder without any between its ends.
@@ -72,7 +71,7 @@ impl Annealing {
         at_least("n_leapfrog", self.n_leapfrog, 1)?;
         match self.level > 0.0 && self.level < 1.0 {
             true => Ok(()),
-            false => Err(Error::value("level", self.level.to_string(), "between 0 and 1".into())),
+            false => Err(Error::value("level", self.level, "between 0 and 1")),
         }
     }
 }
@@ -88,17 +87,19 @@ const EXPONENT: f64 = 2.0;
 const LEVELS: f64 = 256.0;
 
 impl Density {
-    /// The model of grid number `level` of a class, coarse to fine.
+    /// The model of grid number `level` of a class, coarse to fine; of the only class when none is named.
     ///
     /// # Errors
-    /// When there is no such grid, or its net cannot be evaluated image by image.
-    pub fn of(model: &Model, class: &ModelClass, level: usize) -> Result<Self> {
-        let grid = class.grids.get(level).ok_or_else(|| {
-            let grids = class.grids.len();
-            Error::value("grid", format!("number {level}"), format!("below the number of grids, {grids}"))
+    /// When there is no such class or grid, its net cannot be evaluated image by image, or the reference is no density.
+    pub fn of(model: &dyn Energies, class: Option<&str>, level: usize) -> Result<Self> {
+        let grids = model.nets(class)?;
+        let grid = grids.get(level).ok_or_else(|| {
+            let must = format!("below the number of grids, {}", grids.len());
+            Error::value("grid", format!("number {level}"), must)
         })?;
-        let (energy, batch) = (model.independent(grid)?, model.config().learn.batch);
-        Ok(Density { energy, base: model.base()?, batch })
+        let energy = EnergyNet::new(grid.independent()?, model.reference());
+        let base = Base::new(model.reference(), model.bounds())?;
+        Ok(Density { energy, base, batch: model.batch() })
     }
 
     /// Numbers of an image: d = channels x side x side.
@@ -117,7 +118,7 @@ impl Density {
         key: Key,
         device: &Device,
         done: &mut dyn FnMut(usize, usize),
-    ) -> Result<Annealed> {
+    ) -> Result<NormalizerEstimate> {
         how.check()?;
         let ladder = Ladder::power(how.n_temperatures, EXPONENT)?;
         let path = GeometricPath { base: self.base, energy: &self.energy, ladder: &ladder };
@@ -142,7 +143,7 @@ impl Density {
             _ => None,
         };
         let acceptance = (!ladder.between().is_empty()).then_some(acceptance);
-        Ok(Annealed { log_z: LogZ::of(&log_weights, how.level, key)?, acceptance, mixing })
+        Ok(NormalizerEstimate { log_z: LogZ::of(&log_weights, how.level, key)?, acceptance, mixing })
     }
 
     /// Kernels for the temperatures between reference and model, or one for none.
@@ -199,14 +200,13 @@ impl Density {
     /// When the images are smaller than the grid, or the net fails.
     pub fn log_unnormalized(
         &self,
-        set: &DataSet,
+        set: &dyn Images,
         key: Key,
-        device: &Device,
         done: &mut dyn FnMut(usize),
     ) -> Result<Vec<f64>> {
         let mut values = Vec::new();
-        for (number, images) in set.batches(self.batch, device).enumerate() {
-            let x = down(&images?, self.energy.net.spec().side)?;
+        for (number, numbers) in batches(set.len(), self.batch).enumerate() {
+            let x = down(&set.batch(numbers)?, self.energy.net.spec().side)?;
             let x = dequantised(&x, key.named("dequantise").fold(number as u64))?;
             let scores = self.energy.net.score(&x)?.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
             let reference = self.base.log_density(&x)?;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_langevin::{Level, Run, normal_like, unobserved};
+use mg_langevin::{Begin, ChainKey, Held, Level, Run, climb, unobserved};
 use mg_pyramid::{Mask, Pyramid};
 use mg_random::Key;
 
@@ -125,22 +125,13 @@ impl Contrastive {
         Ok(Report { iteration: iteration + 1, passes, class, grids })
     }
 
-    /// Where the chains of a grid start; `grid` is that grid as the sampler knows it.
-    fn start(
-        &self,
-        number: usize,
-        level: usize,
-        grid: &Level<'_>,
-        coarser: &Tensor,
-        batch: &Batch,
-        key: Key,
-    ) -> Result<Tensor> {
+    /// The images that the chains of a grid begin at, where they do not begin at the coarser sample.
+    fn start(&self, number: usize, level: usize, batch: &Batch) -> Result<Option<Tensor>> {
         let observed = batch.at(level)?;
         match (self.config.chains.start.at(level), &self.classes[number].chains[level]) {
-            (Start::Coarser, _) if batch.masks.is_some() => Ok(grid.start.middle(coarser, grid.side)?),
-            (Start::Coarser, _) => Ok(grid.start.at(coarser, grid.side, key)?),
-            (Start::Persistent, Some(chains)) => chains.get(&batch.numbers, &batch.flips, observed),
-            (Start::Data | Start::Persistent, _) => Ok(observed.clone()),
+            (Start::Coarser, _) => Ok(None),
+            (Start::Persistent, Some(chains)) => Ok(Some(chains.get(&batch.numbers, &batch.flips, observed)?)),
+            (Start::Data | Start::Persistent, _) => Ok(Some(observed.clone())),
         }
     }
 
@@ -160,12 +151,13 @@ impl Contrastive {
         let kernels = Sampler::borrowed(&kernels);
         let gaussian = self.classes[number].starts.gaussians[level].as_ref();
         let grid = sampler.level(self.config.sides()[level], energy, &bounded, &kernels, gaussian);
-        let start = self.start(number, level, &grid, coarser, batch, key)?;
-        let Some(masks) = &batch.masks else {
-            return Ok(grid.run(&start, key, &mut unobserved)?);
-        };
-        let (known, _) = Mask::known(masks, batch.pyramid.finest(), grid.side)?;
-        Ok(grid.run_observed(&start, &known, batch.at(level)?, key, &mut unobserved)?)
+        let start = self.start(number, level, batch)?;
+        let grid = Level { begin: start.as_ref().map_or(grid.begin, Begin::At), ..grid };
+        let known = batch.masks.as_ref().map(|masks| Mask::known(masks, batch.pyramid.finest(), grid.side));
+        let known = known.transpose()?;
+        let values = batch.at(level)?;
+        let held = known.as_ref().map(|(known, _)| Held { known, values });
+        Ok(climb(&[Level { held, ..grid }], coarser, key, &mut unobserved)?.remove(0))
     }
 
     /// One update of a grid, and what there is to say of it.
@@ -227,7 +219,7 @@ impl Contrastive {
         let key = self.key.named("data").named(&class.name).fold(turn);
         let (numbers, flips) = self.numbers(class, turn);
         if self.config.data.noise > 0.0 {
-            let noise = normal_like(key.named("noise"), &images)?;
+            let noise = ChainKey::from(key.named("noise")).normal_like(&images)?;
             images = (images + (noise * self.config.data.noise)?)?.clamp(-1.0, 1.0)?;
         }
         let masks = match self.config.chains.hidden_square {

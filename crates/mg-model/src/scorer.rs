@@ -1,12 +1,9 @@
 use candle_core::{DType, Device, Tensor};
-use mg_data::DataSet;
-use mg_energy::{ConvNet, EnergyNet, Norm};
-use mg_langevin::Base;
+use mg_energy::EnergyNet;
 use mg_pyramid::down;
 
-use crate::model::{Model, ModelClass, ModelGrid};
-use crate::sampler::RANGE;
-use crate::{Error, Result};
+use crate::images::batches;
+use crate::{Energies, Error, GridNet, Images, Result};
 
 /// The nets of one class, ready to say f and U of any number of images, image by image: nets that normalise over
 /// batches do so with the statistics that the model keeps.
@@ -37,62 +34,31 @@ impl GridScores {
     }
 }
 
-impl Model {
-    /// The scorer of a class of this model.
-    ///
-    /// # Errors
-    /// When a net cannot be built, or normalises over batches and the model keeps no statistics for it.
-    pub fn scorer(&self, class: &ModelClass) -> Result<Scorer> {
-        let grids = class.grids.iter().map(|grid| self.independent(grid)).collect::<Result<_>>()?;
-        Ok(Scorer { grids, batch: self.config().learn.batch })
-    }
-
-    /// The reference distribution as a density: uniform on [-1, 1]^d, or Gaussian, restricted to [-1, 1]^d where
-    /// `chains.clamp` keeps pixels there.
-    ///
-    /// # Errors
-    /// When the configuration has no usable sigma.
-    pub fn base(&self) -> Result<Base> {
-        let reference = self.config().reference();
-        let bounded = self.config().chains.clamp || reference == mg_energy::Reference::Uniform;
-        Ok(Base::new(reference, bounded.then_some(RANGE))?)
-    }
-
-    /// The energy of one grid, of which the value of an image does not depend on others.
-    pub(crate) fn independent(&self, grid: &ModelGrid) -> Result<EnergyNet> {
-        let ModelGrid { spec, params, statistics } = grid;
-        let net = match statistics {
-            Some(statistics) => ConvNet::with_statistics(spec, params, statistics)?,
-            None if spec.norm == Norm::Batch => {
-                return Err(mg_energy::Error::NoStatistics { norm: spec.norm.name() }.into());
-            }
-            None => ConvNet::new(spec, params)?,
-        };
-        Ok(EnergyNet::new(net, self.config().reference()))
-    }
-}
-
 impl Scorer {
+    /// The scorer of a class of a model, or of its only class.
+    ///
+    /// # Errors
+    /// When there is no such class, or a net cannot be built, or it normalises over batches and the model keeps no
+    /// statistics for it.
+    pub fn of(model: &dyn Energies, class: Option<&str>) -> Result<Self> {
+        let energy = |grid: &GridNet| Ok(EnergyNet::new(grid.independent()?, model.reference()));
+        let grids = model.nets(class)?.iter().map(energy).collect::<Result<_>>()?;
+        Ok(Scorer { grids, batch: model.batch() })
+    }
+
     /// Scores of all images of a set by every grid, coarse to fine; images are read a batch at a time and scaled to
     /// each grid. `done` hears how many are scored.
     ///
     /// # Errors
     /// When the images are smaller than a grid, or a net fails.
-    pub fn set(
-        &self,
-        set: &DataSet,
-        device: &Device,
-        done: &mut dyn FnMut(usize),
-    ) -> Result<Vec<GridScores>> {
+    pub fn set(&self, set: &dyn Images, done: &mut dyn FnMut(usize)) -> Result<Vec<GridScores>> {
         let mut all = vec![GridScores::default(); self.grids.len()];
-        let mut finished = 0;
-        for images in set.batches(self.batch, device) {
-            let images = images?;
+        for numbers in batches(set.len(), self.batch) {
+            let images = set.batch(numbers.clone())?;
             for (grid, scores) in self.grids.iter().zip(&mut all) {
                 score(grid, &down(&images, grid.net.spec().side)?, scores)?;
             }
-            finished += images.dim(0)?;
-            done(finished);
+            done(numbers.end);
         }
         Ok(all)
     }

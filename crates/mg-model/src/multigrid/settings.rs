@@ -1,0 +1,304 @@
+#![allow(missing_docs, reason = "the comments of keys/multigrid.toml say what every key means; see KEYS")]
+
+use candle_core::Device;
+use mg_energy::Precision;
+use mg_pyramid::{Grids, InitialForm};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{KEYS, PerGrid};
+use crate::{Error, Result};
+
+/// What a multi-grid model is made of and how it is sampled: the parts of a configuration that a finished model needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The grids and their nets.
+    pub model: ModelConfig,
+    /// How images are synthesized while learning and after.
+    pub chains: ChainsConfig,
+    /// Images, and chains, per iteration (`learn.batch`).
+    pub batch: usize,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    pub grids: Vec<usize>,
+    pub nets: Nets,
+    pub width: f64,
+    pub padding: PaddingMode,
+    pub norm: NormMode,
+    pub groups: usize,
+    pub activation: ActivationMode,
+    pub slope: f64,
+    pub reference: ReferenceMode,
+    pub sigma: f64,
+    pub initial: InitialForm,
+    pub precision: PrecisionMode,
+}
+
+/// What nets multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionMode {
+    /// bf16 on CPUs that multiply it faster than f32, else f32.
+    Auto,
+    /// f32.
+    F32,
+    /// Operands in bf16, sums in f32.
+    Bf16,
+}
+
+impl PrecisionMode {
+    /// What it means on a device.
+    pub fn on(self, device: &Device) -> Precision {
+        match self {
+            PrecisionMode::Auto => Precision::fastest(device),
+            PrecisionMode::F32 => Precision::Full,
+            PrecisionMode::Bf16 => Precision::Bf16,
+        }
+    }
+}
+
+/// The nets of the grids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Nets {
+    /// A family with a net for every side.
+    Named(NetFamily),
+    /// Per grid, coarse to fine, the layers as [channels, kernel, stride].
+    Layers(Vec<Vec<[usize; 3]>>),
+}
+
+/// Families of nets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetFamily {
+    /// Section 6.1.
+    Paper,
+    /// Section 6.3: the paper's, with DCGAN's discriminator at the finest grid.
+    DcganFinest,
+}
+
+/// Zero padding of convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaddingMode {
+    /// kernel / 2 on every side.
+    Same,
+    /// TensorFlow's asymmetric SAME.
+    SameTensorflow,
+    /// 2 pixels everywhere (the map sizes of table 3).
+    Two,
+}
+
+/// Normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormMode {
+    /// None.
+    None,
+    /// Statistics of the batch at hand (the paper).
+    Batch,
+    /// Statistics of the observed batch.
+    Observed,
+    /// Statistics of the first observed batch, for ever.
+    Frozen,
+    /// Groups of channels of each image.
+    Group,
+}
+
+/// Activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationMode {
+    /// max(x, slope x).
+    LeakyRelu,
+    /// max(x, 0).
+    Relu,
+    /// x sigmoid(x).
+    Silu,
+}
+
+/// The reference distribution p0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReferenceMode {
+    /// Uniform on the clamped range.
+    Uniform,
+    /// White noise of deviation `model.sigma`.
+    Gaussian,
+}
+
+/// `[chains]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainsConfig {
+    pub start: PerGrid<ChainStart>,
+    #[serde(default = "PerGrid::blocks")] // files from before it was a key
+    pub upscale: PerGrid<UpscaleMode>,
+    #[serde(default = "PerGrid::zero")] // files from before it was a key
+    pub start_noise: PerGrid<f64>,
+    pub steps: PerGrid<usize>,
+    pub sampler: SamplerKind,
+    pub step_size: PerGrid<f64>,
+    #[serde(default = "PerGrid::one")]
+    pub step_decay: PerGrid<f64>,
+    pub noise_scale: PerGrid<f64>,
+    pub leapfrog: usize,
+    pub clamp: bool,
+    pub hidden_square: usize,
+    pub noise_free_synthesis: bool,
+}
+
+/// Where the chains of a grid start. With the grids and the number of steps, this is all that sets the methods
+/// apart: multi-grid (`coarser`), CD (`data`), persistent CD (`persistent`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainStart {
+    /// At the upscaled sample of the next coarser grid; that of the 1x1 grid is the image's own mean colour.
+    Coarser,
+    /// At the observed image.
+    Data,
+    /// Where the chain of the same image ended last time; at the observed image the first time.
+    Persistent,
+}
+
+/// How a coarser sample becomes the start of a grid's chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpscaleMode {
+    /// Every pixel a constant block (the paper).
+    Blocks,
+    /// The smoothest image with these means.
+    Smooth,
+    /// A draw from the Gaussian of observed images given these means; on grids too large for one, as `Smooth`.
+    Gaussian,
+}
+
+/// The transition kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SamplerKind {
+    /// Equation (6).
+    Langevin,
+    /// Metropolis-adjusted Langevin.
+    Mala,
+    /// Hamiltonian Monte Carlo.
+    Hmc,
+}
+
+/// The most images of a batch.
+const MAX_BATCH: usize = 1 << 20;
+/// The largest channel number, kernel or stride of a layer.
+const MAX_LAYER: usize = 1 << 14;
+
+impl Settings {
+    /// The settings in a configuration's `[model]`, `[chains]` and `learn.batch`.
+    ///
+    /// # Errors
+    /// When a key is missing or out of range, or nets and lists do not fit the grids.
+    pub fn of_config(config: &Value) -> Result<Self> {
+        check_keys(config)?;
+        let part = |name: &str| config.get(name).cloned().unwrap_or(Value::Null);
+        let unreadable = |section: &str, error: serde_json::Error| {
+            Error::Format(format!("the section [{section}] of its configuration is not readable ({error})"))
+        };
+        let batch = config.pointer("/learn/batch").and_then(Value::as_u64).unwrap_or(0);
+        let settings = Settings {
+            model: serde_json::from_value(part("model")).map_err(|e| unreadable("model", e))?,
+            chains: serde_json::from_value(part("chains")).map_err(|e| unreadable("chains", e))?,
+            batch: usize::try_from(batch).unwrap_or(0),
+        };
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// The ladder of grids.
+    ///
+    /// # Errors
+    /// When sides do not go up from 1.
+    pub fn grids(&self) -> Result<Grids> {
+        Ok(Grids::new(&self.model.grids)?)
+    }
+
+    /// Sides of the grids that have a model, coarse to fine: all but the 1x1 grid.
+    pub fn sides(&self) -> &[usize] {
+        self.model.grids.get(1..).unwrap_or(&[])
+    }
+
+    /// Checks what ranges of keys cannot: that nets and lists fit the grids, and that keys fit each other.
+    ///
+    /// # Errors
+    /// Names the key, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let levels = self.grids()?.sides().len() - 1;
+        if !(1..=MAX_BATCH).contains(&self.batch) {
+            return Err(Error::value("learn.batch", self.batch, format!("a whole number from 1 to {MAX_BATCH}")));
+        }
+        self.check_layers()?;
+        for level in 0..levels {
+            self.net_spec(level)?.shape()?;
+        }
+        self.check_lists(levels)?;
+        self.check_methods()
+    }
+
+    fn check_layers(&self) -> Result<()> {
+        let Nets::Layers(grids) = &self.model.nets else { return Ok(()) };
+        match grids.iter().flatten().find(|layer| layer.iter().any(|&number| number > MAX_LAYER)) {
+            Some([channels, kernel, stride]) => Err(Error::value(
+                "model.nets",
+                format!("a layer [{channels}, {kernel}, {stride}]"),
+                format!("of numbers up to {MAX_LAYER}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_lists(&self, levels: usize) -> Result<()> {
+        let chains = &self.chains;
+        chains.start.check_len("chains.start", levels)?;
+        chains.upscale.check_len("chains.upscale", levels)?;
+        chains.start_noise.check_len("chains.start_noise", levels)?;
+        chains.steps.check_len("chains.steps", levels)?;
+        chains.step_size.check_len("chains.step_size", levels)?;
+        chains.step_decay.check_len("chains.step_decay", levels)?;
+        chains.noise_scale.check_len("chains.noise_scale", levels)
+    }
+
+    fn check_methods(&self) -> Result<()> {
+        let finest = self.sides().last().copied().unwrap_or(0);
+        let hidden = self.chains.hidden_square;
+        if hidden > finest {
+            let must = format!("at most the finest grid's side, {finest}");
+            return Err(Error::value("chains.hidden_square", hidden, must));
+        }
+        if self.model.norm != NormMode::Batch {
+            return Ok(());
+        }
+        if self.batch < 2 {
+            return Err(Error::value("learn.batch", self.batch, "at least 2 with model.norm = \"batch\""));
+        }
+        if self.chains.sampler != SamplerKind::Langevin {
+            let sampler = format!("{:?}", self.chains.sampler).to_lowercase();
+            return Err(Error::value(
+                "chains.sampler",
+                sampler,
+                "\"langevin\" with model.norm = \"batch\": batch statistics couple the chains, so none can be accepted alone",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Checks what is there of the documented keys against their ranges.
+fn check_keys(config: &Value) -> Result<()> {
+    for key in KEYS.iter() {
+        if let Some(value) = config.pointer(&format!("/{}", key.name.replace('.', "/"))) {
+            key.check(value)?;
+        }
+    }
+    Ok(())
+}
