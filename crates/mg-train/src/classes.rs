@@ -1,7 +1,7 @@
-use mg_data::{DataSet, Order};
+use mg_data::{DataSet, Order, Request};
 use mg_random::Key;
 
-use crate::config::Config;
+use crate::config::{ClassChoice, Config};
 use crate::{Error, Result};
 
 /// The images that one model is learned from: all of a data set, or those of one class.
@@ -20,26 +20,33 @@ impl Class {
     ///
     /// # Errors
     /// When the data have no labels, or no such class, or a class has no image.
-    pub fn all(config: &Config, data: &DataSet, key: Key) -> Result<Vec<Self>> {
+    pub fn all(config: &Config, data: &DataSet) -> Result<Vec<Self>> {
         let names = data.class_names();
+        let key = Key::new(config.seed).named("order");
         let class = |name: &str, data: DataSet| {
-            let order = Order::new(key.named("order").named(name), data.len(), config.learn.batch as u64)?;
+            let order = Order::new(key.named(name), data.len(), config.learn.batch as u64)?;
             Ok(Class { name: name.to_string(), data, order })
         };
         let of = |label: usize| class(&names[label], data.only_class(label as u32)?);
-        match config.data.class.as_str() {
-            "all" => Ok(vec![class("all", data.clone())?]),
-            wanted if names.is_empty() => Err(Error::Class(format!(
-                "data.class is {wanted:?}, but these images have no labels; use class sub-folders, or data.class = \"all\""
-            ))),
-            "each" => (0..names.len()).map(of).collect(),
-            wanted => match names.iter().position(|name| name == wanted) {
-                Some(label) => Ok(vec![of(label)?]),
-                None => {
-                    Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", "))))
-                }
-            },
+        let wanted = match &config.data.class {
+            ClassChoice::All => return Ok(vec![class("all", data.clone())?]),
+            wanted if names.is_empty() => {
+                return Err(Error::Class(format!(
+                    "data.class is \"{wanted}\", but these images have no labels; use class sub-folders, or data.class = \"all\""
+                )));
+            }
+            ClassChoice::Each => return (0..names.len()).map(of).collect(),
+            ClassChoice::Named(wanted) => wanted,
+        };
+        match names.iter().position(|name| name == wanted) {
+            Some(label) => Ok(vec![of(label)?]),
+            None => Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", ")))),
         }
+    }
+
+    /// What batch number `turn` of this class consists of, mirrored if `flip`.
+    pub(crate) fn request(&self, turn: u64, flip: bool) -> Request {
+        Request::of(&self.data, &self.order, flip, turn)
     }
 }
 

@@ -1,65 +1,83 @@
 #![allow(
     missing_docs,
-    reason = "the comments of presets/default.toml say what every key means; see EXPLANATIONS"
+    reason = "the comments of presets/default.toml say what every key means; see Config::keys"
 )]
 
+use std::fmt;
+use std::sync::Arc;
+
 use candle_core::Device;
-use mg_energy::Precision;
-use mg_pyramid::Grids;
-use serde::{Deserialize, Serialize};
+use mg_data::{OnBadImage, Split};
+use mg_model::keys::KeyDoc;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::Result;
+use crate::{Error, Method, MethodConfig, Methods, Result};
 
-mod explain;
 mod layers;
-mod nets;
-mod per_grid;
 mod presets;
-mod validate;
+mod text;
 
-pub use explain::{EXPLANATIONS, explain};
-pub use layers::{Source, resolve};
-pub use per_grid::PerGrid;
-pub use presets::{PRESETS, Preset, preset};
+pub use layers::{Layer, resolve};
+pub use presets::{PRESETS, Preset, preset, presets};
 
 /// Everything a run is made of. Every key has a value here: presets fill what a file does not say.
 ///
-/// [`resolve`] makes one out of layers; [`Config::validate`] checks what types cannot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// [`resolve`] makes one out of layers. Its parts are parsed and in range.
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Seed of every random number of the run.
     pub seed: u64,
     /// The images.
     pub data: DataConfig,
-    /// The grids and their nets.
-    pub model: ModelConfig,
-    /// How images are synthesized while learning and after.
-    pub chains: ChainsConfig,
-    /// How parameters move.
+    /// How much is learned.
     pub learn: LearnConfig,
     /// When to stop trusting a run.
     pub guard: GuardConfig,
     /// What a run leaves behind, and how often.
     pub output: OutputConfig,
+    /// The way to learn.
+    pub method: &'static Method,
+    /// The method's own part.
+    pub own: Arc<dyn MethodConfig>,
 }
 
 /// `[data]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DataConfig {
     pub source: String,
-    pub split: String,
+    pub split: SplitChoice,
     pub resize: ResizeMode,
     pub crop: usize,
     pub flip: bool,
     pub noise: f64,
-    pub class: String,
+    pub class: ClassChoice,
     #[serde(default)] // files from before it was a key
     pub limit: u64,
     #[serde(default)]
     pub hold_out: u64,
     pub on_bad_image: BadImage,
+}
+
+/// The split that is learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitChoice {
+    /// `train`, and all of a set without splits.
+    Auto,
+    /// This one.
+    Only(Split),
+}
+
+/// Which classes have a model of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClassChoice {
+    /// None: one model of all images.
+    All,
+    /// Every one.
+    Each,
+    /// The class of this name alone.
+    Named(String),
 }
 
 /// How an image becomes square.
@@ -82,245 +100,16 @@ pub enum BadImage {
     Refuse,
 }
 
-/// `[model]`
+/// `[learn]`, as far as all methods share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    pub grids: Vec<usize>,
-    pub nets: Nets,
-    pub width: f64,
-    pub padding: PaddingMode,
-    pub norm: NormMode,
-    pub groups: usize,
-    pub activation: ActivationMode,
-    pub slope: f64,
-    pub reference: ReferenceMode,
-    pub sigma: f64,
-    pub initial: Initial,
-    pub precision: PrecisionMode,
-}
-
-/// What nets multiply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrecisionMode {
-    /// bf16 on CPUs that multiply it faster than f32, else f32.
-    Auto,
-    /// f32.
-    F32,
-    /// Operands in bf16, sums in f32.
-    Bf16,
-}
-
-impl PrecisionMode {
-    /// What it means on a device.
-    pub fn on(self, device: &Device) -> Precision {
-        match self {
-            PrecisionMode::Auto => Precision::fastest(device),
-            PrecisionMode::F32 => Precision::Full,
-            PrecisionMode::Bf16 => Precision::Bf16,
-        }
-    }
-}
-
-/// The nets of the grids.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Nets {
-    /// A family with a net for every side.
-    Named(NetFamily),
-    /// Per grid, coarse to fine, the layers as [channels, kernel, stride].
-    Layers(Vec<Vec<[usize; 3]>>),
-}
-
-/// Families of nets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetFamily {
-    /// Section 6.1.
-    Paper,
-    /// Section 6.3: the paper's, with DCGAN's discriminator at the finest grid.
-    DcganFinest,
-}
-
-/// Zero padding of convolutions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PaddingMode {
-    /// kernel / 2 on every side.
-    Same,
-    /// TensorFlow's asymmetric SAME.
-    SameTensorflow,
-    /// 2 pixels everywhere (the map sizes of table 3).
-    Two,
-}
-
-/// Normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormMode {
-    /// None.
-    None,
-    /// Statistics of the batch at hand (the paper).
-    Batch,
-    /// Statistics of the observed batch.
-    Observed,
-    /// Statistics of the first observed batch, for ever.
-    Frozen,
-    /// Groups of channels of each image.
-    Group,
-}
-
-/// Activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActivationMode {
-    /// max(x, slope x).
-    LeakyRelu,
-    /// max(x, 0).
-    Relu,
-    /// x sigmoid(x).
-    Silu,
-}
-
-/// The reference distribution p0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReferenceMode {
-    /// Uniform on the clamped range.
-    Uniform,
-    /// White noise of deviation `model.sigma`.
-    Gaussian,
-}
-
-/// The form of the 1x1 histogram p(0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Initial {
-    /// Observed RGB triples.
-    Triples,
-    /// One histogram a channel.
-    PerChannel,
-    /// One histogram for all channels.
-    Pooled,
-}
-
-/// `[chains]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChainsConfig {
-    pub start: PerGrid<Start>,
-    #[serde(default = "PerGrid::blocks")] // files from before it was a key
-    pub upscale: PerGrid<UpscaleMode>,
-    #[serde(default = "PerGrid::zero")] // files from before it was a key
-    pub start_noise: PerGrid<f64>,
-    pub steps: PerGrid<usize>,
-    pub sampler: SamplerKind,
-    pub step_size: PerGrid<f64>,
-    #[serde(default = "PerGrid::one")]
-    pub step_decay: PerGrid<f64>,
-    pub noise_scale: PerGrid<f64>,
-    pub leapfrog: usize,
-    pub clamp: bool,
-    pub hidden_square: usize,
-    pub noise_free_synthesis: bool,
-}
-
-/// Where the chains of a grid start. With the grids and the number of steps, this is all that sets the methods
-/// apart: multi-grid (`coarser`), CD (`data`), persistent CD (`persistent`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// At the upscaled sample of the next coarser grid; that of the 1x1 grid is the image's own mean colour.
-    Coarser,
-    /// At the observed image.
-    Data,
-    /// Where the chain of the same image ended last time; at the observed image the first time.
-    Persistent,
-}
-
-/// How a coarser sample becomes the start of a grid's chains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UpscaleMode {
-    /// Every pixel a constant block (the paper).
-    Blocks,
-    /// The smoothest image with these means.
-    Smooth,
-    /// A draw from the Gaussian of observed images given these means; on grids too large for one, as `Smooth`.
-    Gaussian,
-}
-
-/// The transition kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SamplerKind {
-    /// Equation (6).
-    Langevin,
-    /// Metropolis-adjusted Langevin.
-    Mala,
-    /// Hamiltonian Monte Carlo.
-    Hmc,
-}
-
-/// `[learn]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LearnConfig {
     pub iterations: u64,
     pub batch: usize,
-    pub optimizer: OptimizerKind,
-    pub rate: PerGrid<f64>,
-    pub momentum: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub eps: f64,
-    pub decay: Decay,
-    pub decay_to: f64,
-    pub decay_passes: f64,
-    pub decay_every: f64,
-    pub gradient: GradientTreatment,
-    pub energy_regularization: f64,
-    pub ema: f64,
 }
 
-/// Optimisers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// Stochastic gradient descent with momentum.
-    Sgd,
-    /// Adam.
-    Adam,
-}
-
-/// How the learning rate decays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Decay {
-    /// Not at all.
-    None,
-    /// In steps, evenly in the logarithm (the paper).
-    Log,
-}
-
-/// What is done to a gradient before the optimiser sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GradientTreatment {
-    /// Nothing.
-    Plain,
-    /// Head x 0.1, kernels / map area, then every tensor to a largest absolute value of at most 1.
-    ReleaseA,
-}
-
-/// `[guard]`
+/// `[guard]`, as far as all methods share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GuardConfig {
-    pub max_gap: f64,
-    pub max_deviation_ratio: f64,
-    pub max_saturation: f64,
     pub patience: u32,
     pub rollbacks: u32,
     pub rate_factor: f64,
@@ -328,7 +117,6 @@ pub struct GuardConfig {
 
 /// `[output]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OutputConfig {
     pub checkpoint_every: u64,
     pub keep_checkpoints: usize,
@@ -336,24 +124,196 @@ pub struct OutputConfig {
     pub sheet_images: usize,
 }
 
+/// The method of configurations that name none.
+const FIRST_METHOD: &str = "multigrid";
+
 impl Config {
-    /// The ladder of grids.
-    pub fn grids(&self) -> Result<Grids> {
-        Ok(Grids::new(&self.model.grids)?)
+    /// The configuration with these values, by sections.
+    ///
+    /// # Errors
+    /// When the method is unknown, or a key is missing or out of range.
+    pub fn of_values(methods: Methods, values: &Value) -> Result<Self> {
+        let name = values.get("method").and_then(Value::as_str).unwrap_or(FIRST_METHOD);
+        Config::of_method(find_method(methods, name)?, values)
     }
 
-    /// Sides of the grids that have a model, coarse to fine: all but the 1x1 grid.
-    pub fn sides(&self) -> &[usize] {
-        self.model.grids.get(1..).unwrap_or(&[])
+    /// The value of every key, by sections.
+    pub fn values(&self) -> Value {
+        let mut values = self.own.values();
+        let shared = [
+            ("seed", Value::from(self.seed)),
+            ("method", Value::from(self.method.name)),
+            ("data", to_value(&self.data)),
+            ("learn", to_value(&self.learn)),
+            ("guard", to_value(&self.guard)),
+            ("output", to_value(&self.output)),
+        ];
+        for (name, value) in shared {
+            match (values.get_mut(name), value) {
+                (Some(Value::Object(own)), Value::Object(more)) => own.extend(more),
+                (_, value) => values[name] = value,
+            }
+        }
+        values
+    }
+
+    /// Every key with its meaning, default and range, by sections.
+    pub fn keys(&self) -> Vec<KeyDoc> {
+        keys(self.method)
+    }
+
+    /// The same with one key changed.
+    ///
+    /// # Errors
+    /// When there is no such key, or the value is out of range.
+    pub fn with(&self, key: &str, value: Value) -> Result<Self> {
+        let mut values = self.values();
+        match values.pointer_mut(&pointer(key)) {
+            Some(place) => *place = value,
+            None => {
+                let (key, place) = (key.to_string(), "with".to_string());
+                let suggestion = "`mg config explain` lists all keys".to_string();
+                return Err(Error::UnknownKey { key, place, suggestion });
+            }
+        }
+        Config::of_method(self.method, &values)
+    }
+
+    /// The configuration of a method with these values.
+    pub(crate) fn of_method(method: &'static Method, values: &Value) -> Result<Self> {
+        for key in keys(method) {
+            if let Some(value) = values.pointer(&pointer(&key.name)) {
+                key.check(value)?;
+            }
+        }
+        Ok(Config {
+            seed: part(values, "seed")?,
+            data: part(values, "data")?,
+            learn: part(values, "learn")?,
+            guard: part(values, "guard")?,
+            output: part(values, "output")?,
+            own: (method.read)(values)?,
+            method,
+        })
     }
 
     /// The same with nothing left to the device: what a run on `device` keeps to, wherever it goes on.
-    pub fn pinned(&self, device: &Device) -> Self {
-        let mut config = self.clone();
-        config.model.precision = match self.model.precision.on(device) {
-            Precision::Full => PrecisionMode::F32,
-            Precision::Bf16 => PrecisionMode::Bf16,
-        };
-        config
+    ///
+    /// # Errors
+    /// When a settled value is out of range, which is a fault of the method.
+    pub fn pinned(&self, device: &Device) -> Result<Self> {
+        let settled = self.own.settled(device);
+        settled.into_iter().try_fold(self.clone(), |config, (key, value)| config.with(key, value))
+    }
+
+    /// The configuration as TOML, in the order of its documented keys.
+    pub fn to_toml(&self) -> String {
+        text::to_toml(&self.values(), &self.keys())
+    }
+}
+
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        self.values() == other.values()
+    }
+}
+
+/// The method of this name.
+pub(crate) fn find_method(methods: Methods, name: &str) -> Result<&'static Method> {
+    methods.iter().find(|method| method.name == name).copied().ok_or_else(|| {
+        let known: Vec<String> = methods.iter().map(|method| format!("{:?}", method.name)).collect();
+        Error::value("method", format!("{name:?}"), known.join(" or "))
+    })
+}
+
+/// The keys of a method and those that all share, section by section.
+pub fn keys(method: &Method) -> Vec<KeyDoc> {
+    let mut keys = KeyDoc::parse(PRESETS[0].text);
+    keys.extend(method.keys.iter().flat_map(|text| KeyDoc::parse(text)));
+    let sections: Vec<String> = keys.iter().map(|key| section(&key.name).to_string()).collect();
+    let place = |name: &str| {
+        // Sections of the method alone stand behind [data].
+        let first = sections.iter().position(|other| other == section(name)).unwrap_or(0);
+        let is_shared = SHARED.iter().position(|shared| *shared == section(name));
+        is_shared.map_or((DATA, first), |number| (number, 0))
+    };
+    keys.sort_by_key(|key| place(&key.name));
+    keys
+}
+
+/// The sections that all methods share, in their order; the top level first.
+const SHARED: [&str; 5] = ["", "data", "learn", "guard", "output"];
+/// The place of `[data]` among them.
+const DATA: usize = 1;
+
+fn section(key: &str) -> &str {
+    key.split_once('.').map_or("", |(section, _)| section)
+}
+
+pub(crate) fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('.', "/"))
+}
+
+/// A part of the values, whose ranges have been checked.
+pub(crate) fn part<T: for<'de> Deserialize<'de>>(values: &Value, name: &str) -> Result<T> {
+    let value = values.get(name).cloned().unwrap_or(Value::Null);
+    serde_json::from_value(value).map_err(|error| Error::ConfigSection { name: name.to_string(), source: error })
+}
+
+/// Keys and values of a part.
+pub(crate) fn to_value(part: &impl Serialize) -> Value {
+    serde_json::to_value(part).unwrap_or_else(|_| Value::Object(Map::new()))
+}
+
+impl Serialize for SplitChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            SplitChoice::Auto => serializer.serialize_str("auto"),
+            SplitChoice::Only(split) => serializer.collect_str(split),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SplitChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "auto" => Ok(SplitChoice::Auto),
+            split => split.parse().map(SplitChoice::Only).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl fmt::Display for ClassChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ClassChoice::All => "all",
+            ClassChoice::Each => "each",
+            ClassChoice::Named(name) => name,
+        })
+    }
+}
+
+impl Serialize for ClassChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClassChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match String::deserialize(deserializer)?.as_str() {
+            "all" => ClassChoice::All,
+            "each" => ClassChoice::Each,
+            name => ClassChoice::Named(name.to_string()),
+        })
+    }
+}
+
+impl From<BadImage> for OnBadImage {
+    fn from(mode: BadImage) -> Self {
+        match mode {
+            BadImage::Skip => OnBadImage::Skip,
+            BadImage::Refuse => OnBadImage::Refuse,
+        }
     }
 }

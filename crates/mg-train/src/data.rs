@@ -1,14 +1,14 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_data::{DataSet, Resize, Source, Spec};
 use mg_random::Key;
 
-use crate::config::{BadImage, Config, ResizeMode};
+use crate::config::{Config, DataConfig, ResizeMode, SplitChoice};
 use crate::{Error, Result};
 
-/// Opens the images of a configuration at the finest grid's side, those that are held out among them. With a `cache` folder, sets that do not fit memory
-/// are packed there once and memory-mapped.
+/// Opens the images of a configuration at its method's side, those that are held out among them. With a `cache` folder,
+/// sets that do not fit memory are packed there once and memory-mapped.
 ///
 /// # Errors
 /// When there is no such set, it has no usable image, or one is bad and the configuration refuses that.
@@ -23,22 +23,19 @@ pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
 pub fn data_spec(config: &Config) -> Result<Spec> {
     let data = &config.data;
     let mut spec = Spec::new(Source::find(&data.source)?);
-    spec.side = config.sides().last().copied().unwrap_or(spec.side);
-    spec.resize = resize(config);
-    spec.on_bad = match data.on_bad_image {
-        BadImage::Skip => OnBadImage::Skip,
-        BadImage::Refuse => OnBadImage::Refuse,
-    };
-    spec.split = match data.split.as_str() {
-        "auto" => None,
-        split => Some(split.parse::<Split>()?),
+    spec.side = config.own.side();
+    spec.resize = resize(&config.data);
+    spec.on_bad = data.on_bad_image.into();
+    spec.split = match data.split {
+        SplitChoice::Auto => None,
+        SplitChoice::Only(split) => Some(split),
     };
     Ok(spec)
 }
 
 /// How images become squares.
-pub fn resize(config: &Config) -> Resize {
-    match (config.data.resize, config.data.crop) {
+pub fn resize(data: &DataConfig) -> Resize {
+    match (data.resize, data.crop) {
         (ResizeMode::Squash, _) => Resize::Squash,
         (ResizeMode::Crop, 0) => Resize::CropSquare,
         (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
@@ -65,7 +62,7 @@ pub fn to_learn(config: &Config, whole: &DataSet) -> Result<DataSet> {
 pub fn held_out(config: &Config, whole: &DataSet) -> Result<DataSet> {
     let (learned, held) = (learned(config, whole)?, config.data.hold_out);
     match held {
-        0 => Err(Error::value("data.hold_out", held.to_string(), "at least 1 to hold images out".into())),
+        0 => Err(Error::value("data.hold_out", held, "at least 1 to hold images out")),
         _ => part(config, whole, learned..learned + held),
     }
 }
@@ -77,7 +74,7 @@ fn learned(config: &Config, whole: &DataSet) -> Result<u64> {
         let (key, value) = if held >= len { ("data.hold_out", held) } else { ("data.limit", limit) };
         let most = if held >= len { len - 1 } else { len - held };
         let must = format!("at most {most}: {} has {len} images, and {held} are held out", whole.name());
-        return Err(Error::value(key, value.to_string(), must));
+        return Err(Error::value(key, value, must));
     }
     Ok(if limit == 0 { len - held } else { limit })
 }

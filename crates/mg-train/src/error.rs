@@ -20,9 +20,12 @@ pub enum Error {
     /// A data set could not be read.
     #[error(transparent)]
     Data(#[from] mg_data::Error),
-    /// A sheet or a statistic failed.
+    /// A statistic failed.
     #[error(transparent)]
     Eval(#[from] mg_eval::Error),
+    /// A model could not be made, opened or used.
+    #[error(transparent)]
+    Model(#[from] mg_model::Error),
     /// A file could not be read or written.
     #[error("cannot {action} {path}: {source}{}", advice(.source))]
     Io {
@@ -51,6 +54,14 @@ pub enum Error {
         /// What to do.
         suggestion: String,
     },
+    /// A part of a configuration is not readable although all of its documented keys are in range.
+    #[error("the part {name} of the configuration is not readable: {source}")]
+    ConfigSection {
+        /// The section or key.
+        name: String,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// A value has the wrong type, or is out of range.
     #[error("{message} (from {places}); `mg config explain KEY` says what a key may be")]
     ConfigValue {
@@ -58,16 +69,6 @@ pub enum Error {
         message: String,
         /// The layers that were merged.
         places: String,
-    },
-    /// A value is out of range.
-    #[error("{key} is {value}; it must be {must}")]
-    Value {
-        /// The key.
-        key: String,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        must: String,
     },
     /// There is no such preset.
     #[error("no preset {name:?}; there are {known}")]
@@ -95,6 +96,9 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// Whoever watches the run could not do what it had to.
+    #[error(transparent)]
+    Observer(Box<dyn std::error::Error + Send + Sync>),
     /// Learning diverged more often than the guard allows.
     #[error(
         "learning diverged at iteration {iteration}: {reason}; {rollbacks} rollbacks did not help. The last good checkpoint is kept; lower learn.rate or chains.step_size and start anew, or raise guard.rollbacks and resume"
@@ -107,37 +111,9 @@ pub enum Error {
         /// How often it had rolled back.
         rollbacks: u32,
     },
-    /// A grid was named that the model does not have.
-    #[error("no grid {side} in this model; there are {known}")]
-    NoGrid {
-        /// The side asked for.
-        side: usize,
-        /// The sides there are.
-        known: String,
-    },
-    /// Images of another side than the model's finest grid.
-    #[error(
-        "images of side {side} for a model whose finest grid has side {finest}; open them with that side"
-    )]
-    ImageSide {
-        /// Side of the images.
-        side: usize,
-        /// Side of the finest grid.
-        finest: usize,
-    },
     /// A class was named that the data do not have, or labels are missing.
     #[error("{0}")]
     Class(String),
-    /// Images that share a 1x1 image do not fill batches.
-    #[error(
-        "{per_start} images from each 1x1 image do not fill batches of {batch} (learn.batch); take a divisor of {batch}"
-    )]
-    PerStart {
-        /// Images from each 1x1 image.
-        per_start: usize,
-        /// Images drawn together.
-        batch: usize,
-    },
 }
 
 impl Error {
@@ -145,8 +121,8 @@ impl Error {
         Error::Io { action, path: path.as_ref().to_path_buf(), source }
     }
 
-    pub(crate) fn value(key: &str, value: String, must: String) -> Self {
-        Error::Value { key: key.to_string(), value, must }
+    pub(crate) fn value(key: &str, value: impl ToString, must: impl ToString) -> Self {
+        Error::Model(mg_model::Error::value(key, value, must))
     }
 }
 

@@ -1,14 +1,70 @@
 //! Notices when learning has diverged.
 
+use crate::Report;
 use crate::config::GuardConfig;
-use crate::report::{GridReport, Report};
 
-/// Watches a run for divergence.
+/// What a value of a report must keep to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// Name of the value.
+    pub value: String,
+    /// What it must not exceed.
+    pub bound: Bound,
+}
+
+/// What a value must not exceed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    /// A size: |value| <= this.
+    Size(f64),
+    /// Another value so many times: value <= times max(other, least).
+    Times {
+        /// How many times.
+        times: f64,
+        /// Name of the other value.
+        of: String,
+        /// What the other value counts for at least.
+        least: f64,
+    },
+    /// Another value by so much: value - other <= this.
+    Above {
+        /// By how much.
+        by: f64,
+        /// Name of the other value.
+        of: String,
+    },
+}
+
+impl Limit {
+    /// Why a report does not keep to this limit; `None` when it does, or does not have the value.
+    pub fn broken(&self, report: &Report) -> Option<String> {
+        let name = &self.value;
+        let value = *report.values.get(name)?;
+        match &self.bound {
+            Bound::Size(max) => {
+                (value.abs() > *max).then(|| format!("{name} is {value:.3e}, beyond {max:.3e}"))
+            }
+            Bound::Times { times, of, least } => {
+                let other = *report.values.get(of)?;
+                (value > times * other.max(*least))
+                    .then(|| format!("{name} is {value:.3}, beyond {times} times {of}, {other:.3}"))
+            }
+            Bound::Above { by, of } => {
+                let other = *report.values.get(of)?;
+                (value - other > *by)
+                    .then(|| format!("{name} is {value:.3}, more than {by} above {of}, {other:.3}"))
+            }
+        }
+    }
+}
+
+/// Watches a run for divergence: for values that are not finite, and for limits that are broken again and again.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    config: GuardConfig,
+    limits: Vec<Limit>,
+    patience: u32,
     /// Bad iterations in a row.
-    pub bad: u32,
+    bad: u32,
 }
 
 /// What the guard thinks of an iteration.
@@ -23,9 +79,9 @@ pub enum Verdict {
 }
 
 impl Guard {
-    /// A guard that has seen `bad` bad iterations in a row.
-    pub fn new(config: &GuardConfig, bad: u32) -> Self {
-        Guard { config: config.clone(), bad }
+    /// A guard that has seen nothing yet.
+    pub fn new(config: &GuardConfig, limits: Vec<Limit>) -> Self {
+        Guard { limits, patience: config.patience, bad: 0 }
     }
 
     /// Looks at an iteration.
@@ -33,100 +89,81 @@ impl Guard {
         if let Some(what) = report.not_finite() {
             return Verdict::Diverged(what);
         }
-        let Some(what) = report.grids.iter().find_map(|grid| self.fault(grid)) else {
+        let Some(what) = self.limits.iter().find_map(|limit| limit.broken(report)) else {
             self.bad = 0;
             return Verdict::Good;
         };
         self.bad += 1;
-        match self.bad < self.config.patience {
-            true => Verdict::Suspicious(what),
-            false => Verdict::Diverged(format!("{what}, for {} iterations in a row", self.bad)),
+        if self.bad < self.patience {
+            return Verdict::Suspicious(what);
         }
+        Verdict::Diverged(format!("{what}, for {} iterations in a row", self.bad))
     }
 
-    fn fault(&self, grid: &GridReport) -> Option<String> {
-        let GuardConfig { max_gap, max_deviation_ratio, max_saturation, .. } = self.config;
-        let side = grid.side;
-        if grid.gap.abs() > max_gap {
-            return Some(format!("the gap of grid {side}x{side} is {:.3e}, beyond {max_gap:.3e}", grid.gap));
-        }
-        let (ours, data) = (grid.deviation, grid.data_deviation);
-        if ours > max_deviation_ratio * data.max(1e-2) {
-            return Some(format!(
-                "chains of grid {side}x{side} deviate {ours:.3} where the data do {data:.3}, beyond {max_deviation_ratio} times"
-            ));
-        }
-        let (ours, data) = (grid.saturation, grid.data_saturation);
-        if ours - data > max_saturation {
-            return Some(format!(
-                "{:.0} % of the pixels of grid {side}x{side}'s chains are saturated, {:.0} % of the data's",
-                100.0 * ours,
-                100.0 * data
-            ));
-        }
-        None
+    /// Whether the last iteration was good, so that the state may be saved.
+    pub fn is_calm(&self) -> bool {
+        self.bad == 0
+    }
+
+    /// Forgets what it has seen: the run went back.
+    pub fn forget(&mut self) {
+        self.bad = 0;
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::config::resolve;
 
-    pub(crate) fn calm() -> Report {
-        let grid = GridReport {
-            side: 16,
-            gap: 0.1,
-            score: 1.0,
-            difference: 20.0,
-            deviation: 0.5,
-            data_deviation: 0.5,
-            saturation: 0.1,
-            data_saturation: 0.1,
-            energy: [1.0, 0.0],
-            gradient_norm: 0.1,
-            acceptance: None,
-            rate: 1e-3,
-        };
-        Report { iteration: 1, passes: 0.1, class: None, grids: vec![grid] }
+    fn report(values: &[(&str, f64)]) -> Report {
+        let values = values.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+        Report { iteration: 1, values, ..Report::default() }
     }
 
-    type Spoil = fn(&mut GridReport);
+    fn calm() -> Report {
+        report(&[("gap", 0.1), ("deviation", 0.5), ("data", 0.5), ("score", 3.0)])
+    }
 
-    fn guard() -> Guard {
-        Guard::new(&resolve(&[]).unwrap().guard, 0)
+    fn guard(patience: u32) -> Guard {
+        let limit = |value: &str, bound| Limit { value: value.into(), bound };
+        let limits = vec![
+            limit("gap", Bound::Size(200.0)),
+            limit("deviation", Bound::Times { times: 1.7, of: "data".into(), least: 0.01 }),
+            limit("deviation", Bound::Above { by: 0.8, of: "data".into() }),
+            limit("nowhere", Bound::Size(0.0)),
+        ];
+        Guard::new(&GuardConfig { patience, rollbacks: 3, rate_factor: 0.5 }, limits)
     }
 
     #[test]
     fn calm_iterations_are_good() {
-        assert_eq!(guard().judge(&calm()), Verdict::Good);
+        assert_eq!(guard(8).judge(&calm()), Verdict::Good);
+        let dark = report(&[("deviation", 0.016), ("data", 0.0)]);
+        assert_eq!(guard(8).judge(&dark), Verdict::Good);
     }
 
     #[test]
     fn what_is_not_finite_has_diverged_at_once() {
-        let spoils: [Spoil; 3] =
-            [|g| g.gap = f64::NAN, |g| g.score = f64::INFINITY, |g| g.energy[1] = f64::NAN];
-        for spoil in spoils {
+        for bad in [f64::NAN, f64::INFINITY] {
             let mut report = calm();
-            spoil(&mut report.grids[0]);
-            assert!(matches!(guard().judge(&report), Verdict::Diverged(_)));
+            report.say("score", bad);
+            assert!(matches!(guard(8).judge(&report), Verdict::Diverged(_)));
         }
     }
 
     #[test]
     fn faults_must_last_and_are_forgiven_when_they_pass() {
-        let spoils: [Spoil; 3] = [|g| g.gap = -1e3, |g| g.deviation = 0.9, |g| g.saturation = 0.8];
-        for spoil in spoils {
+        for (name, value) in [("gap", -1e3), ("deviation", 0.9), ("deviation", 1.4)] {
             let mut report = calm();
-            spoil(&mut report.grids[0]);
-            let mut guard = guard();
-            let patience = guard.config.patience;
-            for _ in 1..patience {
-                assert!(matches!(guard.judge(&report), Verdict::Suspicious(_)));
+            report.say(name, value);
+            let mut guard = guard(4);
+            for _ in 1..4 {
+                assert!(matches!(guard.judge(&report), Verdict::Suspicious(_)) && !guard.is_calm());
             }
             let mut forgiving = guard.clone();
-            assert!(matches!(guard.judge(&report), Verdict::Diverged(_)));
+            assert!(matches!(guard.judge(&report), Verdict::Diverged(what) if what.contains(name)));
             assert_eq!(forgiving.judge(&calm()), Verdict::Good);
+            assert!(forgiving.is_calm());
             assert!(matches!(forgiving.judge(&report), Verdict::Suspicious(_)));
         }
     }

@@ -1,15 +1,14 @@
-//! Learning energy-based generative ConvNets: Algorithm 1 of Gao et al., CVPR 2018, and what a long run needs.
+//! Learning energy-based generative ConvNets: the loop that knows no method, and what a long run needs.
 //!
 //! ```no_run
 //! use std::path::Path;
 //!
 //! use candle_core::Device;
-//! use mg_data::DataSet;
-//! use mg_train::config::{Source, resolve};
-//! use mg_train::{Outcome, RunDir, Training};
+//! use mg_train::config::{Layer, resolve};
+//! use mg_train::{METHODS, Outcome, RunDir, Training};
 //!
 //! # fn main() -> mg_train::Result<()> {
-//! let config = resolve(&[Source::preset("default")?, Source::assignment("learn.iterations=10")?])?;
+//! let config = resolve(METHODS, &[Layer::assignment("learn.iterations=10")?])?;
 //! let data = mg_train::open_data(&config, None)?;
 //! let run_dir = RunDir::create(Path::new("runs/first"), &config)?;
 //! let mut training = Training::start(run_dir, &config, &data, &Device::Cpu)?;
@@ -18,55 +17,46 @@
 //! # }
 //! ```
 //!
-//! [`Contrastive`] is the algorithm and fits a screen; multi-grid, single-grid, CD and persistent CD are its
-//! [`Config`](config::Config), not code. [`Training`] is the loop around it: metrics, checkpoints, sheets, a
-//! [`Guard`](guard::Guard) that rolls back what diverges. Iteration t is a function of the state, the data, the seed
-//! and t, so a resumed run is the uninterrupted one to the bit.
+//! A [`Method`] is registered in one line; it makes a [`Learner`], which learns from one [`Batch`] after another and says
+//! what it saw in a [`Report`] of named values. [`Learning`] is that in memory: images, learner, model. [`Training`] puts a
+//! run on disk around it: metrics, checkpoints, sheets, a [`Guard`] that rolls back what breaks a [`Limit`]. Learners that
+//! share a batch meet in a [`Collective`]. Iteration t is a function of the state, the data, the seed and t, so a resumed
+//! run is the uninterrupted one to the bit.
+//!
+//! [`multigrid`] is Algorithm 1 of Gao et al., CVPR 2018: `multigrid/algorithm.rs` reads as it does there.
 
+mod batch;
 mod batches;
-mod chain_starts;
-pub mod checkpoint;
 mod classes;
+mod collective;
 pub mod config;
 mod data;
-mod density;
 mod error;
-mod feature_nets;
-mod files;
-mod gradient;
-mod grid_model;
-pub mod guard;
+mod guard;
+mod images;
 mod learner;
-mod max_pool;
-mod model;
+mod learning;
+mod method;
+pub mod multigrid;
 mod observer;
-mod optimizer;
-mod persistent;
+mod per_class;
 mod report;
-mod run_dir;
-mod sampler;
-mod schedule;
-mod scorer;
-mod synthesis;
-mod tensor_file;
+pub mod run;
 mod training;
 
-pub use chain_starts::ChainStarts;
+pub use batch::Batch;
+pub use batches::Batches;
 pub use classes::Class;
+pub use collective::{Alone, Collective, sum_in_order};
+pub use config::Config;
 pub use data::{data_spec, held_out, open_data, resize, to_learn};
-pub use density::{Annealed, Annealing, Density, Mixing};
 pub use error::{Error, Result};
-pub use feature_nets::{FEATURE_SIDE, FeatureNets, pixel_features};
-pub use grid_model::{GridModel, Scores};
-pub use learner::{Contrastive, Learned};
-pub use model::{DataId, Model, ModelClass, ModelGrid, ModelHeader};
+pub use guard::{Bound, Guard, Limit, Verdict};
+pub use images::SetImages;
+pub use learner::{At, Learner, Rehearsal, State};
+pub use learning::{Learning, data_id};
+pub use method::{METHODS, Method, MethodConfig, Methods, kinds};
 pub use observer::{Event, Observer};
-pub use optimizer::{Optimizer, moving_average};
-pub use persistent::PersistentChains;
-pub use report::{GridReport, Report};
-pub use run_dir::RunDir;
-pub use sampler::Sampler;
-pub use schedule::rate_factor;
-pub use scorer::{GridScores, Scorer};
-pub use synthesis::Synthesis;
+pub use report::Report;
+pub use run::{Checkpoint, RunDir, RunRecord, Session};
 pub use training::{Outcome, Training};

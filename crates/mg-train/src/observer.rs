@@ -1,17 +1,31 @@
 use std::path::PathBuf;
 
-use crate::report::Report;
+use candle_core::Tensor;
+
+use crate::Report;
 
 /// Watches a run; all that it does is the caller's business. Every method has an empty default.
 pub trait Observer {
     /// The run begins, or goes on, after `iteration` iterations of `of`.
     fn started(&mut self, _iteration: u64, _of: u64) {}
 
-    /// `grids` grids of the iteration at hand are done.
-    fn grid_done(&mut self, _grids: usize) {}
+    /// This share, in [0, 1], of the iteration at hand is done.
+    fn progressed(&mut self, _share: f64) {}
 
     /// An iteration is done.
     fn iteration_done(&mut self, _report: &Report) {}
+
+    /// Images for the sheet of an iteration, [n, c, s, s] each, to be shown side by side and saved at `path`.
+    ///
+    /// # Errors
+    /// When they could not be saved: the run ends.
+    fn sheet(
+        &mut self,
+        _path: PathBuf,
+        _images: &[Tensor],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(())
+    }
 
     /// Something else happened.
     fn happened(&mut self, _event: &Event) {}
@@ -35,11 +49,6 @@ pub enum Event {
     NotSaved {
         /// Iterations done.
         iteration: u64,
-    },
-    /// A sheet of images synthesized from p(0) was written.
-    Sheet {
-        /// Where.
-        path: PathBuf,
     },
     /// A checkpoint could not be read, so an older one serves.
     BadCheckpoint {

@@ -15,7 +15,7 @@ mod synthesis;
 pub use keys::{KEYS, KEYS_TEXT};
 pub use model::{KIND, MultigridClass, MultigridModel};
 pub use per_grid::PerGrid;
-pub use sampler::{RANGE, Sampler, with_levels};
+pub use sampler::{Place, RANGE, Sampler, with_levels};
 pub use settings::{
     ActivationMode, ChainStart, ChainsConfig, ModelConfig, NetFamily, Nets, NormMode, PaddingMode,
     PrecisionMode, ReferenceMode, SamplerKind, Settings, UpscaleMode,

@@ -1,5 +1,6 @@
+use candle_core::Tensor;
 use mg_energy::{Energy, EnergyNet};
-use mg_langevin::{Begin, Clamped, Hmc, Kernel, Langevin, Level, Mala, Upscaling, Within};
+use mg_langevin::{Begin, Clamped, Held, Hmc, Kernel, Langevin, Level, Mala, Upscaling, Within};
 use mg_pyramid::Upscale;
 
 use super::{ChainStarts, SamplerKind, Settings, UpscaleMode};
@@ -95,17 +96,28 @@ impl Sampler {
     }
 }
 
+/// What is special about where chains of a grid are: nothing, unless said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    /// The images that chains begin at, in place of the coarser sample.
+    pub begin: Option<&'a Tensor>,
+    /// Pixels that do not move.
+    pub held: Option<Held<'a>>,
+}
+
 /// Builds a level of a climb for every grid, coarse to fine, from its sampler and its energy, and hands them to `f`. Their
-/// chains begin at the coarser sample, scaled up as the sampler says or drawn from `starts`.
+/// chains begin at the coarser sample, scaled up as the sampler says or drawn from `starts`, unless `places`, one for each
+/// grid or none at all, say otherwise.
 ///
 /// # Errors
 /// Those of `f`.
-pub fn with_levels<T>(
+pub fn with_levels<'a, T>(
     sides: &[usize],
     samplers: &[Sampler],
-    energies: &[EnergyNet],
-    starts: &ChainStarts,
-    f: impl FnOnce(&mut [Level<'_>]) -> Result<T>,
+    energies: &'a [EnergyNet],
+    starts: &'a ChainStarts,
+    places: &[Place<'a>],
+    f: impl FnOnce(&[Level<'_>]) -> Result<T>,
 ) -> Result<T> {
     let (min, max) = RANGE;
     let bounded: Vec<_> = energies.iter().map(|energy| Within { energy, min, max }).collect();
@@ -120,15 +132,16 @@ pub fn with_levels<T>(
             noise: sampler.start_noise,
             bounds: sampler.refuses().then_some(RANGE),
         };
-        let (side, kernels, n_steps) = (sides[i], kernels[i].as_slice(), sampler.n_steps);
-        Level { side, energy, kernels, n_steps, begin: Begin::Coarser(upscaling), held: None }
+        let Place { begin, held } = places.get(i).copied().unwrap_or_default();
+        let begin = begin.map_or(Begin::Coarser(upscaling), Begin::At);
+        Level { side: sides[i], energy, kernels: &kernels[i], n_steps: sampler.n_steps, begin, held }
     };
-    f(&mut samplers.iter().enumerate().map(level).collect::<Vec<_>>())
+    f(&samplers.iter().enumerate().map(level).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device, Tensor};
+    use candle_core::{DType, Device};
     use mg_energy::toy::Normal;
     use mg_langevin::Chain;
     use mg_random::Key;

@@ -293,11 +293,18 @@ impl Settings {
     }
 }
 
-/// Checks what is there of the documented keys against their ranges.
+/// Checks what is there of the documented keys against their ranges and forms.
 fn check_keys(config: &Value) -> Result<()> {
     for key in KEYS.iter() {
-        if let Some(value) = config.pointer(&format!("/{}", key.name.replace('.', "/"))) {
-            key.check(value)?;
+        let Some(value) = config.pointer(&format!("/{}", key.name.replace('.', "/"))) else { continue };
+        key.check(value)?;
+        let has_form = match key.name.as_str() {
+            "model.grids" => Vec::<usize>::deserialize(value).is_ok(),
+            "model.nets" => Nets::deserialize(value).is_ok(),
+            _ => true,
+        };
+        if !has_form {
+            return Err(Error::value(&key.name, value, &key.range));
         }
     }
     Ok(())

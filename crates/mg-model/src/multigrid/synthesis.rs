@@ -100,7 +100,7 @@ impl MultigridModel {
         let samplers: Vec<Sampler> = (0..class.grids.len()).map(sampler).collect();
         let energy = |grid: &crate::GridNet| Ok(EnergyNet::new(grid.net(how.frozen)?, settings.reference()));
         let energies = class.grids.iter().map(energy).collect::<Result<Vec<_>>>()?;
-        with_levels(settings.sides(), &samplers, &energies, &class.starts, |levels| f(levels))
+        with_levels(settings.sides(), &samplers, &energies, &class.starts, &[], f)
     }
 }
 

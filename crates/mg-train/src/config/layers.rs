@@ -1,40 +1,52 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use mg_model::keys::KeyDoc;
 use toml::{Table, Value};
 
-use super::{Config, PRESETS, preset};
-use crate::{Error, Result};
+use super::{Config, FIRST_METHOD, PRESETS, find_method, keys, pointer, preset};
+use crate::{Error, Method, Methods, Result};
 
 /// One layer of configuration and where it came from.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct Layer {
     name: String,
     table: Table,
 }
 
-impl Source {
+impl Layer {
     /// The preset of this name.
-    pub fn preset(name: &str) -> Result<Self> {
-        let preset = preset(name)?;
-        Source::text(&format!("preset {name}"), preset.text)
+    ///
+    /// # Errors
+    /// When there is no such preset.
+    pub fn preset(methods: Methods, name: &str) -> Result<Self> {
+        Layer::text(&format!("preset {name}"), preset(methods, name)?.text)
     }
 
     /// A TOML file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not TOML.
     pub fn file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        Source::text(&path.display().to_string(), &text)
+        Layer::text(&path.display().to_string(), &text)
     }
 
     /// TOML text; `name` appears in errors.
+    ///
+    /// # Errors
+    /// When it is not TOML.
     pub fn text(name: &str, text: &str) -> Result<Self> {
         let table = text
             .parse::<Table>()
             .map_err(|e| Error::ConfigSyntax { place: name.to_string(), message: e.to_string() })?;
-        Ok(Source { name: name.to_string(), table })
+        Ok(Layer { name: name.to_string(), table })
     }
 
     /// One assignment `key=value`. The value is TOML; what is not TOML is a string.
+    ///
+    /// # Errors
+    /// When there is no `=`.
     pub fn assignment(text: &str) -> Result<Self> {
         let name = format!("--set {text}");
         let Some((key, value)) = text.split_once('=') else {
@@ -48,53 +60,121 @@ impl Source {
             node = Value::Table(Table::from_iter([(part.to_string(), node)]));
         }
         let root = key.trim().split('.').next().unwrap_or_default();
-        Ok(Source { name, table: Table::from_iter([(root.to_string(), node)]) })
+        Ok(Layer { name, table: Table::from_iter([(root.to_string(), node)]) })
     }
 }
 
-/// The configuration that `sources` make, later ones over earlier ones, all over the default preset.
+/// The configuration that `layers` make, later ones over earlier ones, all over the defaults of the method that they name.
 ///
 /// # Errors
-/// An unknown key (with the nearest known one), a value of the wrong type, or one that
-/// [`Config::validate`] refuses.
-pub fn resolve(sources: &[Source]) -> Result<Config> {
-    let base = Source::text("preset default", PRESETS[0].text)?;
-    let mut table = base.table.clone();
-    for source in sources {
-        merge(&mut table, &base.table, source.table.clone(), "", &source.name)?;
+/// An unknown method or key (with the nearest known one), a value of the wrong type or out of range, or values that do not
+/// fit each other.
+pub fn resolve(methods: Methods, layers: &[Layer]) -> Result<Config> {
+    let method = method_of(methods, layers)?;
+    let known = defaults(method)?;
+    let mut merged = Merged { table: known.clone(), places: BTreeMap::new(), keys: keys(method) };
+    for layer in layers {
+        merged.lay(&known, layer.table.clone(), "", &layer.name)?;
     }
-    let places: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    let refused = |message: String| Error::ConfigValue {
-        message: message.trim().replace('\n', " "),
-        places: if places.is_empty() { "preset default".into() } else { places.join(", ") },
-    };
-    let config = Config::deserialize(table).map_err(|e| refused(e.to_string()))?;
-    config.validate().map_err(|e| refused(e.to_string()))?;
-    Ok(config)
+    let values = serde_json::to_value(&merged.table).unwrap_or_default();
+    for key in &merged.keys {
+        if let Some(value) = values.pointer(&pointer(&key.name))
+            && let Err(error) = key.check(value)
+        {
+            return Err(refused(error.to_string(), merged.places.get(&key.name).cloned()));
+        }
+    }
+    let places: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
+    Config::of_values(methods, &values)
+        .map_err(|error| refused(error.to_string(), (!places.is_empty()).then(|| places.join(", "))))
 }
 
-fn merge(into: &mut Table, known: &Table, layer: Table, prefix: &str, place: &str) -> Result<()> {
-    for (key, value) in layer {
-        let path = format!("{prefix}{key}");
-        let Some(known) = known.get(&key) else {
-            return Err(unknown(first_leaf(path, &value), place));
-        };
-        match (known, value) {
-            (Value::Table(known), Value::Table(layer)) => {
-                if let Some(Value::Table(inner)) = into.get_mut(&key) {
-                    merge(inner, known, layer, &format!("{path}."), place)?;
-                }
-            }
-            (Value::Table(_), value) => {
-                let message = format!("{path} is a section, not {value}; set one of its keys");
-                return Err(Error::ConfigSyntax { place: place.to_string(), message });
-            }
-            (_, value) => {
-                into.insert(key, value);
+/// The method that the last layer which names one wants.
+fn method_of(methods: Methods, layers: &[Layer]) -> Result<&'static Method> {
+    let named = layers.iter().rev().find_map(|layer| Some((layer.table.get("method")?, &layer.name)));
+    match named {
+        None => find_method(methods, FIRST_METHOD),
+        Some((Value::String(name), place)) => {
+            find_method(methods, name).map_err(|error| refused(error.to_string(), Some(place.clone())))
+        }
+        Some((other, place)) => {
+            let message = format!("method is {other}; it must be the name of a method");
+            Err(refused(message, Some(place.clone())))
+        }
+    }
+}
+
+/// The default of every key of a method.
+fn defaults(method: &Method) -> Result<Table> {
+    let mut table = Table::new();
+    let shared = (PRESETS[0].name, PRESETS[0].text);
+    let own = method.keys.iter().map(|text| (method.name, *text));
+    for (name, text) in std::iter::once(shared).chain(own) {
+        for (section, value) in Layer::text(name, text)?.table {
+            match (table.get_mut(&section), value) {
+                (Some(Value::Table(keys)), Value::Table(more)) => keys.extend(more),
+                (_, value) => drop(table.insert(section, value)),
             }
         }
     }
-    Ok(())
+    table.insert("method".to_string(), Value::String(method.name.to_string()));
+    Ok(table)
+}
+
+fn refused(message: String, place: Option<String>) -> Error {
+    let places = place.unwrap_or_else(|| "the defaults".to_string());
+    Error::ConfigValue { message: message.trim().replace('\n', " "), places }
+}
+
+/// Layers laid over each other.
+struct Merged {
+    table: Table,
+    /// Which layer said the value of a key.
+    places: BTreeMap<String, String>,
+    keys: Vec<KeyDoc>,
+}
+
+impl Merged {
+    /// Lays the keys of a layer, below `prefix`, over what is there; `known` holds the keys there are.
+    fn lay(&mut self, known: &Table, layer: Table, prefix: &str, place: &str) -> Result<()> {
+        for (key, value) in layer {
+            let path = format!("{prefix}{key}");
+            let Some(known) = known.get(&key) else {
+                return Err(self.unknown(first_leaf(path, &value), place));
+            };
+            match (known, value) {
+                (Value::Table(known), Value::Table(layer)) => {
+                    self.lay(known, layer, &format!("{path}."), place)?;
+                }
+                (Value::Table(_), value) => {
+                    let message = format!("{path} is a section, not {value}; set one of its keys");
+                    return Err(Error::ConfigSyntax { place: place.to_string(), message });
+                }
+                (_, value) => {
+                    let keys = match prefix.strip_suffix('.') {
+                        None => Some(&mut self.table),
+                        Some(section) => self.table.get_mut(section).and_then(Value::as_table_mut),
+                    };
+                    keys.map(|keys| keys.insert(key, value));
+                    self.places.insert(path, place.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, path: String, place: &str) -> Error {
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_string();
+        let distance = |known: &str| {
+            strsim::levenshtein(&path, known).min(strsim::levenshtein(&last(&path), &last(known)) + 1)
+        };
+        let nearest = self.keys.iter().map(|key| (distance(&key.name), key.name.as_str())).min();
+        let suggestion = match nearest {
+            Some((d, key)) if d <= 3.max(path.len() / 3) => format!("did you mean {key}?"),
+            _ => "`mg config explain` lists all keys".to_string(),
+        };
+        Error::UnknownKey { key: path, place: place.to_string(), suggestion }
+    }
 }
 
 /// `path` down to the first value that is no section, so that a mistyped section still finds its keys.
@@ -105,41 +185,19 @@ fn first_leaf(path: String, value: &Value) -> String {
     }
 }
 
-fn unknown(path: String, place: &str) -> Error {
-    let distance = |known: &str| {
-        let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_string();
-        edit_distance(&path, known).min(edit_distance(&last(&path), &last(known)) + 1)
-    };
-    let nearest = super::EXPLANATIONS.iter().map(|(key, _)| (distance(key), key.as_str())).min();
-    let suggestion = match nearest {
-        Some((d, key)) if d <= 3.max(path.len() / 3) => format!("did you mean {key}?"),
-        _ => "`mg config explain` lists all keys".to_string(),
-    };
-    Error::UnknownKey { key: path, place: place.to_string(), suggestion }
-}
-
-/// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::config::PerGrid;
+    use crate::METHODS;
 
     fn with(text: &str) -> Result<Config> {
-        resolve(&[Source::assignment(text)?])
+        resolve(METHODS, &[Layer::assignment(text)?])
+    }
+
+    fn value(text: &str, pointer: &str) -> serde_json::Value {
+        with(text).unwrap().values().pointer(pointer).unwrap().clone()
     }
 
     #[test]
@@ -149,6 +207,7 @@ mod tests {
             ("chain.steps=3", "chains.steps"),
             ("batch=3", "learn.batch"),
             ("model.activaton=silu", "model.activation"),
+            ("methd=multigrid", "method"),
         ] {
             let message = with(typo).unwrap_err().to_string();
             assert!(message.contains(&format!("did you mean {key}?")), "{message}");
@@ -159,12 +218,12 @@ mod tests {
     fn values_may_be_toml_or_bare_words() {
         assert_eq!(with("learn.batch=32").unwrap().learn.batch, 32);
         assert_eq!(with("data.source=some/folder").unwrap().data.source, "some/folder");
-        assert_eq!(with("chains.steps=[10, 20, 30]").unwrap().chains.steps, PerGrid::Each(vec![10, 20, 30]));
-        assert_eq!(with("learn.rate=1").unwrap().learn.rate, PerGrid::All(1.0));
+        assert_eq!(value("chains.steps=[10, 20, 30]", "/chains/steps"), json!([10, 20, 30]));
+        assert_eq!(value("learn.rate=1", "/learn/rate"), json!(1.0));
     }
 
     #[test]
-    fn wrong_types_and_ranges_are_errors() {
+    fn wrong_types_and_ranges_are_errors_in_plain_words() {
         for bad in [
             "learn.batch=-1",
             "learn.batch=0",
@@ -176,21 +235,75 @@ mod tests {
             "model.grids=[4, 16]",
             "model.grids=[1]",
             "model.grids=[1, 16, 4]",
+            "model.grids=many",
+            "model.nets=other",
+            "model.nets=[[[1, 2]]]",
             "nonsense",
             "chains.hidden_square=65",
             "chains.start=[\"data\"]",
             "learn.rate=nan",
+            "data.split=all",
+            "data.flip=1",
+            "method=magic",
+            "method=3",
+            "guard.patience=5000000000",
         ] {
-            assert!(with(bad).is_err(), "{bad} was accepted");
+            let message = with(bad).map(drop).expect_err(bad).to_string();
+            for word in ["serde", "invalid type", "expected", "untagged", "variant", "usize", "struct"] {
+                assert!(!message.contains(word) || bad == "nonsense", "{bad}: {message}");
+            }
         }
+        let message = with("learn.batch=many").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "learn.batch is \"many\"; it must be a whole number from 1 to 1048576 (from --set learn.batch=many); `mg config explain KEY` says what a key may be"
+        );
+    }
+
+    #[test]
+    fn the_layer_that_said_a_wrong_value_is_named() {
+        let good = Layer::text("good.toml", "[learn]\nbatch = 3").unwrap();
+        let bad = Layer::text("bad.toml", "[learn]\nema = 7").unwrap();
+        let message = resolve(METHODS, &[good.clone(), bad, good]).unwrap_err().to_string();
+        assert!(message.contains("from bad.toml)"), "{message}");
+    }
+
+    #[test]
+    fn later_layers_lie_over_earlier_ones() {
+        let layer = |text: &str| Layer::text("layer", text).unwrap();
+        let layers = [layer("seed = 1\n[learn]\nbatch = 4\niterations = 7"), layer("[learn]\nbatch = 5")];
+        let config = resolve(METHODS, &layers).unwrap();
+        assert_eq!((config.seed, config.learn.batch, config.learn.iterations), (1, 5, 7));
     }
 
     #[test]
     fn a_resolved_configuration_survives_its_own_text() {
-        for preset in PRESETS {
-            let config = resolve(&[Source::preset(preset.name).unwrap()]).unwrap();
-            let text = toml::to_string(&config).unwrap();
-            assert_eq!(resolve(&[Source::text("again", &text).unwrap()]).unwrap(), config);
+        for preset in crate::config::presets(METHODS) {
+            let config = resolve(METHODS, &[Layer::preset(METHODS, preset.name).unwrap()]).unwrap();
+            let text = Layer::text("again", &config.to_toml()).unwrap();
+            assert_eq!(resolve(METHODS, &[text]).unwrap(), config);
+            assert_eq!(Config::of_values(METHODS, &config.values()).unwrap(), config);
         }
+    }
+
+    #[test]
+    fn every_key_is_documented_once_and_in_its_own_range() {
+        let config = resolve(METHODS, &[]).unwrap();
+        let values = config.values();
+        let mut documented: Vec<String> = config.keys().into_iter().map(|key| key.name).collect();
+        for key in config.keys() {
+            assert!(key.meaning.len() > 10, "{}", key.name);
+            key.check(values.pointer(&pointer(&key.name)).unwrap()).unwrap();
+        }
+        let mut found = Vec::new();
+        for (name, value) in values.as_object().unwrap() {
+            match value.as_object() {
+                Some(section) => found.extend(section.keys().map(|key| format!("{name}.{key}"))),
+                None => found.push(name.clone()),
+            }
+        }
+        found.sort();
+        documented.sort();
+        assert_eq!(found, documented);
     }
 }

@@ -1,7 +1,7 @@
 use mg_energy::{NetSpec, Params};
 
+use super::GradientTreatment;
 use crate::Result;
-use crate::config::GradientTreatment;
 
 /// What a configuration does to the gradient of one grid before its optimiser sees it.
 ///

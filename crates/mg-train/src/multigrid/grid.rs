@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use mg_energy::{ConvNet, EnergyNet, NetSpec, Norm, Params, Reference, Statistics};
+use mg_energy::{
+    ConvNet, EnergyNet, NetSpec, Norm, Optimizer, Params, Part, Reference, Statistics, below, moving_average,
+};
+use mg_model::GridNet;
+use mg_model::multigrid::{restore_statistics, save_statistics};
 use mg_random::Key;
 
-use crate::Result;
-use crate::config::Config;
-use crate::gradient::treat;
-use crate::optimizer::{Optimizer, moving_average};
-use crate::tensor_file::below;
+use super::gradient::treat;
+use super::{GradientTreatment, LearnKeys};
+use crate::{Collective, Result};
 
 /// What is learned on one grid: the parameters of its score, with all that their learning needs.
 #[derive(Clone, Debug)]
-pub struct GridModel {
+pub struct Grid {
     /// The net.
     pub spec: NetSpec,
     /// Its parameters.
@@ -20,77 +22,112 @@ pub struct GridModel {
     /// Their moving average; the parameters themselves when there is none.
     pub average: Params,
     /// Statistics that normalise the net for ever (`norm = "frozen"`).
-    pub frozen: Option<Statistics>,
+    frozen: Option<Statistics>,
     optimizer: Optimizer,
+    treatment: GradientTreatment,
+    /// Strength of the energy regularisation.
+    regularization: f64,
+    /// Decay of the average; 0 for none.
+    ema: f64,
 }
 
-/// Mean scores of one update.
-#[derive(Clone, Copy, Debug)]
-pub struct Scores {
-    /// Mean f of the observed images.
-    pub observed: f64,
-    /// Mean f of the synthesized images.
-    pub synthesized: f64,
+/// The gradient of the loss of one grid, and the scores that it was computed at, of the images of all peers.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// With respect to every parameter.
+    pub params: Params,
+    /// f of the observed images, `[n]`.
+    pub observed_scores: Tensor,
+    /// f of the synthesized images, `[n]`.
+    pub synthesized_scores: Tensor,
 }
 
-impl GridModel {
-    /// A model that has learned nothing yet. Frozen statistics are those of `observed`, [n, c, s, s].
-    pub fn init(config: &Config, level: usize, key: Key, observed: &Tensor, device: &Device) -> Result<Self> {
-        let spec = config.net_spec_on(level, device)?;
-        let params =
-            Params::init(&spec, key.named("params").named(&spec.side.to_string()), DType::F32, device)?;
-        let frozen = match spec.norm {
-            Norm::Frozen => Some(ConvNet::statistics(&spec, &params, observed)?),
-            _ => None,
-        };
-        Ok(GridModel {
+impl Grid {
+    /// A grid that has learned nothing yet.
+    ///
+    /// # Errors
+    /// When the net cannot be built.
+    pub fn new(spec: NetSpec, learn: &LearnKeys, key: Key, device: &Device) -> Result<Self> {
+        let key = key.named("params").named(&spec.side.to_string());
+        let params = Params::init(&spec, key, DType::F32, device)?;
+        Ok(Grid {
             average: params.clone(),
-            optimizer: Optimizer::new(&config.learn),
+            optimizer: Optimizer::new(learn.rule()),
+            treatment: learn.gradient,
+            regularization: learn.energy_regularization,
+            ema: learn.ema,
+            frozen: None,
             spec,
             params,
-            frozen,
         })
     }
 
-    /// The energy that chains see while learning; `observed` is the batch at hand.
-    pub fn energy(&self, reference: Reference, observed: &Tensor) -> Result<EnergyNet> {
-        Ok(EnergyNet::new(self.net(observed)?, reference))
+    /// Normalises for ever with the statistics of `observed`, [n, c, s, s], if that is what the net does.
+    ///
+    /// # Errors
+    /// When the images do not fit the net.
+    pub fn freeze(&mut self, observed: &Tensor) -> Result<()> {
+        if self.spec.norm == Norm::Frozen {
+            self.frozen = Some(ConvNet::statistics(&self.spec, &self.params, observed)?);
+        }
+        Ok(())
     }
 
-    fn net(&self, observed: &Tensor) -> Result<ConvNet> {
+    /// The energy that chains see while learning; `observed`, [n, c, s, s], is the batch at hand.
+    ///
+    /// # Errors
+    /// When the net cannot be built.
+    pub fn energy(
+        &self,
+        reference: Reference,
+        observed: &Tensor,
+        peers: &dyn Collective,
+    ) -> Result<EnergyNet> {
         let (spec, params) = (&self.spec, &self.params);
-        Ok(match (&self.frozen, spec.norm) {
+        let net = match (&self.frozen, spec.norm) {
             (Some(frozen), _) => ConvNet::with_statistics(spec, params, frozen)?,
             (None, Norm::Observed) => {
-                ConvNet::with_statistics(spec, params, &ConvNet::statistics(spec, params, observed)?)?
+                let statistics = ConvNet::statistics(spec, params, &peers.gather(observed)?)?;
+                ConvNet::with_statistics(spec, params, &statistics)?
             }
             _ => ConvNet::new(spec, params)?,
-        })
+        };
+        Ok(EnergyNet::new(net, reference))
     }
 
-    /// One step up the log-likelihood (equation 7): observed images gain score, synthesized ones lose it. Energy
-    /// regularisation adds `strength` times the mean squared scores to the loss.
-    pub fn learn(
-        &mut self,
+    /// The gradient of minus the log-likelihood (equation 7): observed images are to gain score, synthesized ones to lose
+    /// it. Energy regularisation adds its strength times the mean squared scores to the loss. `part` says which part of the
+    /// whole batch these images are; the others' parts come from the peers.
+    ///
+    /// # Errors
+    /// When a tensor operation fails, or the net couples images of several peers.
+    pub fn gradient(
+        &self,
         net: &ConvNet,
-        observed: &Tensor,
-        synthesized: &Tensor,
-        config: &Config,
-        rate: f64,
-    ) -> Result<Scores> {
-        let n = observed.dim(0)? as f64;
-        let strength = 2.0 * config.learn.energy_regularization;
-        let lose = net.score_and_param_grads(synthesized, &|_, f| (1.0 + strength * f) / n)?;
-        let gain = net.score_and_param_grads(observed, &|_, f| (-1.0 + strength * f) / n)?;
-        let grads = lose.grads.zip(&gain.grads, |_, a, b| a + b)?;
-        let grads = treat(config.learn.gradient, &self.spec, grads)?;
-        self.params = self.optimizer.update(&self.params, &grads, rate)?;
-        self.average = match config.learn.ema {
+        (observed, synthesized): (&Tensor, &Tensor),
+        part: Part,
+        peers: &dyn Collective,
+    ) -> Result<Gradient> {
+        let n = part.of as f64;
+        let strength = 2.0 * self.regularization;
+        let lose = weigh(net, synthesized, part, peers, &|_, f| (1.0 + strength * f) / n)?;
+        let gain = weigh(net, observed, part, peers, &|_, f| (-1.0 + strength * f) / n)?;
+        let params = lose.1.zip(&gain.1, |_, a, b| a + b)?;
+        let params = treat(self.treatment, &self.spec, params)?;
+        Ok(Gradient { params, observed_scores: gain.0, synthesized_scores: lose.0 })
+    }
+
+    /// One step down a gradient, of size `rate`.
+    ///
+    /// # Errors
+    /// When the gradient is that of other parameters.
+    pub fn update(&mut self, gradient: &Gradient, rate: f64) -> Result<()> {
+        self.params = self.optimizer.update(&self.params, &gradient.params, rate)?;
+        self.average = match self.ema {
             0.0 => self.params.clone(),
             decay => moving_average(&self.average, &self.params, decay, self.optimizer.updates())?,
         };
-        let mean = |scores: &Tensor| scores.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>();
-        Ok(Scores { observed: mean(&gain.score)?, synthesized: mean(&lose.score)? })
+        Ok(())
     }
 
     /// Updates so far.
@@ -98,7 +135,25 @@ impl GridModel {
         self.optimizer.updates()
     }
 
-    /// Puts the whole state under `prefix`.
+    /// Whether the finished net needs statistics of a batch of observed images.
+    pub fn needs_observed(&self) -> bool {
+        self.frozen.is_none() && matches!(self.spec.norm, Norm::Batch | Norm::Observed)
+    }
+
+    /// The finished net, with averaged parameters; `observed`, [n, c, s, s], gives statistics to a net that needs them.
+    ///
+    /// # Errors
+    /// When the images do not fit the net.
+    pub fn finished(&self, observed: Option<&Tensor>) -> Result<GridNet> {
+        let (spec, params) = (self.spec.clone(), self.average.clone());
+        let statistics = match observed {
+            Some(observed) if self.needs_observed() => Some(ConvNet::statistics(&spec, &params, observed)?),
+            _ => self.frozen.clone(),
+        };
+        Ok(GridNet { spec, params, statistics })
+    }
+
+    /// Adds the whole state under `prefix`.
     pub fn save(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) {
         for (kind, params) in [("param", &self.params), ("average", &self.average)] {
             into.extend(
@@ -109,7 +164,7 @@ impl GridModel {
         save_statistics(self.frozen.as_ref(), prefix, into);
     }
 
-    /// Takes over a state after `updates` updates that [`save`](GridModel::save) wrote.
+    /// Takes over a state after `updates` updates that [`save`](Grid::save) wrote.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape: the state of another architecture.
@@ -118,29 +173,26 @@ impl GridModel {
         let (now, average) = (params("param")?, params("average")?);
         self.optimizer.restore(&self.spec, &format!("{prefix}.optimizer"), updates, from)?;
         (self.params, self.average) = (now, average);
-        if self.frozen.is_some() {
+        if self.spec.norm == Norm::Frozen {
             self.frozen = restore_statistics(&self.spec, prefix, from);
         }
         Ok(())
     }
 }
 
-pub(crate) fn save_statistics(
-    statistics: Option<&Statistics>,
-    prefix: &str,
-    into: &mut BTreeMap<String, Tensor>,
-) {
-    for (i, (mean, variance)) in (1..).zip(statistics.into_iter().flatten()) {
-        into.insert(format!("{prefix}.norm{i}.running_mean"), mean.clone());
-        into.insert(format!("{prefix}.norm{i}.running_var"), variance.clone());
+/// The scores of all peers' images, `[n]`, and the sum of their parameter gradients, each times its coefficient.
+fn weigh(
+    net: &ConvNet,
+    images: &Tensor,
+    part: Part,
+    peers: &dyn Collective,
+    coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+) -> Result<(Tensor, Params)> {
+    if peers.size() == 1 {
+        let scored = net.score_and_param_grads(images, coefficient)?;
+        return Ok((scored.score, scored.grads));
     }
-}
-
-pub(crate) fn restore_statistics(
-    spec: &NetSpec,
-    prefix: &str,
-    from: &BTreeMap<String, Tensor>,
-) -> Option<Statistics> {
-    let of = |i: usize, kind: &str| from.get(&format!("{prefix}.norm{i}.running_{kind}")).cloned();
-    (1..=spec.layers.len()).map(|i| Some((of(i, "mean")?, of(i, "var")?))).collect()
+    let (scores, sums) = net.score_and_param_sums(images, part, coefficient)?;
+    let total = peers.sum(sums)?;
+    Ok((peers.gather(&scores)?, net.finish_param_grads(total)?))
 }

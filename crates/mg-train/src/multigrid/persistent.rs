@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use crate::{Error, Result};
+use crate::{Collective, Error, Result};
 
 /// Where the chain of each image ended last time (persistent CD, section 4.2), unmirrored.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,9 @@ pub struct PersistentChains {
 impl PersistentChains {
     /// The chains of these images, mirrored where `flips` says so; an image without one starts at its row of
     /// `observed`, [n, c, s, s].
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn get(&self, numbers: &[u64], flips: &[bool], observed: &Tensor) -> Result<Tensor> {
         let rows = numbers.iter().zip(flips).enumerate().map(|(i, (number, &flip))| {
             let Some(chain) = self.chains.get(number) else {
@@ -25,18 +28,35 @@ impl PersistentChains {
         Ok(Tensor::stack(&rows.collect::<Result<Vec<_>>>()?, 0)?)
     }
 
-    /// Keeps where the chains of these images, [n, c, s, s], ended.
-    pub fn put(&mut self, numbers: &[u64], flips: &[bool], chains: &Tensor) -> Result<()> {
+    /// Keeps where the chains of these images, [n, c, s, s], ended, and those of all peers: the next pass deals the images
+    /// out anew.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read, or a peer is gone.
+    pub fn put(
+        &mut self,
+        numbers: &[u64],
+        flips: &[bool],
+        chains: &Tensor,
+        peers: &dyn Collective,
+    ) -> Result<()> {
         self.shape = chains.dims()[1..].to_vec();
-        let chains = chains.to_device(&Device::Cpu)?;
-        for (i, (&number, &flip)) in numbers.iter().zip(flips).enumerate() {
-            let row = mirror(&chains.get(i)?, flip)?.flatten_all()?.to_vec1::<f32>()?;
-            self.chains.insert(number, row);
+        let chains = peers.gather(&chains.to_device(&Device::Cpu)?)?;
+        let numbers: Vec<i64> = numbers.iter().map(|&number| number as i64).collect();
+        let flips: Vec<u8> = flips.iter().map(|&flip| u8::from(flip)).collect();
+        let numbers = peers.gather(&Tensor::new(numbers, &Device::Cpu)?)?.to_vec1::<i64>()?;
+        let flips = peers.gather(&Tensor::new(flips, &Device::Cpu)?)?.to_vec1::<u8>()?;
+        for (i, (number, flip)) in numbers.into_iter().zip(flips).enumerate() {
+            let row = mirror(&chains.get(i)?, flip == 1)?.flatten_all()?.to_vec1::<f32>()?;
+            self.chains.insert(number as u64, row);
         }
         Ok(())
     }
 
     /// Puts the chains under `prefix`, with the numbers of their images.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn save(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) -> Result<()> {
         if self.chains.is_empty() {
             return Ok(());
@@ -81,6 +101,7 @@ fn mirror(image: &Tensor, flip: bool) -> candle_core::Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Alone;
 
     fn images(values: std::ops::Range<u32>) -> Tensor {
         let n = values.len();
@@ -97,7 +118,7 @@ mod tests {
     #[test]
     fn chains_come_back_mirrored_as_asked_and_new_images_start_at_the_data() {
         let mut chains = PersistentChains::default();
-        chains.put(&[5, 1 << 30], &[false, true], &images(1..3)).unwrap();
+        chains.put(&[5, 1 << 30], &[false, true], &images(1..3), &Alone).unwrap();
         let observed = images(7..10);
         let got = chains.get(&[1 << 30, 9, 5], &[true, false, true], &observed).unwrap();
         assert!(same(&got.get(0).unwrap(), &images(2..3).get(0).unwrap()));
@@ -108,7 +129,7 @@ mod tests {
     #[test]
     fn a_restored_state_is_the_saved_one() {
         let mut chains = PersistentChains::default();
-        chains.put(&[3, (1 << 40) + 77], &[false, false], &images(0..2)).unwrap();
+        chains.put(&[3, (1 << 40) + 77], &[false, false], &images(0..2), &Alone).unwrap();
         let mut saved = BTreeMap::new();
         chains.save("c", &mut saved).unwrap();
         let restored = PersistentChains::restore("c", &saved).unwrap();

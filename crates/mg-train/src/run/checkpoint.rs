@@ -1,23 +1,23 @@
 //! A run on disk between two iterations.
 
-use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use mg_model::{DataId, decode, encode};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::config::Config;
-use crate::model::DataId;
-use crate::tensor_file;
-use crate::{Error, Result};
+use super::lines::write_atomically;
+use crate::{Error, Result, State};
 
 /// All that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The part of the state that is no tensor.
+    /// Where the run is.
     pub header: CheckpointHeader,
-    /// Every tensor of the state by name.
-    pub tensors: BTreeMap<String, Tensor>,
+    /// The state of its learner.
+    pub state: State,
 }
 
 /// The description inside a checkpoint.
@@ -29,12 +29,13 @@ pub struct CheckpointHeader {
     pub version: u32,
     /// Iterations done.
     pub iteration: u64,
-    /// The configuration of the run.
-    pub config: Config,
+    /// The configuration of the run, by sections.
+    pub config: Value,
     /// The images of the run.
     pub data: DataId,
-    /// Updates of every class and grid.
-    pub updates: Vec<Vec<u64>>,
+    /// The part of the learner's state that is no tensor.
+    #[serde(alias = "updates")] // its name when numbers of updates were all of it
+    pub state: Value,
     /// Factor on all learning rates.
     pub rate_scale: f64,
     /// Times that the guard has rolled back.
@@ -53,13 +54,13 @@ impl Checkpoint {
     /// When a tensor is not finite, so that a broken state is never saved as good, or the disk is full: then nothing
     /// changes on disk.
     pub fn save(&self, path: &Path) -> Result<()> {
-        for (name, tensor) in &self.tensors {
+        for (name, tensor) in &self.state.tensors {
             if !is_finite(tensor)? {
                 let reason = format!("{name} holds numbers that are not finite; it was not written");
                 return Err(Error::Format { path: path.to_path_buf(), what: "checkpoint", reason });
             }
         }
-        tensor_file::write(path, &self.tensors, &self.header)
+        write_atomically(path, &encode(&self.state.tensors, &self.header)?)
     }
 
     /// Reads a checkpoint.
@@ -67,15 +68,19 @@ impl Checkpoint {
     /// # Errors
     /// When it is truncated, damaged or of something else.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let (tensors, header) = tensor_file::read::<CheckpointHeader>(path, "checkpoint", device)?;
+        let unusable =
+            |reason: String| Error::Format { path: path.to_path_buf(), what: "checkpoint", reason };
+        let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let (tensors, header) =
+            decode::<CheckpointHeader>(&bytes, device).map_err(|e| unusable(e.to_string()))?;
         if header.format != FORMAT || header.version != VERSION {
-            let reason = format!(
+            return Err(unusable(format!(
                 "it is {} version {}, this program reads {FORMAT} version {VERSION}",
                 header.format, header.version
-            );
-            return Err(Error::Format { path: path.to_path_buf(), what: "checkpoint", reason });
+            )));
         }
-        Ok(Checkpoint { header, tensors })
+        let state = State { tensors, json: header.state.clone() };
+        Ok(Checkpoint { header, state })
     }
 }
 
@@ -84,7 +89,7 @@ fn is_finite(tensor: &Tensor) -> Result<bool> {
         return Ok(true);
     }
     // The sum of 0 x is zero for finite numbers and NaN for any other.
-    Ok((tensor * 0.0)?.sum_all()?.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()? == 0.0)
+    Ok((tensor * 0.0)?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? == 0.0)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
-use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Source, resolve};
-use crate::files::write_atomically;
-use crate::{Error, Result};
+use super::Checkpoint;
+use super::lines::write_atomically;
+use crate::config::{Config, Layer, resolve};
+use crate::{Error, Methods, Result};
 
 /// A run on disk: `config.toml` with every key, `metrics.jsonl`, `checkpoints/`, `sheets/`, `model.safetensors`. It is
 /// self-sufficient, and one process at a time writes to it.
@@ -75,20 +75,21 @@ impl RunDir {
     }
 
     /// The configuration in `config.toml`.
-    pub fn config(&self) -> Result<Config> {
-        resolve(&[Source::file(&self.config_path())?])
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not one of these methods.
+    pub fn config(&self, methods: Methods) -> Result<Config> {
+        resolve(methods, &[Layer::file(&self.config_path())?])
     }
 
     /// Replaces `config.toml`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     pub fn write_config(&self, config: &Config) -> Result<()> {
-        let path = self.config_path();
-        let text = toml::to_string(config).map_err(|e| Error::Format {
-            path: path.clone(),
-            what: "configuration",
-            reason: e.to_string(),
-        })?;
+        let text = config.to_toml();
         let text = format!("# Every key of this run; `mg config explain` says what they mean.\n\n{text}");
-        write_atomically(&path, text.as_bytes())
+        write_atomically(&self.config_path(), text.as_bytes())
     }
 
     /// The checkpoint file of one iteration.
@@ -115,6 +116,9 @@ impl RunDir {
     }
 
     /// Deletes all but the newest `keep` checkpoints.
+    ///
+    /// # Errors
+    /// When one cannot be deleted.
     pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
         let all = self.checkpoints()?;
         for &iteration in &all[..all.len().saturating_sub(keep)] {

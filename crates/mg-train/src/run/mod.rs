@@ -1,0 +1,11 @@
+//! A run on disk: what it writes, and what is read of it.
+
+pub mod checkpoint;
+mod dir;
+mod lines;
+mod record;
+
+pub use checkpoint::Checkpoint;
+pub use dir::RunDir;
+pub(crate) use lines::{LineFile, write_atomically};
+pub use record::{RunRecord, Session, newest, runs};
