@@ -139,11 +139,9 @@ impl Experiment {
         for stage in &self.stages {
             let name = &stage.name;
             self.check_columns(stage.values.keys()).with_context(|| format!("stage {name}"))?;
-            stage
-                .run
-                .iter()
-                .try_for_each(|word| Template::parse(word).map(drop))
-                .with_context(|| format!("stage {name}"))?;
+            for word in &stage.run {
+                Template::parse(word).with_context(|| format!("stage {name}"))?;
+            }
         }
         for row in &self.rows {
             let name = &row.name;
@@ -165,13 +163,10 @@ impl Experiment {
     }
 
     fn check_columns<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<()> {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         for name in names {
-            let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-            ensure!(
-                columns.contains(&name.as_str()),
-                "there is no column {name}, only {}",
-                columns.join(" | ")
-            );
+            let is_there = columns.contains(&name.as_str());
+            ensure!(is_there, "there is no column {name}, only {}", columns.join(" | "));
         }
         Ok(())
     }
@@ -209,6 +204,14 @@ mod tests {
                 experiment.profile(profile).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn the_example_that_explains_the_form_has_it() {
+        let page = std::fs::read_to_string(crate::repo::root().join("experiments/README.md")).unwrap();
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let read = Experiment::parse(example, "README.md".to_owned()).unwrap();
+        assert_eq!(read.rows.len(), 2);
     }
 
     #[test]
