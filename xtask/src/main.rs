@@ -14,6 +14,7 @@ mod smoke;
 mod source;
 mod spawn;
 mod tidy;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Check the architecture: crate arrows, unsafe, printing, file access, sizes, links
+    /// Check the architecture: arrows between crates, circles between files, unsafe, printing, file access, sizes, links
     Tidy,
     /// Time the Langevin sweep, a single image, every convolution, or the growth of the cost
     Bench(bench::Args),

@@ -5,13 +5,18 @@
 
 mod arrows;
 mod changelog;
+mod circles;
 mod file_access;
 mod file_size;
-mod library;
+mod function_size;
+mod imports;
 mod links;
 mod metadata;
+mod modules;
+mod nouns;
 mod printing;
 mod privacy;
+mod sources;
 mod stubs;
 mod unsafety;
 
@@ -26,11 +31,13 @@ type Check = fn(&Repo) -> Vec<Finding>;
 
 const CHECKS: &[(&str, Check)] = &[
     ("crates use only the crates below them", arrows::check),
+    ("no circle of imports between the files of a crate", circles::check),
     ("unsafe stays where it belongs, with its reason", unsafety::check),
     ("only front ends print", printing::check),
     ("only named files touch the disk", file_access::check),
     ("every crate is fit to publish", metadata::check),
     ("files stay readable in one sitting", file_size::check),
+    ("functions fit a screen", function_size::check),
     ("nothing is left half done", stubs::check),
     ("nothing names a machine of ours", privacy::check),
     ("the changelog is open", changelog::check),

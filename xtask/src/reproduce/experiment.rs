@@ -6,10 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::template::Template;
+use super::variables::{self, Variables};
+
 /// What a file in `experiments/` says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Experiment {
+    /// Where it is said, from the root.
+    #[serde(skip)]
+    pub(super) file: String,
     /// As the paper calls it: "Table 2".
     pub(super) title: String,
     /// What it shows, in a sentence.
@@ -48,12 +54,12 @@ pub(super) struct Column {
 #[serde(deny_unknown_fields)]
 pub(super) struct Stage {
     pub(super) name: String,
-    /// Words of `mg`. `{out}` is the folder of this stage, `{NAME}` that of an earlier one, all else a variable of the row
-    /// or the profile.
-    pub(super) run: String,
-    /// Numbers in `{out}/scores.json`: the column, and the JSON pointer.
+    /// Words of `mg`. `{out}` is the folder of this stage, `{NAME}` that of an earlier one, `{seed}` the seed, all else a
+    /// variable of the row or the profile; `{{` is a brace.
+    pub(super) run: Vec<String>,
+    /// Numbers in `{out}/scores.json`: to the name of a column the JSON pointer.
     #[serde(default)]
-    pub(super) values: Vec<(usize, String)>,
+    pub(super) values: BTreeMap<String, String>,
     /// Pictures in `{out}`, and what they show.
     #[serde(default)]
     pub(super) pictures: Vec<(String, String)>,
@@ -72,14 +78,14 @@ pub(super) struct Row {
     /// Whether it is no method but images of the data, for scale: never the best.
     #[serde(default)]
     pub(super) is_data: bool,
-    /// The paper's numbers, in order of the columns; shorter where it gives fewer.
+    /// The paper's numbers, by the names of columns.
     #[serde(default)]
-    pub(super) paper: Vec<f64>,
+    pub(super) paper: BTreeMap<String, f64>,
     /// Stages in place of the usual ones; empty of a method that does not exist here yet.
     pub(super) stages: Option<Vec<String>>,
-    /// Its variables.
+    /// Its variables, which take the place of the profile's.
     #[serde(default)]
-    pub(super) vars: BTreeMap<String, String>,
+    pub(super) vars: Variables,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,7 +96,7 @@ pub(super) struct Profile {
     /// Seeds unless others are asked for.
     pub(super) seeds: Vec<u64>,
     /// Variables. Those that begin with `data` name sets: what lies there counts into the identity of a result.
-    pub(super) vars: BTreeMap<String, String>,
+    pub(super) vars: Variables,
     /// Rows that this profile runs; all unless given.
     pub(super) rows: Option<Vec<String>>,
 }
@@ -98,14 +104,19 @@ pub(super) struct Profile {
 impl Experiment {
     /// Reads `experiments/NAME.toml`.
     pub(super) fn read(root: &Path, name: &str) -> Result<Self> {
-        let path = root.join("experiments").join(format!("{name}.toml"));
-        let text = std::fs::read_to_string(&path).with_context(|| {
+        let file = format!("experiments/{name}.toml");
+        let text = std::fs::read_to_string(root.join(&file)).with_context(|| {
             format!("no experiment {name}: there are {}", names(root).unwrap_or_default().join(", "))
         })?;
-        let read: Experiment =
-            toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))?;
-        read.check().with_context(|| format!("{} is wrong", path.display()))?;
-        Ok(read)
+        Self::parse(&text, file)
+    }
+
+    /// Reads what a file says.
+    pub(super) fn parse(text: &str, file: String) -> Result<Self> {
+        let read = toml::from_str::<Experiment>(text).map_err(anyhow::Error::from);
+        let read = read.and_then(|read| read.check().map(|()| read));
+        let read = read.with_context(|| format!("{file} is wrong"))?;
+        Ok(Experiment { file, ..read })
     }
 
     pub(super) fn profile(&self, name: &str) -> Result<&Profile> {
@@ -124,24 +135,38 @@ impl Experiment {
     }
 
     fn check(&self) -> Result<()> {
+        let stages: Vec<&str> = self.stages.iter().map(|stage| stage.name.as_str()).collect();
         for stage in &self.stages {
-            for (column, _) in &stage.values {
-                let columns = self.columns.len();
-                ensure!(*column < columns, "stage {} has column {column} of {columns}", stage.name);
+            let name = &stage.name;
+            self.check_columns(stage.values.keys()).with_context(|| format!("stage {name}"))?;
+            for word in &stage.run {
+                Template::parse(word).with_context(|| format!("stage {name}"))?;
             }
         }
         for row in &self.rows {
-            ensure!(row.paper.len() <= self.columns.len(), "row {} has too many numbers", row.name);
-            for name in row.stages.iter().flatten() {
-                let known = self.stages.iter().any(|stage| stage.name == *name);
-                ensure!(known, "row {} names the stage {name}, which is not there", row.name);
+            let name = &row.name;
+            self.check_columns(row.paper.keys()).with_context(|| format!("row {name}"))?;
+            variables::check(&row.vars, &stages).with_context(|| format!("row {name}"))?;
+            for stage in row.stages.iter().flatten() {
+                let known = self.stages.iter().any(|known| known.name == *stage);
+                ensure!(known, "row {name} names the stage {stage}, which is not there");
             }
         }
         for (name, profile) in &self.profiles {
+            variables::check(&profile.vars, &stages).with_context(|| format!("profile {name}"))?;
             for row in profile.rows.iter().flatten() {
                 let known = self.rows.iter().any(|known| known.name == *row);
                 ensure!(known, "profile {name} names the row {row}, which is not there");
             }
+        }
+        Ok(())
+    }
+
+    fn check_columns<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<()> {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        for name in names {
+            let is_there = columns.contains(&name.as_str());
+            ensure!(is_there, "there is no column {name}, only {}", columns.join(" | "));
         }
         Ok(())
     }
@@ -182,21 +207,44 @@ mod tests {
     }
 
     #[test]
+    fn the_example_that_explains_the_form_has_it() {
+        let page = std::fs::read_to_string(crate::repo::root().join("experiments/README.md")).unwrap();
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let read = Experiment::parse(example, "README.md".to_owned()).unwrap();
+        assert_eq!(read.rows.len(), 2);
+    }
+
+    #[test]
     fn mistakes_in_an_experiment_are_named() {
         let good = "title = 't'\nabout = 'a'\nsource = 's'\n[[columns]]\nname = 'x'\ndigits = 1\nlower = true\n\
-                    [[stages]]\nname = 'one'\nrun = 'train'\n[[rows]]\nname = 'r'\n[profiles.p]\ndiffers = ''\nseeds = [1]\nvars = {}\n";
-        let check = |text: &str| {
-            toml::from_str::<Experiment>(text).map_err(anyhow::Error::from).and_then(|e| e.check())
-        };
-        check(good).unwrap();
-        for (from, to) in [
-            ("run = 'train'", "run = 'train'\nvalues = [[1, '/x']]"),
-            ("name = 'r'", "name = 'r'\npaper = [1.0, 2.0]"),
-            ("name = 'r'", "name = 'r'\nstages = ['two']"),
-            ("vars = {}", "vars = {}\nrows = ['q']"),
-            ("title = 't'", "titel = 't'"),
+                    [[stages]]\nname = 'one'\nrun = ['train']\n[[rows]]\nname = 'r'\n[profiles.p]\ndiffers = ''\nseeds = [1]\nvars = {}\n";
+        let parse = |text: &str| Experiment::parse(text, "experiments/e.toml".to_owned());
+        parse(good).unwrap();
+        for (from, to, error) in [
+            (
+                "run = ['train']",
+                "run = ['train']\nvalues = { y = '/x' }",
+                "stage one: there is no column y, only x",
+            ),
+            ("run = ['train']", "run = ['{train']", "stage one: `{train` opens a brace"),
+            ("run = ['train']", "run = 'train'", "expected a sequence"),
+            ("name = 'r'", "name = 'r'\npaper = { y = 1.0 }", "row r: there is no column y, only x"),
+            (
+                "name = 'r'",
+                "name = 'r'\nvars = { seed = '1' }",
+                "row r: the variable seed needs another name",
+            ),
+            ("name = 'r'", "name = 'r'\nvars = { one = '1' }", "row r: the variable one needs another name"),
+            ("name = 'r'", "name = 'r'\nvars = { a = ['}'] }", "row r: variable a: `}` closes a brace"),
+            ("name = 'r'", "name = 'r'\nstages = ['two']", "row r names the stage two"),
+            ("vars = {}", "vars = {}\nrows = ['q']", "profile p names the row q"),
+            ("title = 't'", "titel = 't'", "unknown field `titel`"),
         ] {
-            assert!(check(&good.replace(from, to)).is_err(), "{to}");
+            let said = format!("{:#}", parse(&good.replace(from, to)).unwrap_err());
+            assert!(
+                said.starts_with("experiments/e.toml is wrong: ") && said.contains(error),
+                "{to}: {said}"
+            );
         }
     }
 }

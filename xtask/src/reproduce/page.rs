@@ -5,8 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::report::{Outcome, Report, Shown, page_name};
-use super::stage::Done;
+use super::report::{Figure, Line, Report};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #5b6470; --line: #d9dee5; --mark: #e8f3ec; }
@@ -41,56 +40,51 @@ pre { overflow-x: auto; padding: .8rem 1rem; border: 1px solid var(--line); bord
 ";
 
 /// The page of the whole report; pictures are inside it, unless every row has a page of its own.
-pub(super) fn of_all(report: &Report<'_>, pictures: &[Shown<'_>]) -> String {
-    let experiment = report.experiment;
-    let mut text = head(report, &experiment.title);
-    if !experiment.columns.is_empty() {
+pub(super) fn of_all(report: &Report) -> String {
+    let mut text = head(report, &report.title);
+    if !report.columns.is_empty() {
         table(&mut text, report);
     }
-    for note in report.notes() {
-        let _ = writeln!(text, "<p class=\"soft\">{}</p>", escaped(&note));
+    for note in &report.notes {
+        let _ = writeln!(text, "<p class=\"soft\">{}</p>", escaped(note));
     }
-    if !experiment.page_per_row {
-        figures(&mut text, pictures.iter());
+    for row in report.rows.iter().filter(|row| row.page.is_none()) {
+        figures(&mut text, &row.figures);
     }
-    commands(&mut text, report, report.rows.iter());
+    commands(&mut text, report, &report.rows);
     text + "</main>\n</html>\n"
 }
 
 /// The page of one row.
-pub(super) fn of_row<'a>(
-    report: &Report<'_>,
-    row: &Outcome,
-    pictures: impl Iterator<Item = &'a Shown<'a>>,
-) -> String {
+pub(super) fn of_row(report: &Report, row: &Line) -> String {
     let mut text = head(report, &row.name);
     text.push_str("<p><a href=\"index.html\">All rows</a></p>\n");
-    for (number, column) in report.experiment.columns.iter().enumerate() {
-        let (name, ours) = (escaped(&column.name), escaped(&report.ours(row, number)));
+    for (column, numbers) in report.columns.iter().zip(&row.cells) {
+        let (name, ours) = (escaped(&column.name), escaped(&numbers.ours));
         let _ = writeln!(text, "<p>{name}: <b>{ours}</b></p>");
     }
-    figures(&mut text, pictures);
-    commands(&mut text, report, std::iter::once(row));
+    figures(&mut text, &row.figures);
+    commands(&mut text, report, std::slice::from_ref(row));
     text + "</main>\n</html>\n"
 }
 
-fn head(report: &Report<'_>, title: &str) -> String {
+fn head(report: &Report, title: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}, {1}</title>\n\
          <style>{STYLE}</style>\n<main>\n<h1>{0}</h1>\n<p>{2} <span class=\"soft\">({3}; profile {1})</span></p>\n\
          <p class=\"differs\"><b>How this differs from the paper.</b> {4}</p>\n",
         escaped(title),
-        escaped(report.profile_name),
-        escaped(&report.experiment.about),
-        escaped(&report.experiment.source),
-        escaped(&report.differs()),
+        escaped(&report.profile),
+        escaped(&report.about),
+        escaped(&report.source),
+        escaped(&report.differs),
     )
 }
 
-fn figures<'a>(text: &mut String, pictures: impl Iterator<Item = &'a Shown<'a>>) {
-    for Shown { name, shows, bytes, .. } in pictures {
-        let kind = if name.ends_with(".svg") { "image/svg+xml" } else { "image/png" };
+fn figures(text: &mut String, figures: &[Figure]) {
+    for Figure { file, shows, bytes, .. } in figures {
+        let kind = if file.ends_with(".svg") { "image/svg+xml" } else { "image/png" };
         let (data, shows) = (STANDARD.encode(bytes), escaped(shows));
         let _ = writeln!(
             text,
@@ -99,45 +93,46 @@ fn figures<'a>(text: &mut String, pictures: impl Iterator<Item = &'a Shown<'a>>)
     }
 }
 
-fn commands<'a>(text: &mut String, report: &Report<'_>, rows: impl Iterator<Item = &'a Outcome>) {
+fn commands(text: &mut String, report: &Report, rows: &[Line]) {
     let _ = writeln!(
         text,
         "<h2>Commands</h2>\n<p class=\"soft\">Revision of this report: {}. {}</p>",
-        escaped(report.revision),
-        escaped(&report.machines())
+        escaped(&report.revision),
+        escaped(&report.machines)
     );
-    for row in rows.filter(|row| !row.commands.is_empty()) {
-        let lines = escaped(&row.commands.iter().map(Done::line).collect::<Vec<_>>().join("\n"));
+    for row in rows.iter().filter(|row| !row.commands.is_empty()) {
+        let lines = escaped(&row.commands.join("\n"));
         let _ = writeln!(text, "<p>{}</p>\n<pre>{lines}</pre>", escaped(&row.name));
     }
 }
 
-fn table(text: &mut String, report: &Report<'_>) {
-    let columns = &report.experiment.columns;
-    let beside = |text: &str| format!("<span class=\"paper\">{text}</span>");
-    let legend = match (0..columns.len()).any(|column| report.has_paper(column)) {
-        true => format!("ours{}", beside("the paper's")),
-        false => String::new(),
-    };
+fn table(text: &mut String, report: &Report) {
+    let has_paper = report.columns.iter().any(|column| column.has_paper);
+    let legend = if has_paper { format!("ours{}", beside("the paper's")) } else { String::new() };
     let _ = write!(text, "<div class=\"wide\"><table>\n<tr><th>{legend}</th>");
-    for column in columns {
+    for column in &report.columns {
         let _ = write!(text, "<th>{}</th>", escaped(&column.name));
     }
     text.push_str("</tr>\n");
     for row in &report.rows {
         let name = escaped(&row.name);
-        let _ = match report.experiment.page_per_row && !row.commands.is_empty() {
-            true => write!(text, "<tr><td><a href=\"{}\">{name}</a></td>", page_name(row)),
-            false => write!(text, "<tr><td>{name}</td>"),
+        let _ = match &row.page {
+            Some(file) => write!(text, "<tr><td><a href=\"{file}\">{name}</a></td>"),
+            None => write!(text, "<tr><td>{name}</td>"),
         };
-        for column in 0..columns.len() {
-            let class = if report.is_best(row, column) { " class=\"best\"" } else { "" };
-            let paper = report.paper(row, column).map_or(String::new(), |paper| beside(&escaped(&paper)));
-            let _ = write!(text, "<td{class}>{}{paper}</td>", escaped(&report.ours(row, column)));
+        for numbers in &row.cells {
+            let class = if numbers.is_best { " class=\"best\"" } else { "" };
+            let paper = numbers.paper.as_ref().map_or(String::new(), |paper| beside(&escaped(paper)));
+            let _ = write!(text, "<td{class}>{}{paper}</td>", escaped(&numbers.ours));
         }
         text.push_str("</tr>\n");
     }
     text.push_str("</table></div>\n");
+}
+
+/// The paper's number, below ours.
+fn beside(text: &str) -> String {
+    format!("<span class=\"paper\">{text}</span>")
 }
 
 fn escaped(text: &str) -> String {

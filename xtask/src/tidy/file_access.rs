@@ -1,6 +1,6 @@
 //! Which files of the libraries read or write the disk.
 
-use super::library::{self, LibraryFile};
+use super::sources::{self, SourceFile};
 use super::stale_rows;
 use crate::finding::Finding;
 use crate::repo::Repo;
@@ -49,7 +49,7 @@ const WORDS: &[&str] = &[
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut used = Vec::new();
-    let files = library::files(repo);
+    let files = sources::of_libraries(repo);
     for file in &files {
         let Some((line, word)) = first_access(file) else { continue };
         if ALLOWED.iter().any(|(row, _)| *row == file.path) {
@@ -66,7 +66,7 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     findings
 }
 
-fn first_access(file: &LibraryFile<'_>) -> Option<(usize, &'static str)> {
+fn first_access(file: &SourceFile<'_>) -> Option<(usize, &'static str)> {
     let word = |code: &str| WORDS.iter().copied().find(|word| source::has_word(code, word));
     file.code().find_map(|(line, code)| Some((line, word(code)?)))
 }

@@ -1,6 +1,6 @@
 //! Libraries return; front ends print.
 
-use super::library;
+use super::sources;
 use crate::finding::Finding;
 use crate::repo::Repo;
 use crate::source;
@@ -9,7 +9,7 @@ const MACROS: &[&str] = &["println", "eprintln", "print", "eprint"];
 
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in library::files(repo) {
+    for file in sources::of_libraries(repo) {
         for (line, code) in file.code() {
             if let Some(name) = MACROS.iter().find(|name| source::calls_macro(code, name)) {
                 let message =

@@ -1,4 +1,4 @@
-//! The library code of the repository: what is compiled into other people's programs.
+//! The code of the repository that is compiled into programs, without tests.
 
 use crate::repo::Repo;
 use crate::source::{self, Line};
@@ -6,13 +6,23 @@ use crate::source::{self, Line};
 /// Beginnings of paths that belong to front ends.
 const FRONT_ENDS: &[&str] = &["crates/mg-cli/", "xtask/", "tests/"];
 
-/// A file of a library, without its tests.
-pub(super) struct LibraryFile<'a> {
+/// A file, without its tests.
+pub(super) struct SourceFile<'a> {
     pub(super) path: &'a str,
     lines: Vec<Line>,
 }
 
-impl LibraryFile<'_> {
+impl SourceFile<'_> {
+    /// The folder of sources that it belongs to: `crates/NAME/src` or `xtask/src`.
+    pub(super) fn root(&self) -> Option<&str> {
+        let end = self.path.find("/src/")? + "/src".len();
+        Some(&self.path[..end])
+    }
+
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     /// Number, from 1, and code of every line outside tests.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.lines.iter().enumerate().filter(|(_, line)| !line.test);
@@ -20,24 +30,29 @@ impl LibraryFile<'_> {
     }
 }
 
-/// Every file of every library, in order of path.
-pub(super) fn files(repo: &Repo) -> Vec<LibraryFile<'_>> {
-    let front_end = |path: &str| FRONT_ENDS.iter().any(|front| path.starts_with(front));
-    let rust = repo.rust().filter(|(path, _)| !front_end(path) && !is_beside_the_library(path));
-    let files: Vec<LibraryFile<'_>> =
-        rust.map(|(path, text)| LibraryFile { path, lines: source::lines(text) }).collect();
+/// Every file of every library, in order of path: what is compiled into other people's programs.
+pub(super) fn of_libraries(repo: &Repo) -> Vec<SourceFile<'_>> {
+    let is_front_end = |path: &str| FRONT_ENDS.iter().any(|front| path.starts_with(front));
+    all(repo).into_iter().filter(|file| !is_front_end(file.path)).collect()
+}
+
+/// Every file of every library and front end, in order of path.
+pub(super) fn all(repo: &Repo) -> Vec<SourceFile<'_>> {
+    let rust = repo.rust().filter(|(path, _)| !is_beside_the_sources(path));
+    let files: Vec<SourceFile<'_>> =
+        rust.map(|(path, text)| SourceFile { path, lines: source::lines(text) }).collect();
     let tests: Vec<String> = files.iter().flat_map(test_modules).collect();
     let is_test = |path: &str| tests.iter().any(|module| is_module(path, module));
     files.into_iter().filter(|file| !is_test(file.path)).collect()
 }
 
 /// Whether the file is compiled into tests, examples, benchmarks or a build script only.
-fn is_beside_the_library(path: &str) -> bool {
+fn is_beside_the_sources(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "tests" | "examples" | "benches" | "build.rs"))
 }
 
 /// Paths, without ending, of the modules that `file` declares under `#[cfg(test)]` and keeps in files of their own.
-fn test_modules(file: &LibraryFile<'_>) -> Vec<String> {
+fn test_modules(file: &SourceFile<'_>) -> Vec<String> {
     let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
     let folder = match name {
         "lib.rs" | "main.rs" | "mod.rs" => folder.to_string(),
@@ -74,7 +89,7 @@ mod tests {
             ("crates/mg-a/build.rs", ""),
             ("crates/mg-cli/src/main.rs", ""),
         ]);
-        let paths: Vec<&str> = files(&repo).iter().map(|file| file.path).collect();
+        let paths: Vec<&str> = of_libraries(&repo).iter().map(|file| file.path).collect();
         assert_eq!(
             paths,
             ["crates/mg-a/src/lib.rs", "crates/mg-a/src/shape.rs", "crates/mg-a/src/speedy.rs"]
@@ -84,7 +99,7 @@ mod tests {
     #[test]
     fn lines_of_tests_are_no_code() {
         let repo = Repo::of(&[("crates/mg-a/src/a.rs", "// a\nb\n#[cfg(test)]\nmod tests {\n    c\n}\nd")]);
-        let files = files(&repo);
+        let files = of_libraries(&repo);
         let code: Vec<(usize, &str)> = files[0].code().filter(|(_, code)| !code.is_empty()).collect();
         assert_eq!(code, [(2, "b"), (7, "d")]);
     }

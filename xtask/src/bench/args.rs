@@ -1,0 +1,223 @@
+//! What `cargo xtask bench` is asked for.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::choices::{Device, Network, Norm, Precision, What, name};
+
+/// Time the Langevin sweep, a single image, every convolution, the growth of the cost, support vector machines, or
+/// backbones.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to time
+    #[arg(value_enum, default_value = "sweep")]
+    pub(super) what: What,
+    /// A Python that has torch, for svm scikit-learn; the peer runs only with it [sweep, single, svm,
+    /// backbone]
+    #[arg(long, value_name = "PYTHON")]
+    pub(super) peer: Option<String>,
+    /// The peer's script, which prints the same JSON line
+    /// [default: xtask/peer/torch_multigrid.py; svm: xtask/peer/sklearn_svm.py; backbone:
+    /// xtask/peer/torch_backbones.py]
+    #[arg(long, value_name = "FILE")]
+    pub(super) peer_script: Option<PathBuf>,
+    /// How often everything is run; the tables hold medians and extremes of the runs
+    #[arg(long, default_value_t = 3)]
+    pub(super) runs: usize,
+    /// Arithmetic of both sides [default: f32; micro: both]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Normalisation of the nets [default: none]
+    #[arg(long, value_enum)]
+    norm: Option<Norm>,
+    /// Images per batch [default: 100; single: 1]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// The network [backbone; default: lite0]
+    #[arg(long, value_enum)]
+    network: Option<Network>,
+    /// Labelled images of a draw, all classes together [default: 1000]
+    #[arg(long)]
+    labels: Option<usize>,
+    /// Draws in a run [default: 1]
+    #[arg(long)]
+    draws: Option<usize>,
+    /// Threads of both sides [default: 2; micro: 1]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Where both sides compute; a GPU builds ours with cudnn or metal [sweep, single]
+    #[arg(long, value_enum)]
+    device: Option<Device>,
+    /// Let the peer compile its nets (torch.compile) [sweep, single]
+    #[arg(long)]
+    pub(super) peer_compile: bool,
+    /// Timed steps of each grid in a run [default: 5; single: 50]
+    #[arg(long)]
+    repeats: Option<usize>,
+    /// Write the runs to this file, and a table (and plot) of the same name beside it
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) json: Option<PathBuf>,
+}
+
+impl Args {
+    /// An option that would change nothing is a misunderstanding.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.runs > 0, "--runs 0 measures nothing; give at least 1");
+        let numbers = [
+            ("--batch", self.batch),
+            ("--labels", self.labels),
+            ("--draws", self.draws),
+            ("--threads", self.threads),
+            ("--repeats", self.repeats),
+        ];
+        for (option, number) in numbers {
+            ensure!(number != Some(0), "{option} 0 measures nothing; give at least 1");
+        }
+        let given = [
+            ("--peer", self.peer.is_some(), &[What::Sweep, What::Single, What::Svm, What::Backbone][..]),
+            ("--device", self.device.is_some(), &[What::Sweep, What::Single]),
+            ("--peer-compile", self.peer_compile, &[What::Sweep, What::Single]),
+            ("--precision", self.precision.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling, What::Backbone]),
+            ("--network", self.network.is_some(), &[What::Backbone]),
+            ("--labels", self.labels.is_some(), &[What::Svm]),
+            ("--draws", self.draws.is_some(), &[What::Svm]),
+            (
+                "--threads",
+                self.threads.is_some(),
+                &[What::Sweep, What::Single, What::Scaling, What::Svm, What::Backbone],
+            ),
+            (
+                "--repeats",
+                self.repeats.is_some(),
+                &[What::Sweep, What::Single, What::Scaling, What::Backbone],
+            ),
+        ];
+        for (option, _, with) in given.into_iter().filter(|(_, given, _)| *given) {
+            let what = name(&self.what);
+            ensure!(with.contains(&self.what), "`bench {what}` takes no {option}; leave it away");
+        }
+        if let Some(path) = &self.json {
+            let path_shown = path.display();
+            ensure!(
+                path.extension().is_some_and(|end| end == "json"),
+                "--json {path_shown}: the name must end in .json; the table goes beside it as .md"
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device.unwrap_or(Device::Cpu)
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        if self.what == What::Micro { 1 } else { self.threads.unwrap_or(2) }
+    }
+
+    /// The options that both sides understand.
+    pub(super) fn options(&self) -> Vec<String> {
+        if self.what == What::Svm {
+            let pairs = [
+                ("--labels", self.labels.unwrap_or(1000)),
+                ("--draws", self.draws.unwrap_or(1)),
+                ("--threads", self.threads()),
+            ];
+            return pairs.into_iter().flat_map(|(option, n)| [option.to_string(), n.to_string()]).collect();
+        }
+        if self.what == What::Backbone {
+            let pairs = [
+                ("--network", name(&self.network.unwrap_or(Network::Lite0))),
+                ("--batch", self.batch.unwrap_or(50).to_string()),
+                ("--threads", self.threads().to_string()),
+                ("--repeats", self.repeats.unwrap_or(5).to_string()),
+            ];
+            return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
+        }
+        let single = self.what == What::Single;
+        let pairs = [
+            ("--device", name(&self.device())),
+            ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
+            ("--norm", name(&self.norm.unwrap_or(Norm::None))),
+            ("--batch", self.batch.unwrap_or(if single { 1 } else { 100 }).to_string()),
+            ("--threads", self.threads().to_string()),
+            ("--repeats", self.repeats.unwrap_or(if single { 50 } else { 5 }).to_string()),
+        ];
+        pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect()
+    }
+
+    /// What was measured, for the report.
+    pub(super) fn settings(&self) -> String {
+        let how = match self.what {
+            What::Micro => {
+                "one thread, no normalisation, a block of images, the least of 25 times".to_string()
+            }
+            _ => format!("`{}`", self.options().join(" ")),
+        };
+        format!("{how}; runs: {}", self.runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Args {
+        Line::try_parse_from(format!("bench {line}").split_whitespace()).expect("a command line").args
+    }
+
+    #[test]
+    fn without_a_word_it_is_the_sweep() {
+        let args = parse("--peer python");
+        assert_eq!(args.what, What::Sweep);
+        assert!(args.check().is_ok());
+        let options = "--device cpu --precision f32 --norm none --batch 100 --threads 2 --repeats 5";
+        assert_eq!(args.options().join(" "), options);
+    }
+
+    #[test]
+    fn a_single_image_is_a_batch_of_one_with_more_repeats() {
+        let options = parse("single --precision bf16 --threads 1").options().join(" ");
+        assert_eq!(options, "--device cpu --precision bf16 --norm none --batch 1 --threads 1 --repeats 50");
+    }
+
+    #[test]
+    fn support_vector_machines_have_options_of_their_own() {
+        let args = parse("svm --labels 2000 --peer python");
+        assert!(args.check().is_ok());
+        assert_eq!(args.options().join(" "), "--labels 2000 --draws 1 --threads 2");
+    }
+
+    #[test]
+    fn options_that_would_change_nothing_are_errors() {
+        for line in [
+            "single --batch 2",
+            "micro --peer python",
+            "micro --threads 2",
+            "scaling --device cuda",
+            "scaling --peer python",
+            "svm --batch 2",
+            "sweep --network lite0",
+            "backbone --norm none",
+            "svm --labels 0",
+            "sweep --labels 100",
+            "sweep --runs 0",
+            "sweep --batch 0",
+            "sweep --json results/bench.md",
+        ] {
+            assert!(parse(line).check().is_err(), "{line}");
+        }
+        let error = parse("micro --norm none").check().unwrap_err().to_string();
+        assert_eq!(error, "`bench micro` takes no --norm; leave it away");
+    }
+}

@@ -1,0 +1,231 @@
+//! What an experiment runs, filled in before anything is run, so that a mistake in it costs no time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::call::Call;
+use super::code::Code;
+use super::content::Hashes;
+use super::experiment::{Experiment, Profile, Row, Stage};
+use super::scope::Scope;
+use super::sets::Sets;
+use super::variables::{DATA, SEED, Value, Variables};
+use super::word::Meaning;
+
+/// What rows are filled in with.
+pub(super) struct Planner<'e, 's> {
+    pub(super) experiment: &'e Experiment,
+    pub(super) profile: &'s Profile,
+    /// In place of every variable of data.
+    pub(super) data: Option<&'s str>,
+    pub(super) seeds: &'s [u64],
+    /// Only these rows; all where it is empty.
+    pub(super) only: &'s [String],
+    pub(super) code: &'s Code,
+    pub(super) sets: &'s Sets,
+    /// Folder of all results of the profile.
+    pub(super) folder: &'s Path,
+    /// Whether sets may be missing, since nothing will be run.
+    pub(super) is_dry: bool,
+}
+
+/// A row, and what is run for it.
+pub(super) struct PlannedRow<'a> {
+    pub(super) row: &'a Row,
+    pub(super) attempts: Vec<Attempt<'a>>,
+}
+
+/// A row with one seed: its stages in order.
+pub(super) struct Attempt<'a> {
+    pub(super) seed: u64,
+    pub(super) calls: Vec<(&'a Stage, Call)>,
+}
+
+impl<'e> Planner<'e, '_> {
+    /// All rows, with the calls of those that are wanted.
+    ///
+    /// # Errors
+    /// A row that is not there; a variable that is not there, or cannot stand where it does; a set that is not there.
+    pub(super) fn rows(&self, hashes: &mut Hashes) -> Result<Vec<PlannedRow<'e>>> {
+        for name in self.only {
+            let names: Vec<&str> = self.experiment.rows.iter().map(|row| row.name.as_str()).collect();
+            let title = &self.experiment.title;
+            ensure!(names.contains(&name.as_str()), "{title} has no row {name}; it has {}", names.join(", "));
+        }
+        let plan = |row: &'e Row| {
+            let attempts = if self.is_wanted(row) { self.attempts(row, hashes) } else { Ok(Vec::new()) };
+            Ok(PlannedRow { row, attempts: attempts.with_context(|| self.experiment.file.clone())? })
+        };
+        self.experiment.rows.iter().map(plan).collect()
+    }
+
+    fn is_wanted(&self, row: &Row) -> bool {
+        let is_asked_for = self.only.is_empty() || self.only.contains(&row.name);
+        is_asked_for && self.profile.rows.as_ref().is_none_or(|rows| rows.contains(&row.name))
+    }
+
+    fn attempts(&self, row: &Row, hashes: &mut Hashes) -> Result<Vec<Attempt<'e>>> {
+        let stages = self.experiment.stages_of(row);
+        if stages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let variables = self.variables(row);
+        let contents = self.contents(&variables, hashes)?;
+        self.seeds.iter().map(|&seed| self.attempt(seed, &stages, &variables, &contents)).collect()
+    }
+
+    fn attempt(
+        &self,
+        seed: u64,
+        stages: &[&'e Stage],
+        variables: &Variables,
+        contents: &BTreeMap<String, String>,
+    ) -> Result<Attempt<'e>> {
+        let known = [(SEED.to_owned(), Meaning::plain(seed.to_string()))].into();
+        let mut scope = Scope { variables, known, contents };
+        let mut calls = Vec::new();
+        for &stage in stages {
+            let call = Call::new(stage, &scope, self.code, self.folder)?;
+            let folder = Meaning { text: call.out.display().to_string(), identity: call.key.clone() };
+            scope.known.insert(stage.name.clone(), folder);
+            calls.push((stage, call));
+        }
+        Ok(Attempt { seed, calls })
+    }
+
+    /// Those of the profile and of the row.
+    fn variables(&self, row: &Row) -> Variables {
+        let mut variables = self.profile.vars.clone();
+        variables.extend(row.vars.clone());
+        if let Some(data) = self.data {
+            let of_data = variables.iter_mut().filter(|(name, _)| name.starts_with(DATA));
+            of_data.for_each(|(_, value)| *value = Value::literal(data));
+        }
+        variables
+    }
+
+    /// What lies where the variables of data point.
+    fn contents(&self, variables: &Variables, hashes: &mut Hashes) -> Result<BTreeMap<String, String>> {
+        let none = BTreeMap::new();
+        let scope = Scope { variables, known: BTreeMap::new(), contents: &none };
+        let mut contents = BTreeMap::new();
+        for name in variables.keys().filter(|name| name.starts_with(DATA)) {
+            let set = scope.text(name)?;
+            ensure!(
+                self.is_dry || !self.sets.is_missing(&set),
+                "no data at {set}; `mg data list` names the sets there are, --data gives another place"
+            );
+            if let Some(identity) = self.sets.identity(&set, hashes)? {
+                contents.insert(set, identity);
+            }
+        }
+        Ok(contents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "title = 't'\nabout = ''\nsource = ''\n\
+        [[stages]]\nname = 'train'\nrun = ['train', '--data', '{data}', '{learn}', '--seed={seed}', '--run', '{out}']\n\
+        [[stages]]\nname = 'eval'\nrun = ['eval', '{train}', '--note', '{note}']\n\
+        [[rows]]\nname = 'r'\nvars = { note = 'two words', grids = '[1,4]' }\n\
+        [[rows]]\nname = 'elsewhere'\nstages = []\n\
+        [profiles.p]\ndiffers = ''\nseeds = [1, 2]\n[profiles.p.vars]\ndata = 'portraits'\nlearn = ['--set', 'grids={grids}']\n";
+
+    fn lines(text: &str, data: Option<&str>, only: &[String]) -> Result<Vec<String>> {
+        let experiment = Experiment::parse(text, "experiments/t.toml".to_owned())?;
+        let code = Code { version: String::new(), revision: String::new(), changes: None };
+        let planner = Planner {
+            experiment: &experiment,
+            profile: &experiment.profiles["p"],
+            data,
+            seeds: &[3, 4],
+            only,
+            code: &code,
+            sets: &Sets::read(&crate::repo::root())?,
+            folder: Path::new("r"),
+            is_dry: false,
+        };
+        let rows = planner.rows(&mut Hashes::none())?;
+        let calls = rows.iter().flat_map(|row| &row.attempts).flat_map(|attempt| &attempt.calls);
+        // Keys are of no interest here.
+        let line = |line: String| {
+            line.split(' ')
+                .map(|word| word.split("-").next().filter(|w| w.starts_with("r/")).unwrap_or(word).to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        Ok(calls.map(|(_, call)| line(call.line())).collect())
+    }
+
+    #[test]
+    fn every_stage_of_every_seed_is_filled_in() {
+        assert_eq!(
+            lines(GOOD, None, &[]).unwrap(),
+            [
+                "mg train --data portraits --set 'grids=[1,4]' --seed=3 --run r/train",
+                "mg eval r/train --note 'two words'",
+                "mg train --data portraits --set 'grids=[1,4]' --seed=4 --run r/train",
+                "mg eval r/train --note 'two words'",
+            ]
+        );
+        assert_eq!(
+            lines(GOOD, Some("my {seed} set"), &[]).unwrap()[0],
+            "mg train --data 'my {seed} set' --set 'grids=[1,4]' --seed=3 --run r/train"
+        );
+        assert_eq!(lines(GOOD, None, &["elsewhere".to_owned()]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_its_file_and_stage() {
+        let error =
+            |from: &str, to: &str| format!("{:#}", lines(&GOOD.replace(from, to), None, &[]).unwrap_err());
+        assert_eq!(
+            error("{note}", "{nots}"),
+            "experiments/t.toml: stage eval: there is no variable nots; there are data, grids, learn, note, out, seed, train"
+        );
+        assert!(
+            error("grids={grids}", "grids={grid}")
+                .starts_with("experiments/t.toml: stage train: there is no variable grid;")
+        );
+        assert!(
+            error("'{data}', '{learn}'", "'{data}', '{eval}'").contains("no variable eval"),
+            "a later stage"
+        );
+    }
+
+    #[test]
+    fn rows_and_sets_that_are_not_there_are_told() {
+        let error = |data, only: &[String]| format!("{:#}", lines(GOOD, data, only).unwrap_err());
+        assert!(error(None, &["q".to_owned()]).contains("t has no row q; it has r, elsewhere"));
+        assert!(error(Some("data/not/there"), &[]).contains("no data at data/not/there"));
+    }
+
+    #[test]
+    fn every_row_of_every_profile_of_every_experiment_can_be_filled_in() {
+        let root = crate::repo::root();
+        let code = Code { version: String::new(), revision: String::new(), changes: None };
+        let sets = Sets::read(&root).unwrap();
+        for name in super::super::experiment::names(&root).unwrap() {
+            let experiment = Experiment::read(&root, &name).unwrap();
+            for profile in experiment.profiles.values() {
+                let planner = Planner {
+                    experiment: &experiment,
+                    profile,
+                    data: None,
+                    seeds: &profile.seeds,
+                    only: &[],
+                    code: &code,
+                    sets: &sets,
+                    folder: Path::new("r"),
+                    is_dry: true,
+                };
+                planner.rows(&mut Hashes::none()).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One call of `cargo xtask reproduce`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::Args;
+use super::call::Call;
+use super::code::Code;
+use super::content::Hashes;
+use super::done::Done;
+use super::experiment::{Experiment, Stage};
+use super::measured::Measured;
+use super::outcome::{Outcome, Picture};
+use super::plan::{Attempt, PlannedRow, Planner};
+use super::publication;
+use super::runner::Runner;
+use super::sets::Sets;
+
+/// What all experiments of a call share.
+pub(super) struct Session<'a> {
+    pub(super) root: &'a Path,
+    pub(super) args: &'a Args,
+    /// The program.
+    pub(super) mg: String,
+    pub(super) code: Code,
+    pub(super) sets: Sets,
+    pub(super) hashes: Hashes,
+    /// Of this checkout.
+    pub(super) revision: String,
+    pub(super) machine: String,
+    pub(super) start: Instant,
+    /// Time ran out before all was done.
+    pub(super) is_cut: bool,
+    /// What went wrong, by experiment, row and seed.
+    pub(super) failed: Vec<String>,
+}
+
+impl Session<'_> {
+    /// Runs what an experiment lacks and writes its report. A row that fails is told there, and the others go on.
+    pub(super) fn experiment(&mut self, name: &str, experiment: &Experiment) -> Result<()> {
+        let profile = experiment.profile(&self.args.profile)?;
+        let folder = Path::new("runs/reproduce").join(&self.args.profile);
+        let planner = Planner {
+            experiment,
+            profile,
+            data: self.args.data.as_deref(),
+            seeds: if self.args.seeds.is_empty() { &profile.seeds } else { &self.args.seeds },
+            only: &self.args.only,
+            code: &self.code,
+            sets: &self.sets,
+            folder: &folder,
+            is_dry: self.args.dry_run,
+        };
+        let plan = planner.rows(&mut self.hashes)?;
+        if self.args.dry_run {
+            return print(&plan);
+        }
+        let rows = plan.iter().map(|planned| self.row(experiment, planned)).collect();
+        let measured = Measured {
+            experiment,
+            profile,
+            profile_name: &self.args.profile,
+            revision: &self.revision,
+            data: self.data(),
+            rows,
+        };
+        let folder = self.folder(name);
+        println!("\n{}", publication::write(&measured, &folder)?);
+        println!("cargo xtask reproduce {name} --profile {}: {}", self.args.profile, folder.display());
+        Ok(())
+    }
+
+    fn row(&mut self, experiment: &Experiment, planned: &PlannedRow<'_>) -> Outcome {
+        let mut outcome = Outcome::new(planned.row);
+        for attempt in &planned.attempts {
+            match self.attempt(experiment, attempt, &mut outcome) {
+                Ok(is_whole) => self.is_cut |= !is_whole,
+                Err(error) => {
+                    // As commands are told: where `mg` lies here is nobody else's concern.
+                    let failure = format!("seed {}: {error:#}", attempt.seed).replace(&self.mg, "mg");
+                    let line = format!("{}, {}, {failure}", experiment.title, planned.row.name);
+                    eprintln!("{line}");
+                    outcome.failures.push(failure);
+                    self.failed.push(line);
+                }
+            }
+        }
+        outcome
+    }
+
+    /// All stages of a row with one seed; false when time ran out.
+    fn attempt(&self, experiment: &Experiment, attempt: &Attempt<'_>, outcome: &mut Outcome) -> Result<bool> {
+        for (stage, call) in &attempt.calls {
+            let title =
+                format!("{}, {}, seed {}: {}", experiment.title, outcome.name, attempt.seed, stage.name);
+            let Some(done) = self.done(&title, stage, call)? else {
+                return Ok(false);
+            };
+            outcome.commands.push(Done { command: call.line(), ..done });
+            for (column, pointer) in &stage.values {
+                let cell = outcome.cells.entry(column.clone()).or_default();
+                cell.values.push(call.value(pointer)?);
+            }
+            for (file, shows) in &stage.pictures {
+                if stage.shows_data && self.args.without_photographs {
+                    outcome.left_out.push(shows.clone());
+                } else {
+                    let shows = format!("{}, seed {}: {shows}", outcome.name, attempt.seed);
+                    outcome.pictures.push(Picture { path: call.out.join(file), shows });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// How the result of a stage came to be, which is run unless its result is there; `None` when time ran out.
+    fn done(&self, title: &str, stage: &Stage, call: &Call) -> Result<Option<Done>> {
+        // A result of an `mg` that did not say every number yet is not whole.
+        let is_whole = stage.values.values().all(|pointer| call.value(pointer).is_ok());
+        if let Some(done) = Done::read(&call.out).filter(|_| is_whole) {
+            return Ok(Some(done));
+        }
+        println!("\n# {title}");
+        let left = self.args.budget.map(|budget| budget.saturating_sub(self.start.elapsed()));
+        let is_up = left.is_some_and(|left: Duration| left.is_zero());
+        if is_up || !self.runner().run(call, left)? {
+            return Ok(None);
+        }
+        Done::read(&call.out).context("a finished stage left nothing").map(Some)
+    }
+
+    fn runner(&self) -> Runner<'_> {
+        let Session { root, mg, code, machine, .. } = self;
+        Runner { root, mg, code, machine, resume: self.args.resume }
+    }
+
+    /// What must be said of data that are not the profile's.
+    fn data(&self) -> Option<String> {
+        let data = self.args.data.as_ref()?;
+        let note = self.args.data_note.as_ref().map_or(String::new(), |note| format!(": {note}"));
+        Some(format!("The data are {data}{note}."))
+    }
+
+    /// Where a report goes.
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = match &self.args.out {
+            Some(out) => out.clone(),
+            None if self.args.profile == "smoke" => PathBuf::from("runs/reproduce/smoke/report"),
+            None => PathBuf::from("results"),
+        };
+        folder.join(format!("{name}-{}", self.args.profile))
+    }
+}
+
+/// The commands, to copy and paste.
+fn print(plan: &[PlannedRow<'_>]) -> Result<()> {
+    for (_, call) in plan.iter().flat_map(|row| &row.attempts).flat_map(|attempt| &attempt.calls) {
+        writeln!(std::io::stdout(), "{}", call.line())?;
+    }
+    Ok(())
+}
