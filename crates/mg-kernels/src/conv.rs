@@ -1,8 +1,8 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Layout, MetalStorage, Shape, Tensor};
 
+use crate::expect::expect;
 use crate::format::Whole;
-use crate::weights::expect;
 use crate::{ConvGeometry, Result, cpu_conv, tensor_conv};
 
 /// Convolution: `x [n, c_in, s, s]`, `weight [c_out, c_in, k, k]` -> `[n, c_out, out, out]`.

@@ -86,6 +86,44 @@ pub enum Error {
         count: usize,
     },
 
+    /// A part of a batch that begins or ends inside a lane of weight gradients.
+    #[error(
+        "{n} images from image {first} on, of a batch of {of}, are not whole lanes of weight gradients: a part begins \
+         and ends at one of {borders:?}, see `Part::share`"
+    )]
+    Part {
+        /// The part's first image.
+        first: usize,
+        /// Images of the part.
+        n: usize,
+        /// Images of the batch.
+        of: usize,
+        /// Where lanes begin, and where the last one ends.
+        borders: Vec<usize>,
+    },
+
+    /// Weight sums of a part of a batch were asked of a network that normalises over the batch.
+    #[error(
+        "layer {layer} normalises over the whole batch, so weight gradients of a part of it do not add up: use \
+         `Norm::Group` or `Norm::Fixed`, or `score_and_weight_grads` of the whole batch"
+    )]
+    Coupled {
+        /// The first layer with [`Norm::Batch`](crate::Norm::Batch), from 0.
+        layer: usize,
+    },
+
+    /// A list of weight sums of another length than the network's.
+    #[error(
+        "a list of {found} weight sums where the network has {expected}: give the sum, tensor by tensor, of the lists \
+         that `score_and_weight_sums` returns"
+    )]
+    WeightSums {
+        /// Tensors in the list.
+        found: usize,
+        /// Tensors that the network asks for.
+        expected: usize,
+    },
+
     /// A route cannot run where the tensors are.
     #[error(
         "the fused engine runs on the CPU in f32 or f64, not in {dtype:?} on {device}: use `Route::Tensor`"

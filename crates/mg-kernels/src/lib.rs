@@ -99,7 +99,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Error`] |
+//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Part`]; [`Error`] |
 //! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
@@ -117,6 +117,7 @@ mod cpu_conv;
 mod elementwise;
 mod engine;
 mod error;
+mod expect;
 mod format;
 mod geometry;
 mod inference;
@@ -124,11 +125,13 @@ mod kernels;
 mod map;
 mod packed;
 mod panel;
+mod part;
 mod pointwise;
 mod score_net;
 mod shape;
 mod share;
 mod simd;
+mod sum_list;
 mod taps;
 mod tensor_conv;
 mod tensor_route;
@@ -145,6 +148,7 @@ pub use elementwise::add_scaled_and_norms;
 pub use error::{Error, Result};
 pub use geometry::{ConvGeometry, Window};
 pub use inference::{Clip, Graph, Inference, MapId};
+pub use part::Part;
 pub use score_net::{Precision, Route, ScoreNet};
 pub use shape::{Activation, LayerShape, Norm, ScoreShape};
 pub use weights::{LayerWeights, ScoreWeights};

@@ -5,11 +5,11 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::cpu_conv::with_elements;
 use crate::engine::Engine;
+use crate::expect::expect;
 use crate::format::{Format, Half, Whole};
 use crate::simd::{Element, Level};
 use crate::tensor_route::TensorNet;
-use crate::weights::expect;
-use crate::{Error, Norm, Result, ScoreShape, ScoreWeights};
+use crate::{Error, Norm, Part, Result, ScoreShape, ScoreWeights};
 
 /// How a [`ScoreNet`] computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +207,49 @@ impl ScoreNet {
         }, net.score_and_weight_grads(x, coefficient))
     }
 
+    /// What a part of a batch contributes to [`score_and_weight_grads`](Self::score_and_weight_grads) of the whole batch,
+    /// so that several processes can share one: the scores `[n]` of the part's images `x`, and a list of sums for each
+    /// lane in the part, in order ([`Part`] says which images make a lane). All lists of all parts, added in order and
+    /// tensor by tensor, make the whole batch's gradients by [`finish_weight_sums`](Self::finish_weight_sums), to the
+    /// bit. `coefficient(i, f_i)` is asked with the image's number `i` in the whole batch.
+    ///
+    /// A list holds, of each layer, the sums of the gradients of the weight `[c_out, c_in, k, k]`, of the bias `[c_out]`
+    /// and, with [`Norm::Group`], of gamma and beta `[c_out]`; then those of the head `[c * h * w]` and of its bias `[1]`.
+    /// Biases, gammas and betas are in f64, the others have the weights' type.
+    ///
+    /// On [`Route::Tensor`] a part is one lane, its list holds gamma and beta of every norm, all tensors have the weights'
+    /// type, and bits may differ.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score); [`Error::Part`] unless the part begins and ends where lanes do; [`Error::Coupled`] with
+    /// [`Norm::Batch`], where images do not add up.
+    pub fn score_and_weight_sums(
+        &self,
+        x: &Tensor,
+        part: Part,
+        coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+    ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
+        let n = self.check(x)?;
+        self.check_independent()?;
+        let lanes = part.lanes(n)?;
+        on!(self, net => {
+            let (f, sums) =
+                with_elements(x, |x| net.score_and_weight_sums(x, part.of, lanes, coefficient))??;
+            Ok((vector(f, x)?, sums))
+        }, net.score_and_weight_sums(x, part.first, coefficient))
+    }
+
+    /// The gradients that [`score_and_weight_grads`](Self::score_and_weight_grads) returns, from the sum of all lanes of
+    /// a batch: the lists of [`score_and_weight_sums`](Self::score_and_weight_sums), added in order.
+    ///
+    /// # Errors
+    /// [`Error::WeightSums`], [`Error::Shape`] or [`Error::DType`] for another list; [`Error::Coupled`] with
+    /// [`Norm::Batch`].
+    pub fn finish_weight_sums(&self, total: Vec<Tensor>) -> Result<ScoreWeights> {
+        self.check_independent()?;
+        on!(self, net => net.finish_weight_sums(total), net.finish_weight_sums(total))
+    }
+
     /// Maps `[n, c, h, w]` after the activation of `layer` (0 is the first).
     ///
     /// # Errors
@@ -257,6 +300,12 @@ impl ScoreNet {
             Net::Bf16(_) => observe::<Half>(&shape, &self.weights, self.level, x, n),
             Net::Tensor(net) => TensorNet::new(&shape, &self.weights, net.precision)?.statistics(x),
         }
+    }
+
+    /// Refuses networks that normalise over the batch.
+    fn check_independent(&self) -> Result<()> {
+        let coupled = self.shape.layers.iter().position(|layer| matches!(layer.norm, Norm::Batch { .. }));
+        coupled.map_or(Ok(()), |layer| Err(Error::Coupled { layer }))
     }
 
     /// Checks the images and counts them.

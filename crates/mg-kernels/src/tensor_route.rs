@@ -91,6 +91,22 @@ impl TensorNet {
         Ok((f, grads.layers_in(x.dtype())?))
     }
 
+    /// As [`crate::ScoreNet::score_and_weight_sums`], with one list for the whole part: the gradients themselves.
+    pub(crate) fn score_and_weight_sums(
+        &self,
+        x: &Tensor,
+        first: usize,
+        coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
+    ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
+        let (f, grads) = self.score_and_weight_grads(x, &|i, f| coefficient(first + i, f))?;
+        Ok((f, vec![grads.into_tensors()]))
+    }
+
+    /// Gradients from the sum of such lists.
+    pub(crate) fn finish_weight_sums(&self, total: Vec<Tensor>) -> Result<ScoreWeights> {
+        ScoreWeights::of_tensors(&self.shape, total, self.weights.head.dtype())
+    }
+
     /// Activations after each of these layers.
     pub(crate) fn features(&self, x: &Tensor, layers: Range<usize>) -> Result<Vec<Tensor>> {
         let (traces, last) = self.forward_to(x, layers.end)?;

@@ -1,5 +1,7 @@
 use candle_core::{DType, Device, Tensor};
 
+use crate::expect::expect;
+use crate::sum_list::SumList;
 use crate::{Error, LayerShape, Norm, Result, ScoreShape};
 
 /// The numbers of a network, or gradients with respect to them.
@@ -55,6 +57,42 @@ impl ScoreWeights {
         Ok(Self { layers, ..self.clone() })
     }
 
+    /// As a flat list: of each layer the weight, the bias, gamma and beta; then the head and its bias.
+    pub(crate) fn into_tensors(self) -> Vec<Tensor> {
+        let mut tensors = vec![];
+        for layer in self.layers {
+            tensors.extend([layer.weight, layer.bias]);
+            tensors.extend(layer.affine.into_iter().flat_map(|(gamma, beta)| [gamma, beta]));
+        }
+        tensors.extend([self.head, self.head_bias]);
+        tensors
+    }
+
+    /// From the list that [`into_tensors`](Self::into_tensors) makes of gradients.
+    ///
+    /// # Errors
+    /// Tensors of another number, shape or type than `shape` asks for.
+    pub(crate) fn of_tensors(shape: &ScoreShape, tensors: Vec<Tensor>, dtype: DType) -> Result<Self> {
+        let has_norm = |layer: &LayerShape| layer.norm != Norm::None;
+        let count: usize = shape.layers.iter().map(|layer| if has_norm(layer) { 4 } else { 2 }).sum();
+        let mut list = SumList::new(tensors, count + 2)?;
+        let mut layers = Vec::with_capacity(shape.layers.len());
+        for layer in &shape.layers {
+            let channels = [layer.conv.c_out];
+            let weight = list.take(&layer.conv.weight_dims(), dtype)?;
+            let bias = list.take(&channels, dtype)?;
+            let affine = if has_norm(layer) {
+                Some((list.take(&channels, dtype)?, list.take(&channels, dtype)?))
+            } else {
+                None
+            };
+            layers.push(LayerWeights { weight, bias, affine, statistics: None });
+        }
+        let side = shape.sides()?.last().copied().unwrap_or(shape.side);
+        let head = list.take(&[shape.last_channels() * side * side], dtype)?;
+        Ok(Self { layers, head, head_bias: list.take(&[1], dtype)? })
+    }
+
     /// Checks every tensor against the architecture.
     pub(crate) fn check(&self, shape: &ScoreShape) -> Result<()> {
         let side = shape.sides()?.last().copied().unwrap_or(shape.side);
@@ -104,16 +142,4 @@ impl LayerWeights {
             _ => Ok(()),
         }
     }
-}
-
-/// Checks one tensor's shape (0 stands for any size) and element type.
-pub(crate) fn expect(what: impl Into<String>, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<()> {
-    let found = tensor.dims();
-    if found.len() != dims.len() || found.iter().zip(dims).any(|(f, d)| *d != 0 && f != d) {
-        return Err(Error::Shape { what: what.into(), expected: dims.to_vec(), found: found.to_vec() });
-    }
-    if tensor.dtype() != dtype {
-        return Err(Error::DType { what: what.into(), expected: dtype, found: tensor.dtype() });
-    }
-    Ok(())
 }

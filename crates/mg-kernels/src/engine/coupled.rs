@@ -7,10 +7,11 @@ use crate::aligned::Number;
 use candle_core::WithDType;
 use rayon::prelude::*;
 
-use super::gradients::{LANES, Lane};
+use super::gradients::Lane;
 use super::norm::{ChannelSums, Moments};
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
 use crate::format::Format;
+use crate::part::lanes;
 use crate::simd::Element;
 
 /// A batch between its layers.
@@ -64,8 +65,7 @@ impl<P: Format> Engine<P> {
         let f = batch.scores();
         let c: Vec<P::Elem> =
             f.iter().enumerate().map(|(i, f)| P::Elem::of(coefficient(i, f.to_f64()))).collect();
-        let mut lanes: Vec<_> =
-            (0..LANES.min(batch.blocks.count)).into_par_iter().map(|_| Lane::zero(&self.plan)).collect();
+        let mut lanes: Vec<_> = (0..lanes(n)).into_par_iter().map(|_| Lane::zero(&self.plan)).collect();
         batch.add_head_grads(&c, &mut lanes);
         let mut sums = batch.pull(&c);
         for l in (0..self.plan.layers.len()).rev() {

@@ -5,12 +5,12 @@ use crate::{LayerShape, LayerWeights, Norm, Result};
 
 /// A norm with constant statistics, folded into its convolution: weights times `scale`, `scale = gamma * rstd`.
 pub(crate) struct Folded {
-    pub(crate) scale: Vec<f64>,
-    pub(crate) rstd: Vec<f64>,
-    pub(crate) mean: Vec<f64>,
+    scale: Vec<f64>,
+    rstd: Vec<f64>,
+    mean: Vec<f64>,
     /// The weights and biases before folding.
-    pub(crate) weight: Vec<f64>,
-    pub(crate) bias: Vec<f64>,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
 }
 
 impl Folded {
@@ -41,6 +41,21 @@ impl Folded {
             bias[o] = E::of((self.bias[o] - self.mean[o]) * scale + beta[o]);
         }
         Ok(())
+    }
+
+    /// From the gradients of the folded weight and bias to those before folding; returns gamma's and beta's.
+    pub(crate) fn unfold<E: Element>(&self, weight: &mut [E], bias: &mut [f64]) -> (Vec<f64>, Vec<f64>) {
+        let depth = weight.len() / bias.len();
+        let mut gamma = vec![0.0; bias.len()];
+        for (o, row) in weight.chunks_exact_mut(depth).enumerate() {
+            let raw = &self.weight[o * depth..(o + 1) * depth];
+            let along: f64 = row.iter().zip(raw).map(|(g, w)| g.to_f64() * w).sum();
+            gamma[o] = self.rstd[o] * (along + (self.bias[o] - self.mean[o]) * bias[o]);
+            row.iter_mut().for_each(|g| *g = E::of(g.to_f64() * self.scale[o]));
+        }
+        let beta = bias.to_vec();
+        bias.iter_mut().zip(&self.scale).for_each(|(bias, scale)| *bias *= scale);
+        (gamma, beta)
     }
 }
 

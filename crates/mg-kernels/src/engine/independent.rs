@@ -1,13 +1,17 @@
 //! Images that do not depend on each other: each task takes a block through the whole network and back while it is
 //! in the cache.
 
+use std::ops::Range;
+
 use crate::aligned::Number;
 use candle_core::WithDType;
 use rayon::prelude::*;
 
-use super::gradients::{LANES, Lane};
+use super::gradients::Lane;
 use super::{Blocks, Coefficient, Engine, Pass};
 use crate::format::Format;
+use crate::part::lanes;
+use crate::share::Block;
 use crate::simd::Element;
 
 impl<P: Format> Engine<P> {
@@ -16,7 +20,7 @@ impl<P: Format> Engine<P> {
         let parts = blocks.cut(&mut f, 1);
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, f)| {
             let images = blocks.images(block);
-            self.on_block(blocks, images.len(), |pass| {
+            self.on_block(blocks.block(images.len()), |pass| {
                 pass.ascend(&x[images.start * self.plan.pixels..images.end * self.plan.pixels]);
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
             });
@@ -36,7 +40,7 @@ impl<P: Format> Engine<P> {
         let parts: Vec<_> = blocks.cut(&mut f, 1).into_iter().zip(blocks.cut(&mut dx, pixels)).collect();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(block, (f, dx))| {
             let images = blocks.images(block);
-            self.on_block(blocks, images.len(), |pass| {
+            self.on_block(blocks.block(images.len()), |pass| {
                 pass.ascend(&x[images.start * pixels..images.end * pixels]);
                 f.iter_mut().zip(pass.scores()).for_each(|(to, score)| *to = P::Elem::of(score));
                 pass.pull(|_| factor);
@@ -47,19 +51,23 @@ impl<P: Format> Engine<P> {
         (f, dx)
     }
 
+    /// Scores, and the sums of these lanes in a batch of `n` images; `x` holds the images of the lanes.
     pub(super) fn independent_weight_grads(
         &self,
         x: &[P::Elem],
         n: usize,
+        lanes: Range<usize>,
         coefficient: Coefficient<'_>,
     ) -> (Vec<P::Elem>, Vec<Lane<P>>) {
         let (blocks, pixels) = (self.blocks(n), self.plan.pixels);
-        let lanes = (0..LANES.min(blocks.count)).into_par_iter().with_max_len(1).map(|lane| {
+        let first = blocks.start(blocks.of_lane(lanes.start).start);
+        let split = lanes.len() < rayon::current_num_threads();
+        let lanes = lanes.into_par_iter().with_max_len(1).map(|lane| {
             let (mut grads, mut scores) = (Lane::zero(&self.plan), vec![]);
             for block in blocks.of_lane(lane) {
                 let images = blocks.images(block);
-                self.on_block(blocks, images.len(), |pass| {
-                    pass.ascend(&x[images.start * pixels..images.end * pixels]);
+                self.on_block(Block { images: images.len(), split }, |pass| {
+                    pass.ascend(&x[(images.start - first) * pixels..(images.end - first) * pixels]);
                     let f: Vec<f64> = pass.scores().map(|score| P::Elem::of(score).to_f64()).collect();
                     let weigh = |(i, f): (usize, &f64)| P::Elem::of(coefficient(images.start + i, *f));
                     let c: Vec<P::Elem> = f.iter().enumerate().map(weigh).collect();
@@ -75,8 +83,7 @@ impl<P: Format> Engine<P> {
         (scores.concat(), lanes)
     }
 
-    fn on_block<R>(&self, blocks: Blocks, images: usize, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {
-        let block = blocks.block(images);
+    fn on_block<R>(&self, block: Block, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {
         self.with_scratch(|scratch| {
             self.with_kept(|kept| work(&mut Pass::new(&self.plan, kept, scratch, block)))
         })
@@ -114,9 +121,10 @@ impl<P: Format> Pass<'_, P> {
 }
 
 impl Blocks {
-    /// The blocks of one lane of weight gradients.
-    pub(super) fn of_lane(self, lane: usize) -> std::ops::Range<usize> {
-        let lanes = LANES.min(self.count);
+    /// The blocks of one lane of weight gradients. As a batch has at least as many blocks as lanes, and more only in
+    /// multiples of the lanes, or one for each image, lanes begin at the images that [`crate::Part`] says.
+    pub(super) fn of_lane(self, lane: usize) -> Range<usize> {
+        let lanes = lanes(self.n);
         lane * self.count / lanes..(lane + 1) * self.count / lanes
     }
 }

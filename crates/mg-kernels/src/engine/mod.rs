@@ -8,14 +8,18 @@ mod independent;
 mod norm;
 mod pass;
 mod plan;
+mod sums;
 mod workspace;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::format::Format;
+use crate::part::lanes;
 use crate::share::Block;
 use crate::simd::{Element, Level};
 use crate::{Result, ScoreShape, ScoreWeights};
@@ -24,6 +28,7 @@ pub(crate) use pass::Pass;
 pub(crate) use plan::Adjoint;
 pub(crate) use plan::{Plan, numbers};
 use plan::{Stage, StagedNorm};
+use sums::WeightSums;
 pub(crate) use workspace::{Kept, Scratch};
 
 /// Coefficients of the images, as in [`crate::ScoreNet::score_and_weight_grads`].
@@ -80,9 +85,29 @@ impl<P: Format> Engine<P> {
         let (f, lanes) = if self.plan.coupled {
             self.coupled_weight_grads(x, n, coefficient)
         } else {
-            self.independent_weight_grads(x, n, coefficient)
+            self.independent_weight_grads(x, n, 0..lanes(n), coefficient)
         };
-        Ok((f, Lane::total(lanes, &self.plan)?))
+        let total = Lane::total(lanes, &self.plan);
+        Ok((f, WeightSums::of_lane(total, &self.plan).finish(&self.plan)?))
+    }
+
+    /// Scores, and the weight sums of each of these lanes in a batch of `n` images, as
+    /// [`crate::ScoreNet::score_and_weight_sums`] lists them; `x` holds the images of the lanes.
+    pub(crate) fn score_and_weight_sums(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        lanes: Range<usize>,
+        coefficient: Coefficient<'_>,
+    ) -> Result<(Vec<P::Elem>, Vec<Vec<Tensor>>)> {
+        let (f, lanes) = self.independent_weight_grads(x, n, lanes, coefficient);
+        let tensors = |lane| WeightSums::of_lane(lane, &self.plan).into_tensors(&self.plan);
+        Ok((f, lanes.into_iter().map(tensors).collect::<Result<_>>()?))
+    }
+
+    /// Gradients from the sum of such lists.
+    pub(crate) fn finish_weight_sums(&self, total: Vec<Tensor>) -> Result<ScoreWeights> {
+        WeightSums::of_tensors(total, &self.plan)?.finish(&self.plan)
     }
 
     /// The fixed partition of a batch into blocks: a function of the batch and the network alone, never of the number
@@ -150,7 +175,7 @@ impl Blocks {
         Block { images, split: self.count < rayon::current_num_threads() }
     }
 
-    fn images(self, block: usize) -> std::ops::Range<usize> {
+    fn images(self, block: usize) -> Range<usize> {
         self.start(block)..self.start(block + 1)
     }
 

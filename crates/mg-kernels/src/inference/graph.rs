@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Tensor};
 
-use crate::weights::expect;
+use crate::expect::expect;
 use crate::{Error, Result, Window};
 
 /// Layers that turn images into maps, each reading maps made before it: a network that is only evaluated, of any

@@ -15,9 +15,9 @@ use plan::{Place, Plan, Step, Work};
 
 use crate::aligned::Aligned;
 use crate::cpu_conv::with_elements;
+use crate::expect::expect;
 use crate::share::Block;
 use crate::simd::Level;
-use crate::weights::expect;
 use crate::windows::{Depthwise, Pool};
 use crate::winograd::Room;
 use crate::{Error, Result, Route};
