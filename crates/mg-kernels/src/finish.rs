@@ -1,5 +1,6 @@
 #![allow(unsafe_code, reason = "vector units")]
 
+use crate::curve::leaky;
 use crate::element::Element;
 use crate::simd::{ElemOf, Simd, Unit, VectorOf};
 
@@ -28,14 +29,13 @@ pub(crate) unsafe fn finished<U: Unit>(
 ) -> VectorOf<U> {
     // SAFETY: the caller's contract.
     unsafe {
-        let by_sign = |by, slope| U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
         match finish {
             Finish::Plain => sum,
-            Finish::Leaky(slope) => by_sign(sum, slope),
+            Finish::Leaky(slope) => leaky::<U::Simd>(sum, sum, U::Simd::splat(slope)),
             Finish::Clipped(most) => {
                 U::Simd::min(U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::of(0.0))), U::Simd::splat(most))
             }
-            Finish::Gate(slope) => by_sign(gate(), slope),
+            Finish::Gate(slope) => leaky::<U::Simd>(gate(), sum, U::Simd::splat(slope)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The innermost loop of a convolution: a tile of output pixels by output channels, whose sums stay in registers.
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
+use crate::curve::leaky;
 use crate::element::Element;
 use crate::finish::{Finish, finished};
 use crate::format::Format;
@@ -83,9 +84,7 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
             Finish::Plain => put::<U, MR, NV>(tile, &sums, |_, _, sum| sum),
             Finish::Leaky(slope) => {
                 let slope = U::Simd::splat(slope);
-                put::<U, MR, NV>(tile, &sums, |_, _, sum| {
-                    U::Simd::if_positive(sum, sum, U::Simd::mul(sum, slope))
-                });
+                put::<U, MR, NV>(tile, &sums, |_, _, sum| leaky::<U::Simd>(sum, sum, slope));
             }
             Finish::Clipped(most) => {
                 let (zero, most) = (U::Simd::splat(ElemOf::<U>::of(0.0)), U::Simd::splat(most));
@@ -94,7 +93,7 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
             Finish::Gate(slope) => {
                 let slope = U::Simd::splat(slope);
                 put::<U, MR, NV>(tile, &sums, |i, at, sum| {
-                    U::Simd::if_positive(U::load(tile.gate[i].add(at)), sum, U::Simd::mul(sum, slope))
+                    leaky::<U::Simd>(U::load(tile.gate[i].add(at)), sum, slope)
                 });
             }
         }

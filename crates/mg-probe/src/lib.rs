@@ -30,10 +30,11 @@
 //! Labelled images are drawn by key, equally many of every class; others are held out to choose the epoch by. Every result
 //! is a function of the images, the start and the seed, to the same bits on any number of threads of a CPU.
 //!
-//! Gradients are written out, on mg-kernels' convolutions and their adjoints; learning multiplies in the precision of the
-//! parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the precision of the model.
+//! Gradients are written out, on mg-kernels' convolutions, norms and activations with their adjoints; learning multiplies
+//! in the precision of the parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the
+//! precision of the model.
 //!
-//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (layers of `layer` and `norm`) below `head`, and `loss`;
+//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (of `layer`s) below `head`, and `loss`;
 //! `maps`; [`fit`], with [`ProbeConfig`]; [`Study`].
 
 mod config;
@@ -44,7 +45,6 @@ mod labelled;
 mod layer;
 mod loss;
 mod maps;
-mod norm;
 mod probe;
 mod study;
 #[cfg(test)]

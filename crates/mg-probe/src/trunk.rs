@@ -2,12 +2,11 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
-use mg_kernels::{Activation, LayerShape, LayerWeights};
+use mg_kernels::{Activation, LayerShape, LayerWeights, per_channel};
 use mg_random::Key;
 use mg_train::ModelGrid;
 
 use crate::layer::{self, Trace};
-use crate::norm::per_channel;
 use crate::{Error, Result};
 
 /// Share of a map's mean variance below which the variance of a channel counts as that.

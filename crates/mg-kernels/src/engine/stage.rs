@@ -1,8 +1,8 @@
 use super::numbers::numbers;
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;
+use crate::curve::Curve;
 use crate::element::Element;
-use crate::pointwise::Curve;
 use crate::{Activation, LayerShape, LayerWeights, Norm, Result};
 
 /// What lies between a convolution and its activation.

@@ -1,7 +1,7 @@
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
-use super::curve::{Curve, activate, derivative};
 use super::walk::{Walk, check, width};
+use crate::curve::{Curve, activate, derivative};
 use crate::format::Format;
 use crate::map::Map;
 use crate::simd::{ElemOf, Simd, StoredOf, Unit, VectorOf};
@@ -49,7 +49,7 @@ pub(crate) unsafe fn apply<U: Unit>(pass: &Apply<U::Format>, to: &mut [StoredOf<
                 // SAFETY: both pixels are inside their maps, checked above, and hold `width` elements.
                 unsafe {
                     let y = before::<U>(U::load(z.as_ptr().add(from + c)), &pass.affine, c);
-                    U::store(to.as_mut_ptr().add(to_at + c), activate::<U>(pass.curve, y));
+                    U::store(to.as_mut_ptr().add(to_at + c), activate::<U::Simd>(pass.curve, y));
                 }
             }
         }
@@ -75,7 +75,7 @@ pub(crate) unsafe fn gate<U: Unit>(pass: &Apply<U::Format>, grad: &mut [StoredOf
                 unsafe {
                     let y = before::<U>(U::load(z.as_ptr().add(at + c)), &pass.affine, c);
                     let g = grad.as_mut_ptr().add(at + c);
-                    U::store(g, U::Simd::mul(U::load(g), derivative::<U>(pass.curve, y)));
+                    U::store(g, U::Simd::mul(U::load(g), derivative::<U::Simd>(pass.curve, y)));
                 }
             }
         }

@@ -4,6 +4,7 @@ use candle_core::WithDType;
 
 use super::walk::{Walk, check, width};
 use crate::aligned::Number;
+use crate::curve::leaky;
 use crate::map::Map;
 use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
@@ -66,7 +67,7 @@ pub(crate) unsafe fn pull<U: Unit>(
                 let factor = match gate {
                     Some((gate, slope)) => {
                         let a = U::load(gate.as_ptr().add(map.at(n, y, x) + c));
-                        U::Simd::if_positive(a, one, U::Simd::mul(one, U::Simd::splat(slope)))
+                        leaky::<U::Simd>(a, one, U::Simd::splat(slope))
                     }
                     None => one,
                 };

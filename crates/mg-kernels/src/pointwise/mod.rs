@@ -2,14 +2,12 @@
 
 mod affine;
 mod combine;
-mod curve;
 mod head;
 mod sums;
 mod walk;
 
 pub(crate) use affine::{Affine, Apply, apply, gate};
 pub(crate) use combine::{Combine, combine};
-pub(crate) use curve::Curve;
 pub(crate) use head::{Head, add_scaled, dot, pull};
 pub(crate) use sums::{Sums, sums};
 pub(crate) use walk::Walk;
