@@ -1,20 +1,21 @@
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::finish::Finish;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Gate, Packed, Target};
+use crate::packed::Packed;
 use crate::share::Block;
-use crate::tile::Finish;
+use crate::target::{Gate, Target};
 use crate::winograd::{Room, Winograd};
 use crate::{ConvGeometry, Window};
 
 /// A forward convolution or an input adjoint between two maps, in its fastest form.
-pub(crate) enum Convolution<P: Format> {
+pub(crate) enum Convolution<P: Compiled> {
     /// Tiles of pixels; an adjoint has one part per phase of the stride.
     Direct(Vec<Packed<P>>),
     Winograd(Box<Winograd<P>>),
 }
 
-impl<P: Format> Convolution<P> {
+impl<P: Compiled> Convolution<P> {
     /// Zeros that the fastest form of a forward convolution wants after the input's own padding, given the side of
     /// the output.
     pub(crate) fn forward_overhang(

@@ -4,15 +4,17 @@ use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::aligned::{Aligned, Number};
+use crate::compiled::Compiled;
+use crate::element::Element;
 use crate::engine::Adjoint;
-use crate::format::Format;
+use crate::finish::Finish;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Packed, Target};
+use crate::packed::Packed;
 use crate::share::Block;
-use crate::simd::{Element, Level};
+use crate::simd::Level;
 use crate::taps::adjoint_halo;
-use crate::tile::Finish;
+use crate::target::Target;
 use crate::weight_gradient::{Neighbours, WeightGradient};
 use crate::{ConvGeometry, Error, Result};
 
@@ -34,7 +36,7 @@ pub(crate) fn with_elements<E: Element, R>(x: &Tensor, work: impl FnOnce(&[E]) -
 }
 
 /// See [`crate::conv2d`].
-pub(crate) fn conv2d<P: Format>(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
+pub(crate) fn conv2d<P: Compiled>(x: &Tensor, weight: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
     let (n, _, _, side) = x.dims4()?;
     let out = geometry.out_side(side)?;
     let kernels = P::kernels(Level::best());
@@ -63,7 +65,7 @@ pub(crate) fn conv2d<P: Format>(x: &Tensor, weight: &Tensor, geometry: &ConvGeom
 }
 
 /// See [`crate::conv2d_input_adjoint`].
-pub(crate) fn input_adjoint<P: Format>(
+pub(crate) fn input_adjoint<P: Compiled>(
     dy: &Tensor,
     weight: &Tensor,
     geometry: &ConvGeometry,
@@ -102,7 +104,11 @@ pub(crate) fn input_adjoint<P: Format>(
 }
 
 /// See [`crate::conv2d_weight_adjoint`].
-pub(crate) fn weight_adjoint<P: Format>(x: &Tensor, dy: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
+pub(crate) fn weight_adjoint<P: Compiled>(
+    x: &Tensor,
+    dy: &Tensor,
+    geometry: &ConvGeometry,
+) -> Result<Tensor> {
     let ((n, _, _, side), out) = (x.dims4()?, dy.dim(3)?);
     let kernels: &Kernels<P> = P::kernels(Level::best());
     let input = Map::dense(side, geometry.c_in, (geometry.pad_before, geometry.pad_after));

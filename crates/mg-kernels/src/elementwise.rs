@@ -2,7 +2,7 @@ use candle_core::{D, DType, Tensor};
 use rayon::prelude::*;
 
 use crate::cpu_conv::with_elements;
-use crate::simd::Element;
+use crate::element::Element;
 use crate::{Error, Result};
 
 /// `a + scale x` and the squared Euclidean norms of the rows of `x`, [n, ...]: what a Gaussian reference distribution

@@ -3,10 +3,7 @@ use std::marker::PhantomData;
 use half::bf16;
 
 use crate::aligned::Number;
-use crate::amx::TileUnit;
-use crate::kernels::Kernels;
-use crate::simd::{Element, Level};
-use crate::winograd::FixedKernels;
+use crate::element::Element;
 
 /// The numbers a network is computed with: sums and coefficients in `Elem`, maps and packed weights in `Stored`.
 pub(crate) trait Format: Sized + Send + Sync + 'static {
@@ -16,16 +13,6 @@ pub(crate) trait Format: Sized + Send + Sync + 'static {
     type Full: Format<Elem = Self::Elem, Stored = Self::Elem>;
     /// Inputs that follow each other and that one product takes together.
     const GROUP: usize;
-    /// The kernels of a level from [`Level::available`].
-    fn kernels(level: Level) -> &'static Kernels<Self>;
-    /// A unit that multiplies matrices of stored values.
-    fn tile_unit(_: Level) -> Option<&'static TileUnit<Self>> {
-        None
-    }
-    /// Kernels for products of transformed tiles in fixed point, where they are precise enough and pay.
-    fn fixed(_: Level) -> Option<&'static FixedKernels<Self::Elem>> {
-        None
-    }
 }
 
 /// A number as it lies in memory.
@@ -55,5 +42,19 @@ impl Stored<f32> for bf16 {
 /// f32 or f64 throughout.
 pub(crate) struct Whole<E>(PhantomData<fn() -> E>);
 
+impl<E: Element> Format for Whole<E> {
+    type Elem = E;
+    type Stored = E;
+    type Full = Self;
+    const GROUP: usize = 1;
+}
+
 /// Operands in bf16, sums in f32.
 pub(crate) struct Half;
+
+impl Format for Half {
+    type Elem = f32;
+    type Stored = bf16;
+    type Full = Whole<f32>;
+    const GROUP: usize = 2;
+}

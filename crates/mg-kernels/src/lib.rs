@@ -103,52 +103,77 @@
 //! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
+//! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `norm`, `gradients`; the drivers `independent` and `coupled` |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
-//! | a convolution on the CPU (private) | `map` (layout), `convolution` (which form), `packed` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `cpu_conv`, `share` (one block, several threads) |
-//! | inner loops (private) | `format` (f32, f64, bf16), `tile`, `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `amx`, `kernels` (compiled per instruction set), `simd`, `aligned` |
+//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `share` (one block, several threads) |
+//! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
+//! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
+//! | numbers (private) | `element` (f32, f64), `format` (how they are computed with and stored), `aligned` |
+//!
+//! Each row uses rows below it.
 
+mod activation;
 mod aligned;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+mod channels;
+mod compiled;
 mod conv;
 mod convolution;
 mod cpu_conv;
+mod curve;
+mod element;
 mod elementwise;
 mod engine;
 mod error;
 mod expect;
+mod finish;
 mod format;
 mod geometry;
 mod inference;
+mod instruction_sets;
 mod kernels;
 mod map;
+mod norm;
+mod normalised;
 mod packed;
+mod packing;
 mod panel;
 mod part;
+mod places;
 mod pointwise;
+mod product;
 mod score_net;
 mod shape;
 mod share;
 mod simd;
 mod sum_list;
 mod taps;
+mod target;
 mod tensor_conv;
 mod tensor_route;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod tile_unit;
 mod weight_gradient;
+mod weight_tile;
 mod weights;
 mod windows;
 mod winograd;
 
+pub use activation::Activation;
+pub use channels::{channel_mean, channel_sum, per_channel};
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
 pub use elementwise::add_scaled_and_norms;
 pub use error::{Error, Result};
 pub use geometry::{ConvGeometry, Window};
 pub use inference::{Clip, Graph, Inference, MapId};
+pub use norm::Norm;
+pub use normalised::Normalised;
 pub use part::Part;
 pub use score_net::{Precision, Route, ScoreNet};
-pub use shape::{Activation, LayerShape, Norm, ScoreShape};
+pub use shape::{LayerShape, ScoreShape};
 pub use weights::{LayerWeights, ScoreWeights};

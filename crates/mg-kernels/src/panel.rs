@@ -2,10 +2,10 @@
 #![allow(unsafe_code, reason = "runs products on checked addresses")]
 
 use crate::aligned::{Aligned, Number};
-use crate::amx::{CHUNK, DEPTH, Product, SIDE, TileUnit};
 use crate::format::{Format, Stored};
 use crate::kernels::Kernels;
 use crate::tile::{MOST_ROWS, Segment, Tile};
+use crate::tile_unit::{CHUNK, DEPTH, Product, SIDE, TileUnit};
 
 /// Chunks of depth taken through all channels before the next: their panel stays in the first cache.
 const CHUNKS_AT_ONCE: usize = 12;

@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::compiled::Compiled;
 use crate::cpu_conv::with_elements;
+use crate::element::Element;
 use crate::engine::Engine;
 use crate::expect::expect;
-use crate::format::{Format, Half, Whole};
-use crate::simd::{Element, Level};
+use crate::format::{Half, Whole};
+use crate::simd::Level;
 use crate::tensor_route::TensorNet;
 use crate::{Error, Norm, Part, Result, ScoreShape, ScoreWeights};
 
@@ -328,7 +330,7 @@ fn vector<E: Element>(values: Vec<E>, like: &Tensor) -> Result<Tensor> {
     Ok(Tensor::new(values, like.device())?)
 }
 
-fn observe<P: Format>(
+fn observe<P: Compiled>(
     shape: &ScoreShape,
     weights: &ScoreWeights,
     level: Level,

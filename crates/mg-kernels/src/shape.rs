@@ -1,4 +1,4 @@
-use crate::{ConvGeometry, Error, Result};
+use crate::{Activation, ConvGeometry, Error, Norm, Result};
 
 /// A network's architecture: convolutional layers, then one fully connected layer to a single number, the score.
 ///
@@ -22,43 +22,6 @@ pub struct LayerShape {
     pub norm: Norm,
     /// The activation.
     pub activation: Activation,
-}
-
-/// Elementwise activation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// `max(y, 0) + slope * min(y, 0)`; slope 0 is ReLU. The derivative at 0 is `slope`.
-    LeakyRelu {
-        /// Slope for negative values, finite and not negative.
-        slope: f64,
-    },
-    /// `y / (1 + exp(-y))`.
-    Silu,
-}
-
-/// Normalisation of a layer: `(z - mean) / sqrt(variance + eps) * gamma + beta`, with biased variances.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Norm {
-    /// No normalisation, no affine part.
-    None,
-    /// Mean and variance of each channel over the batch and the map (Ioffe & Szegedy 2015). Gradients flow through
-    /// both; the images of a batch are coupled.
-    Batch {
-        /// Added to the variance.
-        eps: f64,
-    },
-    /// Mean and variance of each image's groups of channels (Wu & He 2018).
-    Group {
-        /// Number of groups; divides the channels.
-        groups: usize,
-        /// Added to the variance.
-        eps: f64,
-    },
-    /// Mean and variance of each channel are given with the weights and constant.
-    Fixed {
-        /// Added to the variance.
-        eps: f64,
-    },
 }
 
 impl ScoreShape {

@@ -2,9 +2,8 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 
-use crate::{
-    Activation, LayerShape, LayerWeights, Norm, Precision, Result, ScoreShape, ScoreWeights, tensor_conv,
-};
+use crate::channels::{channel_mean, channel_sum, per_channel};
+use crate::{LayerWeights, Normalised, Precision, Result, ScoreShape, ScoreWeights, tensor_conv};
 
 /// The network by candle's tensor operations, with back propagation written out: runs on every device and in every
 /// float type, and is the reference for the fused engine.
@@ -25,10 +24,20 @@ struct Trace {
     input: Tensor,
     /// Convolution output, before the norm.
     conv: Tensor,
-    /// Normalised values before gamma and beta, and the factor that normalised them.
-    normalised: Option<(Tensor, Tensor)>,
+    /// None without a norm.
+    normalised: Option<Normalised>,
     /// Before the activation.
     before: Tensor,
+}
+
+impl Trace {
+    /// From the gradient before the activation to that of the convolution's output.
+    fn through_norm(&self, dy: Tensor) -> Result<Tensor> {
+        match &self.normalised {
+            Some(norm) => norm.backward(&dy),
+            None => Ok(dy),
+        }
+    }
 }
 
 impl TensorNet {
@@ -55,8 +64,8 @@ impl TensorNet {
         let f = self.head(&last)?;
         let mut grad = (self.head_map()? * factor)?.broadcast_as(last.shape())?.contiguous()?;
         for layer in (0..traces.len()).rev() {
-            let (dz, _) = self.through_norm(layer, &traces[layer], &grad, false)?;
-            grad = self.through_conv(layer, &dz)?;
+            let dy = self.through_activation(layer, &traces[layer], &grad)?;
+            grad = self.through_conv(layer, &traces[layer].through_norm(dy)?)?;
         }
         Ok((f, grad.to_dtype(x.dtype())?))
     }
@@ -78,10 +87,12 @@ impl TensorNet {
             self.head_map()?.broadcast_mul(&c.to_dtype(self.inner)?.reshape((c.dim(0)?, 1, 1, 1))?)?;
         let mut layers = Vec::with_capacity(traces.len());
         for layer in (0..traces.len()).rev() {
-            let (dz, affine) = self.through_norm(layer, &traces[layer], &grad, true)?;
-            let geometry = &self.shape.layers[layer].conv;
-            let weight = tensor_conv::weight_adjoint(&traces[layer].input, &dz, geometry)?;
-            layers.push(LayerWeights { weight, bias: dz.sum((0, 2, 3))?, affine, statistics: None });
+            let (trace, geometry) = (&traces[layer], &self.shape.layers[layer].conv);
+            let dy = self.through_activation(layer, trace, &grad)?;
+            let affine = trace.normalised.as_ref().map(|norm| norm.affine_grads(&dy)).transpose()?;
+            let dz = trace.through_norm(dy)?;
+            let weight = tensor_conv::weight_adjoint(&trace.input, &dz, geometry)?;
+            layers.push(LayerWeights { weight, bias: channel_sum(&dz)?, affine, statistics: None });
             if layer > 0 {
                 grad = self.through_conv(layer, &dz)?;
             }
@@ -120,9 +131,9 @@ impl TensorNet {
         let (traces, _) = self.forward(x)?;
         let moments = |trace: &Trace| {
             let conv = trace.conv.to_dtype(x.dtype())?;
-            let mean = conv.mean_keepdim((0, 2, 3))?;
-            let variance = conv.broadcast_sub(&mean)?.sqr()?.mean((0, 2, 3))?;
-            Ok((mean.flatten_all()?, variance))
+            let mean = channel_mean(&conv)?;
+            let variance = channel_mean(&conv.broadcast_sub(&per_channel(&mean)?)?.sqr()?)?;
+            Ok((mean, variance))
         };
         traces.iter().map(moments).collect()
     }
@@ -136,8 +147,8 @@ impl TensorNet {
         for (shape, weights) in self.shape.layers.iter().zip(&self.weights.layers).take(count) {
             let conv = tensor_conv::conv2d(&map, &weights.weight, &shape.conv)?;
             let conv = conv.broadcast_add(&per_channel(&weights.bias)?)?;
-            let (before, normalised) = normalise(shape, weights, &conv)?;
-            let next = activate(shape.activation, &before)?;
+            let (before, normalised) = Normalised::forward(shape.norm, weights, &conv)?;
+            let next = shape.activation.apply(&before)?;
             traces.push(Trace { input: map, conv, normalised, before });
             map = next;
         }
@@ -155,38 +166,9 @@ impl TensorNet {
         Ok(self.weights.head.to_dtype(self.inner)?.reshape((1, self.shape.last_channels(), side, side))?)
     }
 
-    /// From the gradient of a layer's output to that of its convolution's output, and those of gamma and beta.
-    #[allow(clippy::type_complexity, reason = "a pair, one half optional")]
-    fn through_norm(
-        &self,
-        layer: usize,
-        trace: &Trace,
-        grad: &Tensor,
-        affine: bool,
-    ) -> Result<(Tensor, Option<(Tensor, Tensor)>)> {
-        let (shape, weights) = (&self.shape.layers[layer], &self.weights.layers[layer]);
-        let dy = (grad * slope_at(shape.activation, &trace.before)?)?;
-        let (Some((normalised, factor)), Some((gamma, _))) = (&trace.normalised, &weights.affine) else {
-            return Ok((dy, None));
-        };
-        let affine =
-            if affine { Some(((&dy * normalised)?.sum((0, 2, 3))?, dy.sum((0, 2, 3))?)) } else { None };
-        let dn = dy.broadcast_mul(&per_channel(gamma)?)?;
-        let dz = match shape.norm {
-            Norm::Batch { .. } => {
-                let along = (&dn * normalised)?.mean_keepdim((0, 2, 3))?;
-                let dz = dn.broadcast_sub(&dn.mean_keepdim((0, 2, 3))?)?;
-                (dz - normalised.broadcast_mul(&along)?)?
-            }
-            Norm::Group { groups, .. } => {
-                let (dn, normalised) = (grouped(&dn, groups)?, grouped(normalised, groups)?);
-                let along = (&dn * &normalised)?.mean_keepdim(2)?;
-                let dz = dn.broadcast_sub(&dn.mean_keepdim(2)?)?;
-                (dz - normalised.broadcast_mul(&along)?)?.reshape(dy.shape())?
-            }
-            Norm::None | Norm::Fixed { .. } => dn,
-        };
-        Ok((dz.broadcast_mul(factor)?, affine))
+    /// From the gradient of a layer's output to that of its normalisation's.
+    fn through_activation(&self, layer: usize, trace: &Trace, grad: &Tensor) -> Result<Tensor> {
+        Ok((grad * self.shape.layers[layer].activation.derivative(&trace.before)?)?)
     }
 
     fn through_conv(&self, layer: usize, dz: &Tensor) -> Result<Tensor> {
@@ -196,75 +178,5 @@ impl TensorNet {
             &self.shape.layers[layer].conv,
             self.sides[layer],
         )
-    }
-}
-
-/// [c] -> [1, c, 1, 1].
-fn per_channel(v: &Tensor) -> Result<Tensor> {
-    Ok(v.reshape((1, v.dim(0)?, 1, 1))?)
-}
-
-/// [n, c, h, w] -> [n, groups, rest].
-fn grouped(x: &Tensor, groups: usize) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    Ok(x.reshape((n, groups, c / groups * h * w))?)
-}
-
-/// Values before the activation, and what [`Trace::normalised`] holds.
-#[allow(clippy::type_complexity, reason = "a pair, one half optional")]
-fn normalise(
-    shape: &LayerShape,
-    weights: &LayerWeights,
-    z: &Tensor,
-) -> Result<(Tensor, Option<(Tensor, Tensor)>)> {
-    let Some((gamma, beta)) = &weights.affine else {
-        return Ok((z.clone(), None));
-    };
-    let factor = |variance: &Tensor, eps: f64| (variance + eps)?.sqrt()?.recip();
-    let (normalised, factor) = match (shape.norm, &weights.statistics) {
-        (Norm::Group { groups, eps }, _) => {
-            let z3 = grouped(z, groups)?;
-            let centred = z3.broadcast_sub(&z3.mean_keepdim(2)?)?;
-            let factor = factor(&centred.sqr()?.mean_keepdim(2)?, eps)?; // [n, g, 1]
-            let normalised = centred.broadcast_mul(&factor)?.reshape(z.shape())?;
-            let (n, c) = (z.dim(0)?, z.dim(1)?);
-            let factor = factor.broadcast_as((n, groups, c / groups))?.reshape((n, c, 1, 1))?;
-            (normalised, factor)
-        }
-        (Norm::Fixed { eps }, Some((mean, variance))) => {
-            let factor = factor(&per_channel(variance)?, eps)?;
-            (z.broadcast_sub(&per_channel(mean)?)?.broadcast_mul(&factor)?, factor)
-        }
-        (Norm::Batch { eps } | Norm::Fixed { eps }, _) => {
-            let centred = z.broadcast_sub(&z.mean_keepdim((0, 2, 3))?)?;
-            let factor = factor(&centred.sqr()?.mean_keepdim((0, 2, 3))?, eps)?;
-            (centred.broadcast_mul(&factor)?, factor)
-        }
-        (Norm::None, _) => return Ok((z.clone(), None)),
-    };
-    let before = normalised.broadcast_mul(&per_channel(gamma)?)?.broadcast_add(&per_channel(beta)?)?;
-    Ok((before, Some((normalised, factor))))
-}
-
-fn logistic(y: &Tensor) -> Result<Tensor> {
-    Ok((y.neg()?.exp()? + 1.0)?.recip()?)
-}
-
-fn activate(activation: Activation, y: &Tensor) -> Result<Tensor> {
-    match activation {
-        Activation::LeakyRelu { .. } => Ok((y * slope_at(activation, y)?)?),
-        Activation::Silu => Ok((y * logistic(y)?)?),
-    }
-}
-
-/// The activation's derivative at `y`.
-fn slope_at(activation: Activation, y: &Tensor) -> Result<Tensor> {
-    match activation {
-        Activation::LeakyRelu { slope } => Ok(y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?),
-        Activation::Silu => {
-            let s = logistic(y)?;
-            let rest = (y * s.affine(-1.0, 1.0)?)?.affine(1.0, 1.0)?; // 1 + y (1 - s)
-            Ok((s * rest)?)
-        }
     }
 }

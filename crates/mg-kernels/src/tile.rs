@@ -1,31 +1,22 @@
-//! The two innermost loops: a tile of output pixels by output channels for a convolution, and a tile of input
-//! channels by output channels for a weight gradient. Both keep their sums in registers.
+//! The innermost loop of a convolution: a tile of output pixels by output channels, whose sums stay in registers.
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
+use crate::curve::leaky;
+use crate::element::Element;
+use crate::finish::{Finish, finished};
 use crate::format::Format;
-use crate::simd::{ElemOf, Element, Simd, Unit, VectorOf};
+use crate::simd::{ElemOf, Simd, Unit, VectorOf};
 
 /// Most pixels (or input channels) a tile has on any processor.
 pub(crate) const MOST_ROWS: usize = 14;
+/// Most vectors of output channels in a tile.
+pub(crate) const TILE_VECTORS: usize = 2;
 
 /// A run of input values that follow each other in memory, relative to a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) offset: usize,
     pub(crate) len: usize,
-}
-
-/// What happens to the sums of a convolution before they are stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Finish<E> {
-    /// Nothing.
-    Plain,
-    /// Leaky ReLU with this slope.
-    Leaky(E),
-    /// Limited to 0 and this.
-    Clipped(E),
-    /// Multiplied by leaky ReLU's derivative (1 or this slope) at the values found at `Tile::gate`.
-    Gate(E),
 }
 
 /// One tile of a convolution: for pixel i, channel o
@@ -93,9 +84,7 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
             Finish::Plain => put::<U, MR, NV>(tile, &sums, |_, _, sum| sum),
             Finish::Leaky(slope) => {
                 let slope = U::Simd::splat(slope);
-                put::<U, MR, NV>(tile, &sums, |_, _, sum| {
-                    U::Simd::if_positive(sum, sum, U::Simd::mul(sum, slope))
-                });
+                put::<U, MR, NV>(tile, &sums, |_, _, sum| leaky::<U::Simd>(sum, sum, slope));
             }
             Finish::Clipped(most) => {
                 let (zero, most) = (U::Simd::splat(ElemOf::<U>::of(0.0)), U::Simd::splat(most));
@@ -104,33 +93,9 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
             Finish::Gate(slope) => {
                 let slope = U::Simd::splat(slope);
                 put::<U, MR, NV>(tile, &sums, |i, at, sum| {
-                    U::Simd::if_positive(U::load(tile.gate[i].add(at)), sum, U::Simd::mul(sum, slope))
+                    leaky::<U::Simd>(U::load(tile.gate[i].add(at)), sum, slope)
                 });
             }
-        }
-    }
-}
-
-/// What becomes of a sum; `gate` says what a gate asks.
-///
-/// # Safety
-/// The processor has `U`.
-#[inline(always)]
-pub(crate) unsafe fn finished<U: Unit>(
-    finish: Finish<ElemOf<U>>,
-    sum: VectorOf<U>,
-    gate: impl FnOnce() -> VectorOf<U>,
-) -> VectorOf<U> {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let by_sign = |by, slope| U::Simd::if_positive(by, sum, U::Simd::mul(sum, U::Simd::splat(slope)));
-        match finish {
-            Finish::Plain => sum,
-            Finish::Leaky(slope) => by_sign(sum, slope),
-            Finish::Clipped(most) => {
-                U::Simd::min(U::Simd::max(sum, U::Simd::splat(ElemOf::<U>::of(0.0))), U::Simd::splat(most))
-            }
-            Finish::Gate(slope) => by_sign(gate(), slope),
         }
     }
 }
@@ -181,58 +146,6 @@ unsafe fn put<U: Unit, const MR: usize, const NV: usize>(
                         let at = v * U::Simd::LANES;
                         U::Simd::store(output[i].add(at), finish(i, at, *sum));
                     }
-                }
-            }
-        }
-    }
-}
-
-/// One tile of a weight gradient: for input value i, channel o, over groups p of pixels
-/// `into[i][o] += sum over p, g: input[input_at[p] + i][g] * grad[grad_at[p] + o][g]`.
-pub(crate) struct WeightTile<'a, P: Format> {
-    /// `[.., group]`.
-    pub(crate) input: *const P::Stored,
-    pub(crate) input_at: &'a [u32],
-    /// `[.., group]`.
-    pub(crate) grad: *const P::Stored,
-    pub(crate) grad_at: &'a [u32],
-    /// `[rows, channels of the tile]`.
-    pub(crate) into: *mut P::Elem,
-    /// Input values that count.
-    pub(crate) rows: usize,
-}
-
-/// Computes a tile of `MR` input values by `NV` vectors of channels.
-///
-/// # Safety
-/// The processor has `U`; every `input_at` is valid for reads of `MR` groups, every `grad_at` of `NV` vectors of them
-/// (there are as many of them), and `into` for reads and writes of `rows * NV` vectors.
-#[inline(always)]
-pub(crate) unsafe fn weight_gradient<U: Unit, const MR: usize, const NV: usize>(
-    tile: &WeightTile<U::Format>,
-) {
-    let (lanes, group) = (U::Simd::LANES, U::Format::GROUP);
-    // SAFETY: the caller's contract.
-    unsafe {
-        let mut sums = [[U::Simd::splat(ElemOf::<U>::of(0.0)); NV]; MR];
-        for p in 0..tile.input_at.len() {
-            let x = tile.input.add(*tile.input_at.get_unchecked(p) as usize * group);
-            let g = tile.grad.add(*tile.grad_at.get_unchecked(p) as usize * group);
-            let mut w = [U::weights(g); NV];
-            for (v, w) in w.iter_mut().enumerate() {
-                *w = U::weights(g.add(v * lanes * group));
-            }
-            for (i, row) in sums.iter_mut().enumerate() {
-                for v in 0..NV {
-                    row[v] = U::multiply_add(x.add(i * group), w[v], row[v]);
-                }
-            }
-        }
-        for (i, row) in sums.iter().enumerate() {
-            if i < tile.rows {
-                for (v, sum) in row.iter().enumerate() {
-                    let to = tile.into.add((i * NV + v) * lanes);
-                    U::Simd::store(to, U::Simd::add(U::Simd::load(to), *sum));
                 }
             }
         }

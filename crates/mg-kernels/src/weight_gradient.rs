@@ -2,13 +2,14 @@
 
 use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
+use crate::element::Element;
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::TILE_VECTORS;
-use crate::simd::Element;
 use crate::taps::runs;
-use crate::tile::{MOST_ROWS, Segment, WeightTile};
+use crate::tile::TILE_VECTORS;
+use crate::tile::{MOST_ROWS, Segment};
+use crate::weight_tile::WeightTile;
 
 /// The weight adjoint of a convolution, summed over blocks of images in the layout
 /// `[blocks of TILE_VECTORS vectors of output channels][tap, c_in][vectors of the block]`.

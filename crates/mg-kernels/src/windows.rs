@@ -2,10 +2,11 @@
 #![allow(unsafe_code, reason = "raw pointers and vector units")]
 
 use crate::Window;
+use crate::element::Element;
+use crate::finish::{Finish, finished};
 use crate::format::Format;
 use crate::map::Map;
-use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
-use crate::tile::{Finish, finished};
+use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
 /// Outputs of a row that are summed together.
 const TOGETHER: usize = 7;

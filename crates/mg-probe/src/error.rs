@@ -20,9 +20,9 @@ pub enum Error {
     /// A mean of no values.
     #[error(transparent)]
     Eval(#[from] mg_eval::Error),
-    /// A model, a configuration or an update failed.
+    /// A model cannot do what it must, or a configuration is out of range.
     #[error(transparent)]
-    Train(#[from] mg_train::Error),
+    Model(#[from] mg_model::Error),
     /// Images without labels.
     #[error(
         "{set} has no labels; use a table with a label column, or a folder with a sub-folder for each class"

@@ -1,6 +1,6 @@
 use mg_data::Order;
+use mg_energy::{DescentRule, Optimizer};
 use mg_random::Key;
-use mg_train::Optimizer;
 
 use crate::config::ProbeConfig;
 use crate::head::Dropout;
@@ -124,7 +124,7 @@ impl<'a> Learner<'a> {
         let inputs = Inputs::new(&probe, draw, learns)?;
         let images = draw.learn.len();
         let order = Order::new(key.named("order"), images as u64, config.batch.min(images) as u64)?;
-        let adam = || Optimizer::adam(0.9, 0.999, 1e-8);
+        let adam = || Optimizer::new(DescentRule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 });
         Ok(Learner { probe, draw, inputs, config, order, key, head: adam(), trunk: adam() })
     }
 

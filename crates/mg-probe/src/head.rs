@@ -1,12 +1,12 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::Params;
 use mg_kernels::{
-    ConvGeometry, LayerShape, LayerWeights, Norm, conv2d, conv2d_input_adjoint, conv2d_weight_adjoint,
+    ConvGeometry, LayerShape, LayerWeights, Norm, channel_mean, conv2d, conv2d_input_adjoint,
+    conv2d_weight_adjoint, per_channel,
 };
 use mg_random::Key;
 
 use crate::layer::{self, Trace};
-use crate::norm::{channel_mean, inverse_deviation, per_channel};
 use crate::trunk::Trunk;
 use crate::{Error, Result};
 
@@ -111,7 +111,8 @@ impl Head {
             let variance = channel_mean(&top.broadcast_sub(&mean)?.sqr()?)?;
             let ridge = RIDGE * variance.mean_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             let ridge = if ridge > 0.0 { ridge } else { 1.0 };
-            (grid.mean, grid.scale) = (mean, inverse_deviation(&per_channel(&variance)?, ridge)?);
+            grid.scale = (per_channel(&variance)? + ridge)?.sqrt()?.recip()?;
+            grid.mean = mean;
         }
         Ok(())
     }

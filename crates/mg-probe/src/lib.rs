@@ -5,21 +5,19 @@
 //! from random numbers, which is the supervised baseline "with the same structure":
 //!
 //! ```no_run
-//! use std::path::Path;
-//!
 //! use candle_core::Device;
 //! use mg_data::{DataSet, Source, Spec, Split};
-//! use mg_probe::{Labelled, ProbeConfig, Start, Study};
-//! use mg_train::Model;
+//! use mg_model::{KINDS, open};
+//! use mg_probe::{Labelled, ProbeConfig, Study, TrunkStart};
 //!
-//! # fn main() -> mg_probe::Result<()> {
-//! let model = Model::load(Path::new("runs/digits"), &Device::Cpu)?;
-//! let open = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(Source::find("digits")?) });
-//! let train = Labelled::of(&open(Split::Train)?)?;
-//! let test = Labelled::among(&open(Split::Test)?, train.classes())?;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = open(KINDS, &std::fs::read("runs/digits/model.safetensors")?, &Device::Cpu)?;
+//! let set = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(Source::find("digits")?) });
+//! let train = Labelled::of(&set(Split::Train)?)?;
+//! let test = Labelled::among(&set(Split::Test)?, train.classes())?;
 //!
 //! let (labels, seeds) = (vec![1000, 2000, 4000], vec![1, 2, 3]);
-//! let study = Study { start: Start::Frozen(&model), config: ProbeConfig::default(), labels, seeds };
+//! let study = Study { start: TrunkStart::Frozen(&*model), config: ProbeConfig::default(), labels, seeds };
 //! for row in &study.run(&train, &test, &mut |_| {})?.rows {
 //!     assert!(row.mean <= 100.0); // test error in percent, mean over the seeds
 //! }
@@ -30,10 +28,11 @@
 //! Labelled images are drawn by key, equally many of every class; others are held out to choose the epoch by. Every result
 //! is a function of the images, the start and the seed, to the same bits on any number of threads of a CPU.
 //!
-//! Gradients are written out, on mg-kernels' convolutions and their adjoints; learning multiplies in the precision of the
-//! parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the precision of the model.
+//! Gradients are written out, on mg-kernels' convolutions, norms and activations with their adjoints; learning multiplies
+//! in the precision of the parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the
+//! precision of the model.
 //!
-//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (layers of `layer` and `norm`) below `head`, and `loss`;
+//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (of `layer`s) below `head`, and `loss`;
 //! `maps`; [`fit`], with [`ProbeConfig`]; [`Study`].
 
 mod config;
@@ -44,7 +43,6 @@ mod labelled;
 mod layer;
 mod loss;
 mod maps;
-mod norm;
 mod probe;
 mod study;
 #[cfg(test)]
@@ -56,4 +54,4 @@ pub use error::{Error, Result};
 pub use fit::{Epoch, Fitted, Learns, fit};
 pub use labelled::{Draw, Labelled};
 pub use probe::Probe;
-pub use study::{Findings, Learned, Outcome, Progress, Row, SetId, Start, Study};
+pub use study::{Findings, Learned, Outcome, Progress, Row, SetId, Study, TrunkStart};

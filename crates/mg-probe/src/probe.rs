@@ -1,9 +1,9 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::Params;
+use mg_model::Model;
+use mg_model::multigrid::Settings;
 use mg_pyramid::{Grids, Pyramid};
 use mg_random::Key;
-use mg_train::Model;
-use mg_train::config::Config;
 
 use crate::head::{Dropout, Head};
 use crate::labelled::Labelled;
@@ -39,19 +39,23 @@ impl Probe {
     /// A new head for `classes` classes on the nets that `model` has learned.
     ///
     /// # Errors
-    /// A conditional model, which has several nets a grid; fewer than two classes.
-    pub fn on_model(model: &Model, classes: usize, key: Key) -> Result<Self> {
-        let [class] = &model.classes[..] else {
-            let names = model.header.classes.join(", ");
+    /// A model without energies, or a conditional one, which has several nets a grid; fewer than two classes.
+    pub fn on_model(model: &dyn Model, classes: usize, key: Key) -> Result<Self> {
+        let energies = model.must_have_energies()?;
+        let names = &model.header().classes;
+        if names.len() != 1 {
+            let names = names.join(", ");
             return Err(Error::Unsupported(format!(
                 "this model is conditional ({names}) and has a net of every grid for each class; a probe needs one learned with data.class = \"all\""
             )));
-        };
-        let trunks = class.grids.iter().map(Trunk::of_model).collect::<Result<Vec<_>>>()?;
-        let tensor = class.grids.first().and_then(|grid| grid.params.iter().next());
+        }
+        let nets = energies.nets(None)?;
+        let trunks = nets.iter().map(Trunk::of_model).collect::<Result<Vec<_>>>()?;
+        let tensor = nets.first().and_then(|grid| grid.params.iter().next());
         let (dtype, device) =
             tensor.map_or((DType::F32, Device::Cpu), |(_, t)| (t.dtype(), t.device().clone()));
-        Self::new(model.config(), trunks, classes, key, (dtype, device))
+        let sides: Vec<usize> = [1].iter().chain(energies.sides()).copied().collect();
+        Self::new(Grids::new(&sides)?, trunks, classes, key, (dtype, device))
     }
 
     /// The same net with random numbers everywhere, for learning from labels alone: "trained from scratch with the same
@@ -59,17 +63,17 @@ impl Probe {
     ///
     /// # Errors
     /// A norm that takes statistics from a generative run; fewer than two classes.
-    pub fn from_scratch(config: &Config, classes: usize, key: Key, device: &Device) -> Result<Self> {
+    pub fn from_scratch(settings: &Settings, classes: usize, key: Key, device: &Device) -> Result<Self> {
         let trunk = |level| {
-            let spec = config.net_spec_on(level, device)?;
+            let spec = settings.net_spec_on(level, device)?;
             Trunk::init(&spec, key, DType::F32, device)
         };
-        let trunks = (0..config.sides().len()).map(trunk).collect::<Result<Vec<_>>>()?;
-        Self::new(config, trunks, classes, key, (DType::F32, device.clone()))
+        let trunks = (0..settings.sides().len()).map(trunk).collect::<Result<Vec<_>>>()?;
+        Self::new(settings.grids()?, trunks, classes, key, (DType::F32, device.clone()))
     }
 
     pub(crate) fn new(
-        config: &Config,
+        grids: Grids,
         trunks: Vec<Trunk>,
         classes: usize,
         key: Key,
@@ -80,7 +84,7 @@ impl Probe {
             return Err(Error::Setting { name, value: classes.to_string(), must });
         }
         let head = Head::init(&trunks, classes, key.named("head"), (dtype, &device))?;
-        Ok(Probe { grids: config.grids()?, trunks, head, device })
+        Ok(Probe { grids, trunks, head, device })
     }
 
     /// Length of the vector that the fully connected layer sees: 64 times the areas of the top maps. With the paper's nets

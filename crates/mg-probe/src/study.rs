@@ -1,9 +1,10 @@
 use candle_core::Device;
 use mg_eval::Score;
+use mg_model::multigrid::Settings;
+use mg_model::{DataId, Model};
 use mg_random::Key;
-use mg_train::config::{Config, ModelConfig};
-use mg_train::{DataId, Model};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::ProbeConfig;
 use crate::fit::{Epoch, Learns, fit};
@@ -13,20 +14,20 @@ use crate::{Error, Result};
 
 /// What a classifier starts from, and what of it learns: the rows of table 3.
 #[derive(Clone, Copy, Debug)]
-pub enum Start<'a> {
+pub enum TrunkStart<'a> {
     /// A model's nets, which stay as they are.
-    Frozen(&'a Model),
+    Frozen(&'a dyn Model),
     /// A model's nets, which learn on with the head.
-    FineTuned(&'a Model),
+    FineTuned(&'a dyn Model),
     /// The nets of a configuration with random numbers: the supervised baseline.
-    Supervised(&'a Config, &'a Device),
+    Supervised(&'a Settings, &'a Device),
 }
 
 /// Classifiers learned from several numbers of labels, with several draws each.
 #[derive(Clone, Debug)]
 pub struct Study<'a> {
     /// What all of them start from.
-    pub start: Start<'a>,
+    pub start: TrunkStart<'a>,
     /// How they learn.
     pub config: ProbeConfig,
     /// Numbers of labels.
@@ -41,7 +42,7 @@ pub struct Findings {
     /// "frozen", "fine-tuned" or "supervised".
     pub trunk: String,
     /// The configuration of the nets.
-    pub nets: ModelConfig,
+    pub nets: Value,
     /// What the nets had learned from before; none of a supervised baseline.
     pub learned: Option<Learned>,
     /// Names of the classes.
@@ -164,7 +165,7 @@ impl Study<'_> {
         let (trunk_parameters, head_parameters) = probe.parameters();
         Ok(Findings {
             trunk: self.start.name().to_string(),
-            nets: self.start.config().model.clone(),
+            nets: self.start.nets(),
             learned: self.start.learned(),
             classes: train.classes().to_vec(),
             features: probe.features(),
@@ -224,46 +225,46 @@ impl Study<'_> {
     }
 }
 
-impl Start<'_> {
+impl TrunkStart<'_> {
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
-            Start::Frozen(_) => "frozen",
-            Start::FineTuned(_) => "fine-tuned",
-            Start::Supervised(..) => "supervised",
+            TrunkStart::Frozen(_) => "frozen",
+            TrunkStart::FineTuned(_) => "fine-tuned",
+            TrunkStart::Supervised(..) => "supervised",
         }
     }
 
     /// A probe that has learned nothing from labels yet.
     pub fn probe(&self, classes: usize, key: Key) -> Result<Probe> {
         match self {
-            Start::Frozen(model) | Start::FineTuned(model) => Probe::on_model(model, classes, key),
-            Start::Supervised(config, device) => Probe::from_scratch(config, classes, key, device),
+            TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => Probe::on_model(*model, classes, key),
+            TrunkStart::Supervised(settings, device) => Probe::from_scratch(settings, classes, key, device),
         }
     }
 
     /// The configuration of the nets.
-    pub fn config(&self) -> &Config {
+    pub fn nets(&self) -> Value {
         match self {
-            Start::Frozen(model) | Start::FineTuned(model) => model.config(),
-            Start::Supervised(config, _) => config,
+            TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => model.header().config["model"].clone(),
+            TrunkStart::Supervised(settings, _) => serde_json::to_value(&settings.model).unwrap_or_default(),
         }
     }
 
     fn learned(&self) -> Option<Learned> {
         match self {
-            Start::Frozen(model) | Start::FineTuned(model) => {
-                let (iterations, data) = (model.header.iteration, model.header.data.clone());
+            TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => {
+                let (iterations, data) = (model.header().iteration, model.header().data.clone());
                 Some(Learned { iterations, data })
             }
-            Start::Supervised(..) => None,
+            TrunkStart::Supervised(..) => None,
         }
     }
 
     fn learns(&self) -> Learns {
         match self {
-            Start::Frozen(_) => Learns::Head,
-            Start::FineTuned(_) | Start::Supervised(..) => Learns::All,
+            TrunkStart::Frozen(_) => Learns::Head,
+            TrunkStart::FineTuned(_) | TrunkStart::Supervised(..) => Learns::All,
         }
     }
 }

@@ -8,14 +8,16 @@ use candle_core::{DType, Device, Tensor};
 use mg_data::{DataSet, Source as Images, Spec};
 use mg_energy::Params;
 use mg_random::Key;
-use mg_train::config::{Config, Source, resolve};
-use mg_train::{Contrastive, DataId, Model};
+use mg_model::Model;
+use mg_model::multigrid::Settings;
+use mg_train::config::{Layer, resolve};
+use mg_train::{Config, Learning, METHODS};
 
 use crate::head::Dropout;
 use crate::maps::{CHUNK, Maps};
 use crate::probe::Probe;
 use crate::trunk::Trunk;
-use crate::{Error, Labelled, Learns, ProbeConfig, Start, Study, fit};
+use crate::{Error, Labelled, Learns, ProbeConfig, Study, TrunkStart, fit};
 
 const CPU: &Device = &Device::Cpu;
 
@@ -31,9 +33,9 @@ batch = 12
 ";
 
 fn tiny(sets: &[&str]) -> Config {
-    let mut sources = vec![Source::text("tiny", TINY).unwrap()];
-    sources.extend(sets.iter().map(|set| Source::assignment(set).unwrap()));
-    resolve(&sources).unwrap()
+    let mut sources = vec![Layer::text("tiny", TINY).unwrap()];
+    sources.extend(sets.iter().map(|set| Layer::assignment(set).unwrap()));
+    resolve(METHODS, &sources).unwrap()
 }
 
 fn normal(shape: &[usize], key: Key) -> Tensor {
@@ -76,10 +78,9 @@ fn quick() -> ProbeConfig {
 }
 
 /// A model that has learned nothing but the statistics that its norm asks for.
-fn model(config: &Config) -> Model {
+fn model(config: &Config) -> Box<dyn Model> {
     let data = portraits(8).subset(&(0..24).map(|i| i * 37).collect::<Vec<_>>()).unwrap();
-    let learner = Contrastive::new(config, &data, CPU).unwrap();
-    Model::of(&learner, &DataId::of(config, &data), 0).unwrap()
+    Learning::new(config, &data, CPU).unwrap().model(0).unwrap()
 }
 
 fn bits(params: &Params) -> Vec<Vec<u32>> {
@@ -91,9 +92,9 @@ fn bits(params: &Params) -> Vec<Vec<u32>> {
 #[test]
 fn the_paper_s_features_are_those_of_its_padding() {
     let features = |sets: &[&str]| {
-        let mut sources = vec![Source::preset("full").unwrap()];
-        sources.extend(sets.iter().map(|set| Source::assignment(set).unwrap()));
-        let config = resolve(&sources).unwrap();
+        let mut sources = vec![Layer::preset(METHODS, "full").unwrap()];
+        sources.extend(sets.iter().map(|set| Layer::assignment(set).unwrap()));
+        let config = resolve(METHODS, &sources).unwrap();
         let probe = Probe::from_scratch(&config, 10, Key::new(0), CPU).unwrap();
         assert_eq!(probe.head_params().get("classifier.weight").unwrap().dims(), [10, probe.features()]);
         probe.features()
@@ -261,12 +262,11 @@ fn what_does_not_fit_is_refused_before_learning() {
         let error = Probe::from_scratch(&config, 2, Key::new(0), CPU).unwrap_err();
         assert!(matches!(error, Error::Unsupported(_)) && error.to_string().contains(norm), "{error}");
         // A model of this kind brings its statistics.
-        Probe::on_model(&model(&config), 2, Key::new(0)).unwrap();
+        Probe::on_model(&*model(&config), 2, Key::new(0)).unwrap();
     }
     let conditional = tiny(&["data.class=each"]);
-    let learner = Contrastive::new(&conditional, &data, CPU).unwrap();
-    let conditional = Model::of(&learner, &DataId::of(&conditional, &data), 0).unwrap();
-    let error = Probe::on_model(&conditional, 2, Key::new(0)).unwrap_err();
+    let conditional = Learning::new(&conditional, &data, CPU).unwrap().model(0).unwrap();
+    let error = Probe::on_model(&*conditional, 2, Key::new(0)).unwrap_err();
     assert!(error.to_string().contains("person, smiley"), "{error}");
 
     let config = tiny(&[]);
@@ -285,7 +285,7 @@ fn what_does_not_fit_is_refused_before_learning() {
 #[test]
 fn maps_that_do_not_fit_memory_are_refused_with_their_size() {
     let config =
-        resolve(&[Source::preset("full").unwrap(), Source::assignment("model.precision=f32").unwrap()]);
+        resolve(METHODS, &[Layer::preset(METHODS, "full").unwrap(), Layer::assignment("model.precision=f32").unwrap()]);
     let probe = Probe::from_scratch(&config.unwrap(), 10, Key::new(0), CPU).unwrap();
     let extractor = probe.extractor().unwrap();
     // 256 channels on 2x2, 512 on 8x8 and 256 on 16x16, four bytes each.
@@ -304,8 +304,8 @@ fn a_study_reports_every_seed_and_their_mean() {
     let toy = toy(folder.path(), 12);
     let model = model(&tiny(&[]));
     let config = ProbeConfig { epochs: 4, ..quick() };
-    let config_of_nets = tiny(&[]);
-    for start in [Start::Frozen(&model), Start::FineTuned(&model), Start::Supervised(&config_of_nets, CPU)] {
+    let settings = settings(&[]);
+    for start in [TrunkStart::Frozen(&*model), TrunkStart::FineTuned(&*model), TrunkStart::Supervised(&settings, CPU)] {
         let study = Study { start, config: config.clone(), labels: vec![9, 18], seeds: vec![1, 2] };
         let (mut epochs, mut measured) = (0, 0);
         let findings = study
@@ -321,7 +321,7 @@ fn a_study_reports_every_seed_and_their_mean() {
             assert_eq!(row.mean, (errors[0] + errors[1]) / 2.0);
             assert!((row.std - (errors[0] - errors[1]).abs() / 2.0).abs() < 1e-12);
         }
-        assert_eq!(findings.learned.is_none(), matches!(start, Start::Supervised(..)));
+        assert_eq!(findings.learned.is_none(), matches!(start, TrunkStart::Supervised(..)));
         assert_eq!(study.run(&toy, &toy, &mut |_| {}).unwrap(), findings);
         let json = serde_json::to_value(&findings).unwrap();
         assert_eq!(json["rows"][1]["seeds"][0]["seed"], 1);

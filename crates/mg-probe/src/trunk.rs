@@ -2,12 +2,11 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Statistics};
-use mg_kernels::{Activation, LayerShape, LayerWeights};
+use mg_kernels::{Activation, LayerShape, LayerWeights, per_channel};
+use mg_model::GridNet;
 use mg_random::Key;
-use mg_train::ModelGrid;
 
 use crate::layer::{self, Trace};
-use crate::norm::per_channel;
 use crate::{Error, Result};
 
 /// Share of a map's mean variance below which the variance of a channel counts as that.
@@ -26,7 +25,7 @@ pub(crate) struct Trunk {
 impl Trunk {
     /// The net that a model has learned. Nets that normalise over batches keep the statistics of the observed images
     /// that the model was saved with, as constants.
-    pub(crate) fn of_model(grid: &ModelGrid) -> Result<Self> {
+    pub(crate) fn of_model(grid: &GridNet) -> Result<Self> {
         let spec = match (&grid.statistics, grid.spec.norm) {
             (Some(_), _) => NetSpec { norm: Norm::Frozen, ..grid.spec.clone() },
             (None, Norm::None | Norm::Group { .. }) => grid.spec.clone(),

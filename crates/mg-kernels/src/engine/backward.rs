@@ -1,18 +1,18 @@
 //! The way back of a block, from the head to the images and the weights.
 
+use super::adjoint::Adjoint;
 use super::gradients::Lane;
 use super::norm::{ChannelSums, Coefficients, Moments};
 use super::pass::affine;
-use super::plan::Adjoint;
 use super::{Kept, Pass, Plan, Scratch, Stage, StagedNorm};
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::finish::Finish;
 use crate::pointwise::{Apply, Combine, Sums, Walk};
-use crate::tile::Finish;
 use crate::weight_gradient::Neighbours;
 use crate::winograd::Room;
 use candle_core::WithDType;
 
-impl<P: Format> Pass<'_, P> {
+impl<P: Compiled> Pass<'_, P> {
     /// Begins the backward pass at the head; `coefficient` per image.
     pub(crate) fn pull(&mut self, coefficient: impl Fn(usize) -> P::Elem) {
         let l = self.plan.layers.len() - 1;

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use super::gradients::Lane;
 use super::norm::{ChannelSums, Moments};
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::element::Element;
 use crate::part::lanes;
-use crate::simd::Element;
 
 /// A batch between its layers.
-struct Batch<'a, P: Format> {
+struct Batch<'a, P: Compiled> {
     engine: &'a Engine<P>,
     x: &'a [P::Elem],
     blocks: Blocks,
@@ -27,7 +27,7 @@ struct Batch<'a, P: Format> {
 /// Mean and biased variance per channel.
 pub(crate) type Observed = (Vec<f64>, Vec<f64>);
 
-impl<P: Format> Engine<P> {
+impl<P: Compiled> Engine<P> {
     pub(super) fn coupled_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
         let mut batch = Batch::new(self, x, n);
         batch.ascend(self.plan.layers.len());
@@ -96,7 +96,7 @@ impl<P: Format> Engine<P> {
     }
 }
 
-impl<'a, P: Format> Batch<'a, P> {
+impl<'a, P: Compiled> Batch<'a, P> {
     fn new(engine: &'a Engine<P>, x: &'a [P::Elem], n: usize) -> Self {
         let blocks = engine.blocks(n);
         Self { engine, x, blocks, kept: engine.take_kept(blocks.count), moments: vec![] }

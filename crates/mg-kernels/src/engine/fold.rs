@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 
-use crate::simd::Element;
+use crate::element::Element;
 use crate::{LayerShape, LayerWeights, Norm, Result};
 
 /// A norm with constant statistics, folded into its convolution: weights times `scale`, `scale = gamma * rstd`.

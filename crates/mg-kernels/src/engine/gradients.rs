@@ -2,17 +2,17 @@ use super::Plan;
 use super::norm::ChannelSums;
 use super::plan::LayerPlan;
 use crate::aligned::Aligned;
-use crate::format::Format;
+use crate::compiled::Compiled;
 
 /// One lane's sums of weight gradients, over its blocks in order.
-pub(crate) struct Lane<P: Format> {
+pub(crate) struct Lane<P: Compiled> {
     pub(crate) layers: Vec<LaneLayer<P>>,
     /// In the head's layout.
     pub(crate) head: Aligned<P::Elem>,
     pub(crate) head_bias: f64,
 }
 
-pub(crate) struct LaneLayer<P: Format> {
+pub(crate) struct LaneLayer<P: Compiled> {
     /// In the packed weights' layout.
     pub(crate) weight: Aligned<P::Elem>,
     pub(crate) bias: Vec<f64>,
@@ -20,7 +20,7 @@ pub(crate) struct LaneLayer<P: Format> {
     pub(crate) beta: Vec<f64>,
 }
 
-impl<P: Format> Lane<P> {
+impl<P: Compiled> Lane<P> {
     pub(crate) fn zero(plan: &Plan<P>) -> Self {
         let zeros = |layer: &LayerPlan<P>| vec![0.0; layer.conv.c_out];
         let layers = plan.layers.iter().map(|layer| LaneLayer {

@@ -9,12 +9,12 @@ use rayon::prelude::*;
 
 use super::gradients::Lane;
 use super::{Blocks, Coefficient, Engine, Pass};
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::element::Element;
 use crate::part::lanes;
 use crate::share::Block;
-use crate::simd::Element;
 
-impl<P: Format> Engine<P> {
+impl<P: Compiled> Engine<P> {
     pub(super) fn independent_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
         let (blocks, mut f) = (self.even_blocks(n), vec![P::Elem::ZERO; n]);
         let parts = blocks.cut(&mut f, 1);
@@ -90,7 +90,7 @@ impl<P: Format> Engine<P> {
     }
 }
 
-impl<P: Format> Pass<'_, P> {
+impl<P: Compiled> Pass<'_, P> {
     /// From the images to the last activations, when no layer waits for the batch.
     fn ascend(&mut self, x: &[P::Elem]) {
         self.ascend_to(x, self.plan.layers.len());

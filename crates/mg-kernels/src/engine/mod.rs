@@ -1,13 +1,16 @@
 //! The fused engine: a whole network forward and backward on the CPU, block of images by block of images.
 
+mod adjoint;
 mod backward;
 mod coupled;
 mod fold;
 mod gradients;
 mod independent;
 mod norm;
+mod numbers;
 mod pass;
 mod plan;
+mod stage;
 mod sums;
 mod workspace;
 
@@ -15,34 +18,35 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::Tensor;
 use rayon::prelude::*;
 
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::element::Element;
 use crate::part::lanes;
 use crate::share::Block;
-use crate::simd::{Element, Level};
+use crate::simd::Level;
 use crate::{Result, ScoreShape, ScoreWeights};
+pub(crate) use adjoint::Adjoint;
 pub(crate) use gradients::Lane;
+pub(crate) use numbers::numbers;
 pub(crate) use pass::Pass;
-pub(crate) use plan::Adjoint;
-pub(crate) use plan::{Plan, numbers};
-use plan::{Stage, StagedNorm};
-use sums::WeightSums;
+pub(crate) use plan::Plan;
+use stage::{Stage, StagedNorm};
+use sums::{FlatSums, WeightSums};
 pub(crate) use workspace::{Kept, Scratch};
 
 /// Coefficients of the images, as in [`crate::ScoreNet::score_and_weight_grads`].
 type Coefficient<'a> = &'a (dyn Fn(usize, f64) -> f64 + Sync);
 
 /// A network laid out for this processor, with its workspaces.
-pub(crate) struct Engine<P: Format> {
+pub(crate) struct Engine<P: Compiled> {
     plan: Plan<P>,
     /// Workspaces of earlier calls, kept so that a step allocates nothing but its results.
     pool: Mutex<Vec<Scratch<P>>>,
     kept: Mutex<Vec<Kept<P>>>,
 }
 
-impl<P: Format> Engine<P> {
+impl<P: Compiled> Engine<P> {
     pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
         Self::of(Plan::new(shape, weights, level, false)?)
     }
@@ -91,22 +95,21 @@ impl<P: Format> Engine<P> {
         Ok((f, WeightSums::of_lane(total, &self.plan).finish(&self.plan)?))
     }
 
-    /// Scores, and the weight sums of each of these lanes in a batch of `n` images, as
-    /// [`crate::ScoreNet::score_and_weight_sums`] lists them; `x` holds the images of the lanes.
+    /// Scores, and the weight sums of each of these lanes in a batch of `n` images; `x` holds the images of the lanes.
     pub(crate) fn score_and_weight_sums(
         &self,
         x: &[P::Elem],
         n: usize,
         lanes: Range<usize>,
         coefficient: Coefficient<'_>,
-    ) -> Result<(Vec<P::Elem>, Vec<Vec<Tensor>>)> {
+    ) -> Result<(Vec<P::Elem>, Vec<FlatSums>)> {
         let (f, lanes) = self.independent_weight_grads(x, n, lanes, coefficient);
         let tensors = |lane| WeightSums::of_lane(lane, &self.plan).into_tensors(&self.plan);
         Ok((f, lanes.into_iter().map(tensors).collect::<Result<_>>()?))
     }
 
     /// Gradients from the sum of such lists.
-    pub(crate) fn finish_weight_sums(&self, total: Vec<Tensor>) -> Result<ScoreWeights> {
+    pub(crate) fn finish_weight_sums(&self, total: FlatSums) -> Result<ScoreWeights> {
         WeightSums::of_tensors(total, &self.plan)?.finish(&self.plan)
     }
 
@@ -152,7 +155,7 @@ impl<P: Format> Engine<P> {
     }
 }
 
-impl<P: Format> fmt::Debug for Engine<P> {
+impl<P: Compiled> fmt::Debug for Engine<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("layers", &self.plan.layers.len()).finish_non_exhaustive()
     }

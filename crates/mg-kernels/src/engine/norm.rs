@@ -1,6 +1,6 @@
 use crate::aligned::Aligned;
+use crate::element::Element;
 use crate::map::Map;
-use crate::simd::Element;
 
 /// Mean and spread per channel that a norm applies.
 pub(crate) struct Moments<E> {

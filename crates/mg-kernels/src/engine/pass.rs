@@ -1,16 +1,16 @@
 use super::norm::{ChannelSums, Moments};
 use super::{Kept, Plan, Scratch, Stage, StagedNorm};
 use crate::aligned::Aligned;
-use crate::format::Format;
+use crate::compiled::Compiled;
+use crate::element::Element;
+use crate::finish::Finish;
 use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
 use crate::share::Block;
-use crate::simd::Element;
-use crate::tile::Finish;
 use crate::winograd::Room;
 use candle_core::WithDType;
 
 /// One block of images on its way through the network.
-pub(crate) struct Pass<'a, P: Format> {
+pub(crate) struct Pass<'a, P: Compiled> {
     pub(crate) plan: &'a Plan<P>,
     pub(crate) images: usize,
     pub(super) block: Block,
@@ -18,7 +18,7 @@ pub(crate) struct Pass<'a, P: Format> {
     pub(crate) scratch: &'a mut Scratch<P>,
 }
 
-impl<'a, P: Format> Pass<'a, P> {
+impl<'a, P: Compiled> Pass<'a, P> {
     pub(crate) fn new(
         plan: &'a Plan<P>,
         kept: &'a mut Kept<P>,

@@ -1,26 +1,23 @@
+use candle_core::Device;
 use candle_core::WithDType;
-use candle_core::{Device, Tensor};
 
+use super::adjoint::Adjoint;
 use super::fold::Folded;
+use super::numbers::numbers;
+use super::stage::Stage;
 use crate::aligned::Aligned;
+use crate::compiled::Compiled;
 use crate::convolution::Convolution;
-use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::map::Map;
-use crate::packed::{Packed, Target};
-use crate::pointwise::Curve;
-use crate::share::Block;
-use crate::simd::{Element, Level};
+use crate::simd::Level;
 use crate::taps::adjoint_halo;
-use crate::tile::Finish;
 use crate::weight_gradient::WeightGradient;
 use crate::winograd::Winograd;
-use crate::{
-    Activation, ConvGeometry, Error, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights,
-};
+use crate::{ConvGeometry, Error, LayerShape, LayerWeights, Result, ScoreShape, ScoreWeights};
 
 /// Everything about a network that does not change between calls.
-pub(crate) struct Plan<P: Format> {
+pub(crate) struct Plan<P: Compiled> {
     pub(crate) kernels: &'static Kernels<P>,
     pub(crate) layers: Vec<LayerPlan<P>>,
     /// Layout of the images, and of every layer's activations after it.
@@ -38,7 +35,7 @@ pub(crate) struct Plan<P: Format> {
     pub(crate) device: Device,
 }
 
-pub(crate) struct LayerPlan<P: Format> {
+pub(crate) struct LayerPlan<P: Compiled> {
     pub(crate) conv: ConvGeometry,
     pub(crate) stage: Stage<P>,
     pub(crate) forward: Convolution<P>,
@@ -51,32 +48,7 @@ pub(crate) struct LayerPlan<P: Format> {
     pub(crate) folded: Option<Folded>,
 }
 
-/// The way from a layer's gradient to the one before it.
-pub(crate) enum Adjoint<P: Format> {
-    Hidden(Convolution<P>),
-    /// For the first layer, a part per phase of the stride.
-    Pixels(Vec<Packed<P>>),
-    /// For the first layer too: all phases at once, into this map of `stride x stride` cells.
-    Cells(Box<Packed<P>>, Map),
-}
-
-/// What lies between a convolution and its activation.
-pub(crate) enum Stage<P: Format> {
-    /// Nothing (or constants, folded into the weights) and leaky ReLU: the convolution writes activations, and their
-    /// signs tell the derivative.
-    Direct { slope: P::Elem },
-    /// The convolution's output is kept; activations are made from it.
-    Staged { norm: StagedNorm, curve: Curve<P::Elem>, gamma: Aligned<P::Elem>, beta: Aligned<P::Elem> },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum StagedNorm {
-    None,
-    Batch { eps: f64 },
-    Group { groups: usize, eps: f64 },
-}
-
-impl<P: Format> Plan<P> {
+impl<P: Compiled> Plan<P> {
     /// Lays out a network; `observing` keeps every convolution's output.
     pub(crate) fn new(
         shape: &ScoreShape,
@@ -138,7 +110,7 @@ struct Around {
     gated: bool,
 }
 
-impl<P: Format> LayerPlan<P> {
+impl<P: Compiled> LayerPlan<P> {
     fn new(
         kernels: &Kernels<P>,
         layer: &LayerShape,
@@ -182,116 +154,8 @@ impl<P: Format> LayerPlan<P> {
     }
 }
 
-impl<P: Format> Adjoint<P> {
-    /// The first layer's adjoint, in whichever form costs less.
-    pub(crate) fn for_images(
-        kernels: &Kernels<P>,
-        conv: &ConvGeometry,
-        weight: &[P::Elem],
-        grad: &Map,
-        side: usize,
-        block: usize,
-    ) -> Self {
-        let (cells, lanes) = (conv.stride * conv.stride, kernels.lanes);
-        let (low, high) = conv.adjoint_reach();
-        let reach = (high - low + 1) as usize;
-        let merged = reach * reach * (cells * conv.c_in).div_ceil(lanes);
-        let phases = conv.kernel * conv.kernel * conv.c_in.div_ceil(lanes);
-        if merged <= phases {
-            let map = Map::new::<P::Elem>(side.div_ceil(conv.stride), cells * conv.c_in, (0, 0), lanes);
-            return Self::Cells(
-                Box::new(Packed::merged_adjoint(kernels, conv, weight, (grad, &map), block)),
-                map,
-            );
-        }
-        let map = Map::new::<P::Elem>(side, conv.c_in, (0, 0), lanes);
-        Self::Pixels(Packed::adjoint(kernels, conv, weight, (grad, &map), None, block))
-    }
-
-    /// The map between the gradient and the images' order: of pixels, or of cells of `stride x stride` pixels.
-    pub(crate) fn map(&self, kernels: &Kernels<P>, image: &Map) -> Map {
-        match self {
-            Self::Cells(_, map) => *map,
-            Self::Pixels(_) | Self::Hidden(_) => {
-                Map::new::<P::Elem>(image.side, image.channels, (0, 0), kernels.lanes)
-            }
-        }
-    }
-
-    /// From the gradient of the first convolution's output to images `[n, c, y, x]`, by way of `map`.
-    pub(crate) fn reach_images(
-        &self,
-        kernels: &Kernels<P>,
-        block: Block,
-        (grad, cells): (&[P::Stored], &mut [P::Elem]),
-        (image, map): (&Map, &Map),
-        stride: usize,
-        dx: &mut [P::Elem],
-    ) {
-        let (side, channels) = (image.side, image.channels);
-        match self {
-            Self::Hidden(_) => {}
-            Self::Pixels(parts) => {
-                for part in parts {
-                    part.run(kernels, block, grad, Target::elem(cells), Finish::Plain, None);
-                }
-                map.store(cells, dx);
-            }
-            Self::Cells(packed, _) => {
-                packed.run(kernels, block, grad, Target::elem(cells), Finish::Plain, None);
-                let across = stride * channels;
-                for (n, image) in dx.chunks_exact_mut(channels * side * side).enumerate() {
-                    for y in 0..side {
-                        let row = &cells[map.at(n, y / stride, 0) + y % stride * across..];
-                        for (x, values) in row.chunks(map.pitch).take(map.side).enumerate() {
-                            // The values of `stride` pixels side by side, fewer where the image ends.
-                            for (rx, pixel) in values[..across].chunks_exact(channels).enumerate() {
-                                let at = x * stride + rx;
-                                if at < side {
-                                    for (c, value) in pixel.iter().enumerate() {
-                                        image[(c * side + y) * side + at] = *value;
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<P: Format> Stage<P> {
-    fn new(layer: &LayerShape, weights: &LayerWeights, lanes: usize, observing: bool) -> Result<Self> {
-        let norm = match layer.norm {
-            Norm::None | Norm::Fixed { .. } => StagedNorm::None,
-            Norm::Batch { eps } => StagedNorm::Batch { eps },
-            Norm::Group { groups, eps } => StagedNorm::Group { groups, eps },
-        };
-        if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) =
-            (norm, layer.activation, observing)
-        {
-            return Ok(Self::Direct { slope: P::Elem::of(slope) });
-        }
-        let width = layer.conv.c_out.next_multiple_of(lanes);
-        let (mut gamma, mut beta) = (Aligned::zeroed(width), Aligned::zeroed(width));
-        match (norm, &weights.affine) {
-            (StagedNorm::Batch { .. } | StagedNorm::Group { .. }, Some((g, b))) => {
-                gamma[..layer.conv.c_out].copy_from_slice(&numbers::<P::Elem>(g)?);
-                beta[..layer.conv.c_out].copy_from_slice(&numbers::<P::Elem>(b)?);
-            }
-            _ => gamma[..layer.conv.c_out].fill(P::Elem::of(1.0)),
-        }
-        Ok(Self::Staged { norm, curve: Curve::of(layer.activation), gamma, beta })
-    }
-}
-
-pub(crate) fn numbers<E: Element>(tensor: &Tensor) -> Result<Vec<E>> {
-    Ok(tensor.flatten_all()?.to_vec1::<E>()?)
-}
-
 /// Images per task: enough work in the costliest layer to use each weight many times while it is in the cache.
-fn block<P: Format>(shape: &ScoreShape, kernels: &Kernels<P>) -> Result<usize> {
+fn block<P: Compiled>(shape: &ScoreShape, kernels: &Kernels<P>) -> Result<usize> {
     const PIXELS: usize = 256;
     const TILES: usize = 56;
     let sides = shape.sides()?;

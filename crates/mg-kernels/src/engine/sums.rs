@@ -4,19 +4,22 @@ use super::gradients::{Lane, LaneLayer};
 use super::plan::LayerPlan;
 use super::{Plan, Stage, StagedNorm};
 use crate::aligned::Number;
-use crate::format::Format;
-use crate::simd::Element;
+use crate::compiled::Compiled;
+use crate::element::Element;
 use crate::sum_list::SumList;
 use crate::{Error, LayerWeights, Result, ScoreWeights};
 
+/// Weight sums as [`crate::ScoreNet::score_and_weight_sums`] lists them.
+pub(crate) type FlatSums = Vec<Tensor>;
+
 /// Weight gradients summed over images, in the shapes of the weights, with constant norms still folded into them.
-pub(crate) struct WeightSums<P: Format> {
+pub(crate) struct WeightSums<P: Compiled> {
     layers: Vec<LayerSums<P>>,
     head: Vec<P::Elem>,
     head_bias: f64,
 }
 
-struct LayerSums<P: Format> {
+struct LayerSums<P: Compiled> {
     /// `[c_out, c_in, k, k]`.
     weight: Vec<P::Elem>,
     bias: Vec<f64>,
@@ -24,7 +27,7 @@ struct LayerSums<P: Format> {
     affine: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-impl<P: Format> WeightSums<P> {
+impl<P: Compiled> WeightSums<P> {
     /// From the layout that lanes are summed in.
     pub(crate) fn of_lane(lane: Lane<P>, plan: &Plan<P>) -> Self {
         let last = plan.maps[plan.layers.len()];
@@ -37,7 +40,7 @@ impl<P: Format> WeightSums<P> {
 
     /// As a flat list: of each layer the weight, the bias and, for a norm that computes its statistics, gamma and beta;
     /// then the head and its bias. Biases, gammas and betas stay in f64.
-    pub(crate) fn into_tensors(self, plan: &Plan<P>) -> Result<Vec<Tensor>> {
+    pub(crate) fn into_tensors(self, plan: &Plan<P>) -> Result<FlatSums> {
         let mut tensors = vec![];
         for (layer, sums) in plan.layers.iter().zip(self.layers) {
             tensors.push(Tensor::from_vec(sums.weight, &layer.conv.weight_dims()[..], &plan.device)?);
@@ -56,7 +59,7 @@ impl<P: Format> WeightSums<P> {
     ///
     /// # Errors
     /// Tensors of another number, shape or type.
-    pub(crate) fn of_tensors(tensors: Vec<Tensor>, plan: &Plan<P>) -> Result<Self> {
+    pub(crate) fn of_tensors(tensors: FlatSums, plan: &Plan<P>) -> Result<Self> {
         let count: usize = plan.layers.iter().map(|layer| if sums_affine(layer) { 4 } else { 2 }).sum();
         let mut list = SumList::new(tensors, count + 2)?;
         let mut layers = Vec::with_capacity(plan.layers.len());
@@ -84,7 +87,7 @@ impl<P: Format> WeightSums<P> {
     }
 }
 
-impl<P: Format> LayerSums<P> {
+impl<P: Compiled> LayerSums<P> {
     fn of_lane(sums: LaneLayer<P>, layer: &LayerPlan<P>) -> Self {
         let affine = sums_affine(layer).then_some((sums.gamma, sums.beta));
         Self { weight: layer.weight_gradient.unpack(&sums.weight), bias: sums.bias, affine }
@@ -106,6 +109,6 @@ impl<P: Format> LayerSums<P> {
 }
 
 /// Whether gamma's and beta's gradients are summed, and not found from the folded weight's.
-fn sums_affine<P: Format>(layer: &LayerPlan<P>) -> bool {
+fn sums_affine<P: Compiled>(layer: &LayerPlan<P>) -> bool {
     matches!(layer.stage, Stage::Staged { norm: StagedNorm::Batch { .. } | StagedNorm::Group { .. }, .. })
 }

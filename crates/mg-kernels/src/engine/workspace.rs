@@ -1,17 +1,17 @@
 use super::norm::{Coefficients, Moments};
 use super::{Plan, Stage};
 use crate::aligned::Aligned;
-use crate::format::Format;
+use crate::compiled::Compiled;
 use crate::weight_gradient::Neighbours;
 use crate::winograd::Room;
 
 /// What a block's backward pass needs of its forward pass. Images that depend on each other keep this for all blocks
 /// of a batch; otherwise there is one per thread.
-pub(crate) struct Kept<P: Format> {
+pub(crate) struct Kept<P: Compiled> {
     pub(crate) layers: Vec<KeptLayer<P>>,
 }
 
-pub(crate) struct KeptLayer<P: Format> {
+pub(crate) struct KeptLayer<P: Compiled> {
     /// The activations of a direct stage, else the convolution's output.
     pub(crate) values: Aligned<P::Stored>,
     /// The gradient of the convolution's output in a direct stage, else of the activations (before, then after the
@@ -22,7 +22,7 @@ pub(crate) struct KeptLayer<P: Format> {
 }
 
 /// Memory of one task; its halos are zero from the start and never written.
-pub(crate) struct Scratch<P: Format> {
+pub(crate) struct Scratch<P: Compiled> {
     pub(crate) image: Aligned<P::Stored>,
     pub(crate) layers: Vec<ScratchLayer<P>>,
     /// The gradient of the images before it is put in their order.
@@ -35,14 +35,14 @@ pub(crate) struct Scratch<P: Format> {
 }
 
 /// Empty for a direct stage.
-pub(crate) struct ScratchLayer<P: Format> {
+pub(crate) struct ScratchLayer<P: Compiled> {
     /// Activations.
     pub(crate) values: Aligned<P::Stored>,
     /// The gradient of the convolution's output.
     pub(crate) grads: Aligned<P::Stored>,
 }
 
-impl<P: Format> Kept<P> {
+impl<P: Compiled> Kept<P> {
     pub(crate) fn new(plan: &Plan<P>) -> Self {
         let layer = |l: usize| {
             let layer = &plan.layers[l];
@@ -58,7 +58,7 @@ impl<P: Format> Kept<P> {
     }
 }
 
-impl<P: Format> Scratch<P> {
+impl<P: Compiled> Scratch<P> {
     pub(crate) fn new(plan: &Plan<P>) -> Self {
         let layer = |l: usize| match plan.layers[l].stage {
             Stage::Direct { .. } => ScratchLayer { values: Aligned::zeroed(0), grads: Aligned::zeroed(0) },

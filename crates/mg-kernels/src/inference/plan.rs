@@ -1,13 +1,14 @@
 use super::graph::{Clip, Filter, Graph, Layer, MapId, Node};
 use crate::aligned::Aligned;
+use crate::compiled::Compiled;
 use crate::convolution::Convolution;
 use crate::engine::numbers;
-use crate::format::{Format, Whole};
+use crate::finish::Finish;
+use crate::format::Whole;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
 use crate::simd::Level;
-use crate::tile::Finish;
 use crate::windows::Pooling;
 use crate::winograd::Winograd;
 use crate::{Error, Result, Window};

@@ -14,6 +14,7 @@ pub(crate) enum Level {
     Avx512Bf16,
     /// That, and tiles of bf16 (AMX).
     #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "tiles are asked of Linux only"))]
     Amx,
     /// Plain arrays, with plain code in place of tiles of bf16: what follows from tiles, on every processor.
     #[cfg(test)]
@@ -33,6 +34,7 @@ impl Level {
             levels.extend(avx2.then_some(Self::Avx2));
             levels.extend(avx512.then_some(Self::Avx512));
             levels.extend(bf16.then_some(Self::Avx512Bf16));
+            #[cfg(target_os = "linux")]
             levels.extend((bf16 && crate::amx::unit().is_some()).then_some(Self::Amx));
         }
         levels

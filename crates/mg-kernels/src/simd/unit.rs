@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use half::bf16;
 
-use super::{Element, HalfSimd, Simd};
+use super::{HalfSimd, Simd};
 use crate::format::{Format, Half, Whole};
 
 /// What tiles and passes ask of a processor: how values of a [`Format`] lie in memory, and the one product that
@@ -40,11 +40,7 @@ pub(crate) type VectorOf<U> = <<U as Unit>::Simd as Simd>::Vector;
 pub(crate) struct Plain<S>(PhantomData<S>);
 
 // SAFETY (all blocks): the trait's contract is that of the methods called.
-impl<S: Simd> Unit for Plain<S>
-where
-    S::Elem: Element,
-    Whole<S::Elem>: Format<Elem = S::Elem, Stored = S::Elem>,
-{
+impl<S: Simd> Unit for Plain<S> {
     type Format = Whole<S::Elem>;
     type Simd = S;
     type Weights = S::Vector;

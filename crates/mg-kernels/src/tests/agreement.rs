@@ -6,13 +6,16 @@ use proptest::prelude::*;
 
 use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
+use crate::compiled::Compiled;
+use crate::element::Element;
+use crate::finish::Finish;
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
-use crate::packed::{Packed, Target};
+use crate::packed::Packed;
 use crate::share::Block;
-use crate::simd::{Element, Level};
+use crate::simd::Level;
 use crate::taps::adjoint_halo;
-use crate::tile::Finish;
+use crate::target::Target;
 use crate::winograd::{Room, Winograd};
 
 fn normal<E: Element>(len: usize, name: &str) -> Vec<E> {
@@ -41,7 +44,7 @@ fn distance<E: Element>((a, a_map): (&[E], &Map), (b, b_map): (&[E], &Map), n: u
 }
 
 /// The larger relative distance of the two forms, forward with leaky ReLU and adjoint with a gate.
-fn gap<P: Format<Stored = <P as Format>::Elem>>(
+fn gap<P: Compiled<Stored = <P as Format>::Elem>>(
     level: Level,
     geometry: &ConvGeometry,
     side: usize,
@@ -102,7 +105,7 @@ proptest! {
 }
 
 /// Relative distances to a direct convolution in f64 of the direct and the transformed one in `P`.
-fn errors<P: Format>(
+fn errors<P: Compiled>(
     level: Level,
     geometry: &ConvGeometry,
     (side, n): (usize, usize),
@@ -121,7 +124,7 @@ fn errors<P: Format>(
 }
 
 /// A convolution in `P` of images `x [n, c_in, side, side]`, direct or transformed.
-fn direct<P: Format>(
+fn direct<P: Compiled>(
     level: Level,
     geometry: &ConvGeometry,
     (side, n): (usize, usize),

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
+use crate::compiled::Compiled;
 use crate::engine::{Kept, Lane, Pass, Plan, Scratch};
-use crate::format::{Format, Half, Whole};
+use crate::format::{Half, Whole};
 use crate::share::Block;
 use crate::simd::Level;
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
@@ -35,8 +36,8 @@ mod peak {
     use half::bf16;
 
     use super::{Half, Level, Peak, least};
-    use crate::amx::{CHUNK, Product, SIDE};
-    use crate::format::Format;
+    use crate::compiled::Compiled;
+    use crate::tile_unit::{CHUNK, Product, SIDE};
 
     const ROUNDS: usize = 100_000;
 
@@ -171,7 +172,7 @@ fn throughput() -> Result<()> {
     measure::<Half>("bf16", peak::bf16(level).or(f32))
 }
 
-fn measure<P: Format<Elem = f32>>(precision: &str, peak: Option<Peak>) -> Result<()> {
+fn measure<P: Compiled<Elem = f32>>(precision: &str, peak: Option<Peak>) -> Result<()> {
     let (unit, rate) =
         peak.map_or(("unknown", "null".to_string()), |(unit, rate)| (unit, format!("{rate:.2}")));
     println!("{{\"precision\": \"{precision}\", \"unit\": \"{unit}\", \"peak\": {rate}}}");

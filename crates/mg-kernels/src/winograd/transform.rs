@@ -1,12 +1,13 @@
 #![allow(unsafe_code, reason = "vector units on checked addresses")]
 
-use super::{A, B, CHUNK, FREQUENCIES, IN, OUT};
+use super::filter::{A, B, CHUNK, FREQUENCIES, IN, OUT};
 use crate::aligned::Number;
+use crate::element::Element;
+use crate::finish::{Finish, finished};
 use crate::format::Format;
 use crate::map::Map;
 use crate::share::Shared;
-use crate::simd::{ElemOf, Element, Simd, StoredOf, Unit};
-use crate::tile::{Finish, finished};
+use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
 /// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
 pub(crate) struct Transform<'a> {

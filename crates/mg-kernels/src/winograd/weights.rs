@@ -1,14 +1,14 @@
 use rayon::prelude::*;
 
-use super::{A, B, FREQUENCIES, IN};
+use super::filter::{A, B, FREQUENCIES, IN};
 use crate::aligned::Aligned;
-use crate::packed::TILE_VECTORS;
-use crate::simd::Element;
+use crate::element::Element;
+use crate::tile::TILE_VECTORS;
 
 /// Output channels transformed together.
 const TOGETHER: usize = 16;
 
-/// `G g G^T` of every pair of channels, in the order of [`Weights::Whole`](super::Weights). `kernel(i, o)` is entry
+/// `G g G^T` of every pair of channels, as `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`. `kernel(i, o)` is entry
 /// (i, o)'s, row by row.
 pub(super) fn transform_weights<E: Element>(
     lanes: usize,

@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use mg_random::{Key, Stream};
-use mg_train::checkpoint::Checkpoint;
-use mg_train::{Contrastive, Model, RunDir, Training};
+use mg_model::Artefact;
+use mg_model::multigrid::MultigridModel;
+use mg_train::{Checkpoint, Error, Learning, METHODS, RunDir, Training};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -208,7 +209,14 @@ fn damaged_models_are_errors() {
     let path = dir.path().join("model.safetensors");
     let whole = fs::read(&path).unwrap();
     let read = || {
-        let model = Model::load(&path, CPU)?;
+        // Whoever reads the file names it.
+        let unusable = |error: mg_model::Error| Error::Format {
+            path: path.clone(),
+            what: "model",
+            reason: error.to_string(),
+        };
+        let artefact = Artefact::from_bytes(&fs::read(&path).unwrap(), CPU).map_err(unusable)?;
+        let model = MultigridModel::of(artefact, CPU).map_err(unusable)?;
         // What is well-formed but of no use may fail later, not panic.
         for grid in model.classes.iter().flat_map(|class| &class.grids) {
             let _ = (grid.net(true), grid.net(false));
@@ -227,12 +235,12 @@ fn damaged_checkpoints_are_errors() {
     run(dir.path());
     let path = dir.path().join("checkpoints/00000002.safetensors");
     let whole = fs::read(&path).unwrap();
-    let config = RunDir::open(dir.path()).unwrap().config().unwrap();
-    let learner = std::cell::RefCell::new(Contrastive::new(&config, &data(&config), CPU).unwrap());
+    let config = RunDir::open(dir.path()).unwrap().config(METHODS).unwrap();
+    let learner = std::cell::RefCell::new(Learning::new(&config, &data(&config), CPU).unwrap());
     let read = || {
-        let Checkpoint { header, tensors } = Checkpoint::load(&path, CPU)?;
+        let Checkpoint { header, state } = Checkpoint::load(&path, CPU)?;
         let mut learner = learner.borrow_mut();
-        if learner.restore(&header.updates, &tensors).is_ok() {
+        if learner.restore(&state).is_ok() {
             let _ = learner.step(header.iteration, &mut |_| {});
         }
         Ok(())
@@ -252,7 +260,7 @@ fn a_checkpoint_that_does_not_fit_its_run_is_named() {
     parts.tensors.pop_last();
     fs::write(&path, parts.file()).unwrap();
     let run_dir = RunDir::open(dir.path()).unwrap();
-    let config = run_dir.config().unwrap();
+    let config = run_dir.config(METHODS).unwrap();
     let error = Training::resume(run_dir, &config, &data(&config), CPU).unwrap_err().to_string();
     assert!(error.contains(path.to_str().unwrap()), "{error}");
 }
@@ -265,8 +273,7 @@ fn damaged_configurations_are_errors() {
     let path = run_dir.config_path();
     let whole = fs::read(&path).unwrap();
     let read = || {
-        let config = run_dir.config()?;
-        (0..config.sides().len()).try_for_each(|level| config.net_spec(level).map(drop))
+        run_dir.config(METHODS).map(drop)
     };
     survives(&path, "config", damaged_bytes(whole.clone()), read);
     let numbers = move |random: &mut Stream| {

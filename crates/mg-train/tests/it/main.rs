@@ -2,6 +2,7 @@
 
 mod hostile;
 mod measures;
+mod methods;
 mod models;
 mod parts;
 mod runs;

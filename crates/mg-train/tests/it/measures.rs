@@ -5,8 +5,9 @@ use mg_eval::BitsPerDim;
 use mg_langevin::Base;
 use mg_pyramid::down;
 use mg_random::Key;
-use mg_train::config::Config;
-use mg_train::{Annealing, Density, GridScores, Model};
+use mg_model::multigrid::MultigridModel;
+use mg_model::{Annealing, Density, Energies, GridScores, Scorer};
+use mg_train::{Config, SetImages};
 
 use crate::support::{self, CPU, data, model};
 
@@ -19,15 +20,15 @@ fn tiny(sets: &[&str]) -> Config {
 }
 
 /// The same model with every parameter zero: f = 0 everywhere.
-fn flat(mut model: Model) -> Model {
+fn flat(mut model: MultigridModel) -> MultigridModel {
     for grid in model.classes.iter_mut().flat_map(|class| &mut class.grids) {
         grid.params = grid.params.zeros_like().unwrap();
     }
     model
 }
 
-fn density(model: &Model, level: usize) -> Density {
-    Density::of(model, model.class(None).unwrap(), level).unwrap()
+fn density(model: &MultigridModel, level: usize) -> Density {
+    Density::of(model, None, level).unwrap()
 }
 
 #[test]
@@ -35,10 +36,10 @@ fn an_image_has_the_same_score_in_any_company_also_where_nets_learn_with_batch_s
     for norm in ["none", "batch", "observed", "frozen"] {
         let config = tiny(&[&format!("model.norm={norm}")]);
         let (model, data) = (model(&config), data(&config));
-        let scorer = model.scorer(model.class(None).unwrap()).unwrap();
-        let all = scorer.set(&data, CPU, &mut |_| {}).unwrap();
+        let scorer = Scorer::of(&model, None).unwrap();
+        let all = scorer.set(&SetImages { set: &data, device: CPU }, &mut |_| {}).unwrap();
         assert!(all.len() == 2 && all.iter().all(|grid| grid.score.len() == 40 && grid.energy.len() == 40));
-        let alone = scorer.set(&data.subset(&[13]).unwrap(), CPU, &mut |_| {}).unwrap();
+        let alone = scorer.set(&SetImages { set: &data.subset(&[13]).unwrap(), device: CPU }, &mut |_| {}).unwrap();
         for (all, alone) in all.iter().zip(&alone) {
             assert_eq!(all.score[13].to_bits(), alone.score[0].to_bits(), "{norm}");
             assert!(all.score.iter().any(|f| *f != all.score[0]), "{norm}: {:?}", all.score);
@@ -58,7 +59,7 @@ fn an_image_has_the_same_score_in_any_company_also_where_nets_learn_with_batch_s
 fn a_net_with_batch_statistics_and_none_to_keep_to_is_refused() {
     let mut model = model(&tiny(&["model.norm=batch"]));
     model.classes[0].grids[1].statistics = None;
-    let error = model.scorer(&model.classes[0]).unwrap_err().to_string();
+    let error = Scorer::of(&model, None).unwrap_err().to_string();
     assert!(error.contains("statistics"), "{error}");
 }
 
@@ -66,7 +67,7 @@ fn a_net_with_batch_statistics_and_none_to_keep_to_is_refused() {
 fn the_energy_is_the_reference_s_less_the_score_and_grids_add_up() {
     let config = tiny(&["model.reference=gaussian", "model.sigma=0.5"]);
     let (model, data) = (model(&config), data(&config));
-    let all = model.scorer(model.class(None).unwrap()).unwrap().set(&data, CPU, &mut |_| {}).unwrap();
+    let all = Scorer::of(&model, None).unwrap().set(&SetImages { set: &data, device: CPU }, &mut |_| {}).unwrap();
     let first = data.batch(&[0], &[], CPU).unwrap();
     let squares: f32 = first.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
     let expected = f64::from(squares) / 0.5 - all[1].score[0];
@@ -93,7 +94,7 @@ fn a_score_of_zero_has_the_normaliser_one_and_costs_all_bits() {
         assert!((annealed.log_z.ess - 14.0).abs() < 1e-3);
         if uniform {
             assert_eq!(annealed.acceptance, Some(1.0), "between mirrors nothing is rejected");
-            let values = density.log_unnormalized(&data(&config), Key::new(2), CPU, &mut |_| {}).unwrap();
+            let values = density.log_unnormalized(&SetImages { set: &data(&config), device: CPU }, Key::new(2), &mut |_| {}).unwrap();
             let bits = BitsPerDim::of(&values, 0.0, (0.0, 0.0), density.dimension(), 256).unwrap();
             assert!((bits.mean.mean - 8.0).abs() < 1e-12 && bits.images.len() == 40);
         }
@@ -101,12 +102,12 @@ fn a_score_of_zero_has_the_normaliser_one_and_costs_all_bits() {
 }
 
 /// Plain importance sampling from the reference, with many draws on a grid where scores vary little.
-fn log_z_by_draws(model: &Model, base: Base) -> f64 {
+fn log_z_by_draws(model: &MultigridModel, base: Base) -> f64 {
     let n = 20_000;
     let like = Tensor::zeros((n, 3, 4, 4), DType::F32, CPU).unwrap();
     let fine = Tensor::zeros((1, 3, 16, 16), DType::F32, CPU).unwrap();
     let draws = base.draw_like(Key::new(5), &like).unwrap();
-    let scorer = model.scorer(model.class(None).unwrap()).unwrap();
+    let scorer = Scorer::of(model, None).unwrap();
     let scores = &scorer.grids(&[draws, fine]).unwrap()[0].score;
     (scores.iter().map(|f| f.exp()).sum::<f64>() / n as f64).ln()
 }
@@ -115,7 +116,7 @@ fn log_z_by_draws(model: &Model, base: Base) -> f64 {
 fn annealing_finds_the_normaliser_that_many_draws_find() {
     for sets in [&[][..], &["model.reference=gaussian", "model.sigma=0.6"]] {
         let model = model(&tiny(sets));
-        let expected = log_z_by_draws(&model, model.base().unwrap());
+        let expected = log_z_by_draws(&model, Base::new(model.reference(), model.bounds()).unwrap());
         let how = Annealing { n_chains: 200, level: 0.999, ..HOW };
         let mut heard = (0, 0);
         let annealed =
@@ -146,8 +147,8 @@ fn log_z_is_the_same_on_one_and_two_threads() {
 #[test]
 fn what_is_no_density_or_no_annealing_is_refused() {
     let model = model(&tiny(&["data.class=each"]));
-    assert!(model.class(None).unwrap_err().to_string().contains("person, smiley"));
-    let class = model.class(Some("smiley")).unwrap();
+    assert!(Scorer::of(&model, None).unwrap_err().to_string().contains("person, smiley"));
+    let class = Some("smiley");
     assert!(Density::of(&model, class, 2).unwrap_err().to_string().contains("grid"));
     let density = Density::of(&model, class, 0).unwrap();
     for how in [

@@ -4,16 +4,18 @@ use candle_core::Tensor;
 use mg_data::DataSet;
 use mg_pyramid::Mask;
 use mg_random::Key;
-use mg_train::{FeatureNets, Model, Synthesis};
+use mg_model::multigrid::MultigridModel;
+use mg_model::{FEATURE_SIDE, Features, Generate, Model, Recover, Synthesis, generate};
+use mg_train::SetImages;
 
-use crate::support::{CPU, data, model, raw, tiny};
+use crate::support::{CPU, data, load, model, raw, tiny};
 
 #[test]
 fn conditional_models_sample_their_classes_in_turn() {
     let model = model(&tiny(&["data.class=each"]));
     let sample = |class: Option<&str>, n| {
         let how = Synthesis { class: class.map(str::to_string), ..Synthesis::default() };
-        model.sample(n, &how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})
+        generate(&model, n, &how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})
     };
     let both = sample(None, 5).unwrap().pop().unwrap();
     let second = sample(Some(&model.header.classes[1]), 2).unwrap().pop().unwrap();
@@ -43,8 +45,8 @@ fn one_start_of_chains_leads_to_several_images_where_finer_grids_start_at_draws(
         let sets = [&*format!("chains.upscale={upscale}"), "chains.noise_scale=0"];
         let learned = model(&tiny(&sets));
         let path = dir.path().join("model.safetensors");
-        learned.save(&path).unwrap();
-        let model = Model::load(&path, CPU).unwrap();
+        std::fs::write(&path, learned.artefact().unwrap().to_bytes().unwrap()).unwrap();
+        let model = load(&path).unwrap();
         let pairs = Synthesis { per_start: Some(2), ..Synthesis::default() };
         let images = drawn(&model, 6, &pairs).unwrap();
         assert!(raw(&images) == raw(&drawn(&learned, 6, &pairs).unwrap()), "a model that was stored");
@@ -60,14 +62,14 @@ fn chunks_are_the_images_that_are_drawn_at_once() {
         let (how, key) = (Synthesis::default(), Key::new(1));
         let observer = &mut mg_langevin::unobserved;
         let n = 2 * model.chunk_len(&how).unwrap() + 3;
-        let all = model.sample(n, &how, key, CPU, observer, &mut |_| {}).unwrap();
+        let all = generate(&model, n, &how, key, CPU, observer, &mut |_| {}).unwrap();
         let mut parts = vec![];
         for chunk in 0..3 {
-            parts.push(model.sample_chunk(chunk, n, &how, key, CPU, observer).unwrap().pop().unwrap());
+            parts.push(model.chunk(chunk, n, &how, key, CPU, observer).unwrap().pop().unwrap());
         }
         let parts = Tensor::cat(&parts, 0).unwrap();
         assert_eq!(raw(&parts), raw(all.last().unwrap()), "{sets:?}");
-        assert!(model.sample_chunk(3, n, &how, key, CPU, observer).is_err());
+        assert!(model.chunk(3, n, &how, key, CPU, observer).is_err());
     }
 }
 
@@ -77,7 +79,8 @@ fn recovery_leaves_observed_pixels_alone_and_an_empty_mask_returns_the_input() {
     let model = model(&config);
     let images = data(&config).batch(&[0, 1, 2, 3, 4, 5, 6], &[], CPU).unwrap();
     let recover = |mask: Mask| {
-        model.recover(&images, &vec![mask; 7], &Synthesis::default(), Key::new(0), &mut |_| {}).unwrap()
+        let how = Synthesis::default();
+        Recover::recover(&model, &images, &vec![mask; 7], &how, Key::new(0), &mut |_| {}).unwrap()
     };
     assert!(raw(&recover(Mask::none(16).unwrap())) == raw(&images));
     let mask = Mask::square(16, 8, 4, 4).unwrap();
@@ -93,10 +96,10 @@ fn features_are_the_pooled_maps_of_every_layer_and_an_image_s_own() {
     for sets in [&["model.norm=batch"][..], &["model.norm=none", "model.nets=dcgan-finest"]] {
         let config = tiny(sets);
         let (model, data) = (model(&config), data(&config));
-        let nets = FeatureNets::of(&model, &[4, 16], None).unwrap();
-        let finest = FeatureNets::of(&model, &[], None).unwrap();
+        let nets = Features::nets(&model, &[4, 16], None).unwrap();
+        let finest = Features::nets(&model, &[], None).unwrap();
         let mut done = 0;
-        let all = nets.of_set(&data, CPU, &mut |now| done = now).unwrap();
+        let all = nets.of_set(&SetImages { set: &data, device: CPU }, &mut |now| done = now).unwrap();
         assert_eq!((all.dims(), done), (&[40, nets.width()][..], 40));
         let layers = nets.layers();
         assert!(layers[0].start == 0 && layers.last().unwrap().end == nets.width());
@@ -120,21 +123,22 @@ fn features_are_the_pooled_maps_of_every_layer_and_an_image_s_own() {
 #[test]
 fn dcgan_s_discriminator_has_the_features_of_table_2() {
     let config = tiny(&["model.grids=[1, 64]", "model.nets=dcgan-finest", "model.width=1.0"]);
-    let channels: usize = config.net_spec(0).unwrap().layers.iter().map(|layer| layer.channels).sum();
-    assert_eq!(channels * mg_train::FEATURE_SIDE * mg_train::FEATURE_SIDE, 15_360);
+    let settings = mg_model::multigrid::Settings::of_config(&config.values()).unwrap();
+    let channels: usize = settings.net_spec(0).unwrap().layers.iter().map(|layer| layer.channels).sum();
+    assert_eq!(channels * FEATURE_SIDE * FEATURE_SIDE, 15_360);
 }
 
 #[test]
 fn features_of_what_is_not_there_are_errors() {
     let config = tiny(&["data.class=each"]);
     let model = model(&config);
-    let error = |grids: &[usize], class| FeatureNets::of(&model, grids, class).unwrap_err().to_string();
+    let error = |grids: &[usize], class| Features::nets(&model, grids, class).unwrap_err().to_string();
     assert!(error(&[], None).contains("conditional"));
     assert!(error(&[], Some("nobody")).contains("nobody"));
     assert!(
         error(&[8], Some("smiley")).contains("no grid 8") && error(&[8], Some("smiley")).contains("4, 16")
     );
-    let nets = FeatureNets::of(&model, &[4], Some("smiley")).unwrap();
+    let nets = Features::nets(&model, &[4], Some("smiley")).unwrap();
     let image =
         mg_train::open_data(&tiny(&["model.grids=[1, 8]"]), None).unwrap().batch(&[0], &[], CPU).unwrap();
     let error = nets.of_images(&image).unwrap_err().to_string();
@@ -142,13 +146,13 @@ fn features_of_what_is_not_there_are_errors() {
 }
 
 /// Images of the finest grid, drawn with seed 1.
-fn drawn(model: &Model, n: usize, how: &Synthesis) -> mg_train::Result<Tensor> {
-    let grids = model.sample(n, how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})?;
+fn drawn(model: &MultigridModel, n: usize, how: &Synthesis) -> mg_model::Result<Tensor> {
+    let grids = generate(model, n, how, Key::new(1), CPU, &mut mg_langevin::unobserved, &mut |_| {})?;
     Ok(grids.last().unwrap().clone())
 }
 
 /// The mean colour of every image, as bits.
-fn starts(model: &Model, n: usize, per_start: Option<usize>) -> Vec<Vec<u8>> {
+fn starts(model: &MultigridModel, n: usize, per_start: Option<usize>) -> Vec<Vec<u8>> {
     // Without steps a chain ends as it began.
     let how = Synthesis { steps: Some(0), per_start, ..Synthesis::default() };
     let images = drawn(model, n, &how).unwrap();
@@ -194,7 +198,8 @@ fn statistics_of_a_set_are_those_of_its_batches_averaged() {
     let of = |range: std::ops::Range<u64>| -> Vec<Vec<f32>> {
         let set: DataSet = data.subset(&range.collect::<Vec<_>>()).unwrap();
         let mut last = (0, 0);
-        let model = before.clone().observing(&set, CPU, &mut |done, of| last = (done, of)).unwrap();
+        let mut model = before.clone();
+        model.observe(&SetImages { set: &set, device: CPU }, &mut |done, of| last = (done, of)).unwrap();
         assert!(last.0 == last.1 && last.0 > 0, "{last:?}");
         let grid = model.classes[0].grids.last().unwrap();
         let pairs = grid.statistics.iter().flatten().flat_map(|(mean, variance)| [mean, variance]);
@@ -209,7 +214,7 @@ fn statistics_of_a_set_are_those_of_its_batches_averaged() {
             assert!(((a + b) / 2.0 - mean).abs() <= 1e-6 * mean.abs().max(1.0), "{a}, {b}, {mean}");
         }
     }
-    let plain = model(&tiny(&[]));
-    let same = plain.clone().observing(&data, CPU, &mut |_, _| panic!("nothing to do")).unwrap();
-    assert!(same.classes[0].grids[1].statistics.is_none());
+    let mut plain = model(&tiny(&[]));
+    plain.observe(&SetImages { set: &data, device: CPU }, &mut |_, _| panic!("nothing to do")).unwrap();
+    assert!(plain.classes[0].grids[1].statistics.is_none());
 }

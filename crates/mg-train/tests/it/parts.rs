@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use mg_data::DataSet;
-use mg_train::{Contrastive, Model, RunDir, Training, held_out, open_data, to_learn};
+use mg_train::{Learning, RunDir, Training, held_out, open_data, to_learn};
 
-use crate::support::{CPU, tiny};
+use crate::support::{CPU, load, step, tiny};
 
 fn images(set: &DataSet) -> BTreeSet<Vec<u8>> {
     (0..set.len()).map(|i| set.image(i).unwrap().to_vec()).collect()
@@ -59,21 +59,18 @@ fn a_run_learns_its_part_and_goes_on_with_it() {
     let run_dir = RunDir::create(dir.path(), &config).unwrap();
     let mut training = Training::start(run_dir, &config, &whole, CPU).unwrap();
     training.run(&mut ()).unwrap();
-    let mut learner = Contrastive::new(&config, &part, CPU).unwrap();
-    assert_eq!(
-        learner.step(0, &mut |_| {}).unwrap().grids[0].gap,
-        learner_gap(&training),
-        "the run learned other images"
-    );
+    let mut learning = Learning::new(&config, &part, CPU).unwrap();
+    let gap = step(&mut learning, 0).values["grid4.gap"];
+    assert_eq!(gap, first_gap(&training), "the run learned other images");
     drop(training);
-    let data = Model::load(dir.path(), CPU).unwrap().header.data;
+    let data = load(&dir.path().join("model.safetensors")).unwrap().header.data;
     assert_eq!((data.images, data.sha256.as_str()), (30, part.content_hash()));
     Training::resume(RunDir::open(dir.path()).unwrap(), &config, &whole, CPU).unwrap();
 }
 
 /// The gap of the coarsest grid in the only line of a run's metrics.
-fn learner_gap(training: &Training) -> f64 {
+fn first_gap(training: &Training) -> f64 {
     let line = std::fs::read_to_string(training.run_dir().metrics_path()).unwrap();
     let report: serde_json::Value = serde_json::from_str(&line).unwrap();
-    report["grids"][0]["gap"].as_f64().unwrap()
+    report["grid4.gap"].as_f64().unwrap()
 }

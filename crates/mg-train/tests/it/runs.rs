@@ -5,11 +5,9 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use mg_data::DataSet;
-use mg_train::checkpoint::Checkpoint;
-use mg_train::config::{Config, Source, resolve};
-use mg_train::{Contrastive, Error, Event, Model, Observer, Outcome, Report, RunDir, Training};
+use mg_train::{Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, Training};
 
-use crate::support::{CPU, TINY, data, raw, tiny};
+use crate::support::{CPU, data, load, raw, step, tiny};
 
 fn bits(tensors: &std::collections::BTreeMap<String, Tensor>) -> Vec<(String, Vec<u8>)> {
     tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
@@ -53,11 +51,11 @@ type Artefacts = (Vec<u8>, Vec<u8>, Vec<(String, Vec<u8>)>);
 
 /// What a finished run leaves, but for its sheets.
 fn artefacts(path: &Path) -> Artefacts {
-    let config = RunDir::open(path).unwrap().config().unwrap();
+    let config = RunDir::open(path).unwrap().config(METHODS).unwrap();
     let newest = RunDir::open(path).unwrap().checkpoint_path(config.learn.iterations);
     let checkpoint = Checkpoint::load(&newest, CPU).unwrap();
     let model = fs::read(path.join("model.safetensors")).unwrap();
-    (fs::read(path.join("metrics.jsonl")).unwrap(), model, bits(&checkpoint.tensors))
+    (fs::read(path.join("metrics.jsonl")).unwrap(), model, bits(&checkpoint.state.tensors))
 }
 
 #[test]
@@ -112,10 +110,10 @@ fn learning_moves_observed_scores_above_those_of_noise() {
     let config =
         tiny(&["chains.step_size=1e-9", "chains.noise_scale=0", "learn.rate=0.003", "learn.iterations=25"]);
     let data = data(&config);
-    let mut learner = Contrastive::new(&config, &data, CPU).unwrap();
-    let gap = |report: &Report| report.grids.iter().map(|grid| grid.gap).sum::<f64>();
-    let first = gap(&learner.step(0, &mut |_| {}).unwrap());
-    let last = (1..25).map(|i| gap(&learner.step(i, &mut |_| {}).unwrap())).last().unwrap();
+    let mut learning = Learning::new(&config, &data, CPU).unwrap();
+    let gap = |report: &Report| report.values["grid4.gap"] + report.values["grid16.gap"];
+    let first = gap(&step(&mut learning, 0));
+    let last = (1..25).map(|i| gap(&step(&mut learning, i))).last().unwrap();
     assert!(last < first - 0.5, "gap {first} at first, {last} at last");
 }
 
@@ -129,43 +127,28 @@ fn zero_steps_of_contrastive_divergence_have_zero_gradient() {
         "learn.ema=0",
     ]);
     let data = data(&config);
-    let mut learner = Contrastive::new(&config, &data, CPU).unwrap();
-    let params = |learner: &Contrastive| {
-        let mut state = bits(&learner.state().unwrap());
+    let mut learning = Learning::new(&config, &data, CPU).unwrap();
+    let params = |learning: &Learning| {
+        let mut state = bits(&learning.state().unwrap().tensors);
         state.retain(|(name, _)| name.contains(".param."));
         state
     };
-    let before = params(&learner);
-    let report = learner.step(0, &mut |_| {}).unwrap();
-    assert!(report.grids.iter().all(|grid| grid.gap == 0.0 && grid.difference == 0.0));
-    assert!(!before.is_empty() && before == params(&learner));
+    let before = params(&learning);
+    let report = step(&mut learning, 0);
+    for name in ["grid4.gap", "grid4.difference", "grid16.gap", "grid16.difference"] {
+        assert_eq!(report.values[name], 0.0, "{name}");
+    }
+    assert!(!before.is_empty() && before == params(&learning));
 }
 
 #[test]
 fn what_is_known_of_a_coarse_grid_is_the_image_s_own() {
     // With one pixel hidden, all of 4x4 is known, and its energy has nothing to tell chains from images by.
     let config = tiny(&["chains.hidden_square=1"]);
-    let mut learner = Contrastive::new(&config, &data(&config), CPU).unwrap();
-    let report = learner.step(0, &mut |_| {}).unwrap();
-    let [coarse, fine] = &report.grids[..] else { panic!("{report:?}") };
-    assert_eq!((coarse.gap, coarse.difference), (0.0, 0.0));
-    assert!(fine.difference > 0.0);
-}
-
-#[test]
-fn single_grid_is_multi_grid_with_two_grids() {
-    // The 16x16 grid straight above 1x1, in either writing.
-    let state = |sets: &[&str]| {
-        let config = tiny(sets);
-        let mut learner = Contrastive::new(&config, &data(&config), CPU).unwrap();
-        (0..3).for_each(|i| drop(learner.step(i, &mut |_| {}).unwrap()));
-        bits(&learner.state().unwrap())
-    };
-    let preset = Source::preset("single-grid").unwrap();
-    let named = resolve(&[Source::text("tiny", TINY).unwrap(), preset]).unwrap();
-    assert_eq!((named.model.grids.as_slice(), named.chains.steps.at(0)), (&[1, 64][..], 36));
-    assert!(state(&["model.grids=[1, 16]"]) == state(&["model.grids=[1, 16]", "chains.start=[\"coarser\"]"]));
-    assert!(state(&["model.grids=[1, 16]"]) != state(&["model.grids=[1, 16]", "chains.start=data"]));
+    let mut learning = Learning::new(&config, &data(&config), CPU).unwrap();
+    let values = step(&mut learning, 0).values;
+    assert_eq!((values["grid4.gap"], values["grid4.difference"]), (0.0, 0.0));
+    assert!(values["grid16.difference"] > 0.0);
 }
 
 #[test]
@@ -216,7 +199,7 @@ fn numbers_that_are_not_finite_never_reach_the_disk() {
     assert!(tensors.is_some(), "the directory is still locked by the run");
     drop(training);
     let checkpoint = RunDir::open(dir.path()).unwrap().newest_checkpoint(CPU).unwrap().0.unwrap();
-    for (name, tensor) in &checkpoint.tensors {
+    for (name, tensor) in &checkpoint.state.tensors {
         let finite = raw(tensor).chunks(4).all(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]]).is_finite());
         assert!(finite || tensor.dtype() == candle_core::DType::I64, "{name}");
     }
@@ -266,10 +249,10 @@ fn a_model_file_is_checked_before_it_is_used() {
     run(dir.path(), &tiny(&[]), Some(1));
     let path = dir.path().join("model.safetensors");
     let checkpoint = RunDir::open(dir.path()).unwrap().checkpoint_path(1);
-    assert!(Model::load(&checkpoint, CPU).unwrap_err().to_string().contains("not a usable model"));
+    assert!(load(&checkpoint).unwrap_err().to_string().contains("not a usable model"));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(Model::load(dir.path(), CPU).unwrap_err().to_string().contains("not a usable model"));
+    assert!(load(&path).unwrap_err().to_string().contains("not a usable model"));
     fs::remove_file(&path).unwrap();
-    assert!(Model::load(dir.path(), CPU).unwrap_err().to_string().contains("cannot read"));
+    assert!(load(&path).unwrap_err().to_string().contains("cannot read"));
 }

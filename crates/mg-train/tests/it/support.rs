@@ -1,7 +1,10 @@
+use std::path::Path;
+
 use candle_core::{DType, Device, Tensor};
 use mg_data::DataSet;
-use mg_train::config::{Config, Source, resolve};
-use mg_train::{Contrastive, DataId, Model};
+use mg_model::multigrid::MultigridModel;
+use mg_train::config::{Layer, resolve};
+use mg_train::{Config, Learning, METHODS, Report};
 
 pub(crate) const CPU: &Device = &Device::Cpu;
 
@@ -27,9 +30,9 @@ sheet_images = 4
 ";
 
 pub(crate) fn tiny(sets: &[&str]) -> Config {
-    let mut sources = vec![Source::text("tiny", TINY).unwrap()];
-    sources.extend(sets.iter().map(|set| Source::assignment(set).unwrap()));
-    resolve(&sources).unwrap()
+    let mut layers = vec![Layer::text("tiny", TINY).unwrap()];
+    layers.extend(sets.iter().map(|set| Layer::assignment(set).unwrap()));
+    resolve(METHODS, &layers).unwrap()
 }
 
 pub(crate) fn data(config: &Config) -> DataSet {
@@ -38,11 +41,22 @@ pub(crate) fn data(config: &Config) -> DataSet {
 }
 
 /// What three iterations learn.
-pub(crate) fn model(config: &Config) -> Model {
+pub(crate) fn model(config: &Config) -> MultigridModel {
     let data = data(config);
-    let mut learner = Contrastive::new(config, &data, CPU).unwrap();
-    (0..3).for_each(|i| drop(learner.step(i, &mut |_| {}).unwrap()));
-    Model::of(&learner, &DataId::of(config, &data), 3).unwrap()
+    let mut learning = Learning::new(config, &data, CPU).unwrap();
+    (0..3).for_each(|i| drop(step(&mut learning, i)));
+    MultigridModel::of(learning.artefact(3).unwrap(), CPU).unwrap()
+}
+
+/// The model in a file.
+pub(crate) fn load(path: &Path) -> mg_model::Result<MultigridModel> {
+    let bytes = std::fs::read(path).map_err(mg_model::Error::images)?;
+    MultigridModel::of(mg_model::Artefact::from_bytes(&bytes, CPU)?, CPU)
+}
+
+/// One iteration that nobody watches.
+pub(crate) fn step(learning: &mut Learning, iteration: u64) -> Report {
+    learning.step(iteration, &mut |_| {}).unwrap()
 }
 
 pub(crate) fn raw(tensor: &Tensor) -> Vec<u8> {

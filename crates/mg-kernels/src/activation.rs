@@ -1,0 +1,67 @@
+use candle_core::Tensor;
+
+use crate::Result;
+
+/// Elementwise activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// `max(y, 0) + slope * min(y, 0)`; slope 0 is ReLU. The derivative at 0 is `slope`.
+    LeakyRelu {
+        /// Slope for negative values, finite and not negative.
+        slope: f64,
+    },
+    /// `y / (1 + exp(-y))`.
+    Silu,
+}
+
+impl Activation {
+    /// The activation of every value of `y`, by tensor operations.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn apply(self, y: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::LeakyRelu { .. } => Ok((y * self.derivative(y)?)?),
+            Self::Silu => Ok((y * logistic(y)?)?),
+        }
+    }
+
+    /// The activation's derivative at every value of `y`, by tensor operations.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn derivative(self, y: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::LeakyRelu { slope } => Ok(y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?),
+            Self::Silu => silu_derivative(y, &logistic(y)?),
+        }
+    }
+
+    /// [`apply`](Self::apply) and [`derivative`](Self::derivative), with what they share computed once.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn apply_and_derive(self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        match self {
+            Self::LeakyRelu { .. } => {
+                let derivative = self.derivative(y)?;
+                Ok(((y * &derivative)?, derivative))
+            }
+            Self::Silu => {
+                let s = logistic(y)?;
+                Ok(((y * &s)?, silu_derivative(y, &s)?))
+            }
+        }
+    }
+}
+
+/// `1 / (1 + exp(-y))`.
+fn logistic(y: &Tensor) -> Result<Tensor> {
+    Ok((y.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+/// `s (1 + y (1 - s))`, with the logistic function `s` of `y`.
+fn silu_derivative(y: &Tensor, s: &Tensor) -> Result<Tensor> {
+    let rest = (y * s.affine(-1.0, 1.0)?)?.affine(1.0, 1.0)?;
+    Ok((s * rest)?)
+}

@@ -1,0 +1,109 @@
+#![allow(unsafe_code, reason = "vector units")]
+
+use crate::Activation;
+use crate::aligned::Number;
+use crate::element::Element;
+use crate::simd::Simd;
+
+/// An activation with its slope in the element type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Curve<E> {
+    Leaky(E),
+    Silu,
+}
+
+impl<E: Element> Curve<E> {
+    pub(crate) fn of(activation: Activation) -> Self {
+        match activation {
+            Activation::LeakyRelu { slope } => Self::Leaky(E::of(slope)),
+            Activation::Silu => Self::Silu,
+        }
+    }
+}
+
+/// `v` where `by > 0`, `slope v` elsewhere: leaky ReLU's value for `v = by`, and its adjoint for a gradient `v`. There
+/// `by` may also be the value, which has the sign of what it was made from.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn leaky<S: Simd>(by: S::Vector, v: S::Vector, slope: S::Vector) -> S::Vector {
+    // SAFETY: the caller's contract.
+    unsafe { S::if_positive(by, v, S::mul(v, slope)) }
+}
+
+/// The activation at `y`.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn activate<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> S::Vector {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match curve {
+            Curve::Leaky(slope) => leaky::<S>(y, y, S::splat(slope)),
+            Curve::Silu => S::mul(y, logistic::<S>(y)),
+        }
+    }
+}
+
+/// The activation's derivative at `y`.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn derivative<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> S::Vector {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let one = S::splat(S::Elem::of(1.0));
+        match curve {
+            Curve::Leaky(slope) => leaky::<S>(y, one, S::splat(slope)),
+            Curve::Silu => {
+                let s = logistic::<S>(y);
+                S::mul(s, S::mul_add(y, S::sub(one, s), one))
+            }
+        }
+    }
+}
+
+/// `1 / (1 + exp(-y))`.
+#[inline(always)]
+unsafe fn logistic<S: Simd>(y: S::Vector) -> S::Vector {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let one = S::splat(S::Elem::of(1.0));
+        S::div(one, S::add(one, S::exp(S::sub(S::splat(S::Elem::ZERO), y))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Portable;
+
+    type Four = Portable<f64>;
+
+    #[test]
+    fn derivatives_are_finite_differences() {
+        let (y, e) = ([-3.0, -0.4, 0.6, 5.0], 1e-6);
+        for activation in [Activation::LeakyRelu { slope: 0.2 }, Activation::Silu] {
+            let curve = Curve::of(activation);
+            // SAFETY: every processor has the portable unit.
+            let (below, above, slopes) = unsafe {
+                let at = |e: f64| activate::<Four>(curve, y.map(|y| y + e));
+                (at(-e), at(e), derivative::<Four>(curve, y))
+            };
+            for (i, slope) in slopes.iter().enumerate() {
+                let expected = (above[i] - below[i]) / (2.0 * e);
+                assert!((slope - expected).abs() < 1e-9, "{activation:?} at {}: {slope} {expected}", y[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_leaky_relu_has_its_lower_slope_at_zero() {
+        let curve = Curve::of(Activation::LeakyRelu { slope: 0.2 });
+        // SAFETY: every processor has the portable unit.
+        assert_eq!(unsafe { derivative::<Four>(curve, [0.0; 4]) }, [0.2; 4]);
+    }
+}
