@@ -10,7 +10,7 @@ use crate::multigrid;
 use crate::{Artefact, Error, FeatureNets, Header, Images, Result};
 
 /// A learned model of any kind. What it can do is asked for: each capability is there or is not.
-pub trait Model: Debug {
+pub trait Model: Debug + Send + Sync {
     /// What it is and where it came from.
     fn header(&self) -> &Header;
 

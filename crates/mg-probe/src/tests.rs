@@ -8,8 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use mg_data::{DataSet, Source as Images, Spec};
 use mg_energy::Params;
 use mg_random::Key;
-use mg_model::Model;
-use mg_model::multigrid::Settings;
+use mg_model::multigrid::{MultigridModel, Settings};
 use mg_train::config::{Layer, resolve};
 use mg_train::{Config, Learning, METHODS};
 
@@ -36,6 +35,15 @@ fn tiny(sets: &[&str]) -> Config {
     let mut sources = vec![Layer::text("tiny", TINY).unwrap()];
     sources.extend(sets.iter().map(|set| Layer::assignment(set).unwrap()));
     resolve(METHODS, &sources).unwrap()
+}
+
+/// The nets of a configuration.
+fn of(config: &Config) -> Settings {
+    Settings::of_config(&config.values()).unwrap()
+}
+
+fn settings(sets: &[&str]) -> Settings {
+    of(&tiny(sets))
 }
 
 fn normal(shape: &[usize], key: Key) -> Tensor {
@@ -78,9 +86,9 @@ fn quick() -> ProbeConfig {
 }
 
 /// A model that has learned nothing but the statistics that its norm asks for.
-fn model(config: &Config) -> Box<dyn Model> {
+fn model(config: &Config) -> MultigridModel {
     let data = portraits(8).subset(&(0..24).map(|i| i * 37).collect::<Vec<_>>()).unwrap();
-    Learning::new(config, &data, CPU).unwrap().model(0).unwrap()
+    MultigridModel::of(Learning::new(config, &data, CPU).unwrap().artefact(0).unwrap(), CPU).unwrap()
 }
 
 fn bits(params: &Params) -> Vec<Vec<u32>> {
@@ -95,7 +103,7 @@ fn the_paper_s_features_are_those_of_its_padding() {
         let mut sources = vec![Layer::preset(METHODS, "full").unwrap()];
         sources.extend(sets.iter().map(|set| Layer::assignment(set).unwrap()));
         let config = resolve(METHODS, &sources).unwrap();
-        let probe = Probe::from_scratch(&config, 10, Key::new(0), CPU).unwrap();
+        let probe = Probe::from_scratch(&of(&config), 10, Key::new(0), CPU).unwrap();
         assert_eq!(probe.head_params().get("classifier.weight").unwrap().dims(), [10, probe.features()]);
         probe.features()
     };
@@ -109,7 +117,7 @@ fn the_paper_s_features_are_those_of_its_padding() {
 #[test]
 fn the_first_loss_is_the_logarithm_of_the_number_of_classes() {
     for classes in [2, 10] {
-        let probe = Probe::from_scratch(&tiny(&[]), classes, Key::new(3), CPU).unwrap();
+        let probe = Probe::from_scratch(&settings(&[]), classes, Key::new(3), CPU).unwrap();
         let images = normal(&[6, 3, 8, 8], Key::new(1));
         let loss = probe.gradients(&images, &[0, 1, 1, 0, 0, 1], None).unwrap().loss;
         assert!((loss - (classes as f64).ln()).abs() < 1e-6, "{loss} with {classes} classes");
@@ -156,7 +164,7 @@ fn a_separable_set_is_learned_without_an_error() {
     for (norm, learns) in
         [("none", Learns::Head), ("none", Learns::All), ("batch", Learns::All), ("group", Learns::All)]
     {
-        let probe = Probe::from_scratch(&tiny(&[&format!("model.norm={norm}")]), 3, Key::new(4), CPU);
+        let probe = Probe::from_scratch(&settings(&[&format!("model.norm={norm}")]), 3, Key::new(4), CPU);
         let probe = match (probe, norm) {
             (Ok(probe), _) => probe,
             (Err(error), _) => panic!("{norm}: {error}"),
@@ -177,7 +185,7 @@ fn a_separable_set_is_learned_without_an_error() {
 fn a_net_takes_on_batch_normalisation_and_computes_what_it_did() {
     let x = normal(&[20, 3, 8, 8], Key::new(1)).to_dtype(DType::F64).unwrap();
     for activation in ["leaky-relu", "silu"] {
-        let spec = tiny(&[&format!("model.activation={activation}")]).net_spec(1).unwrap();
+        let spec = settings(&[&format!("model.activation={activation}")]).net_spec(1).unwrap();
         let mut plain = Trunk::init(&spec, Key::new(1), DType::F64, CPU).unwrap();
         let noise = |name: &str, t: &Tensor| normal(t.dims(), Key::new(2).named(name)).to_dtype(DType::F64);
         let moved = |(name, t): (String, Tensor)| (name.clone(), (noise(&name, &t).unwrap() + t).unwrap());
@@ -201,7 +209,7 @@ fn a_net_takes_on_batch_normalisation_and_computes_what_it_did() {
 fn a_net_with_batch_statistics_is_evaluated_image_by_image() {
     let folder = tempfile::tempdir().unwrap();
     let draw = toy(folder.path(), 12).draw(18, 6, Key::new(1)).unwrap();
-    let probe = Probe::from_scratch(&tiny(&["model.norm=batch"]), 3, Key::new(4), CPU).unwrap();
+    let probe = Probe::from_scratch(&settings(&["model.norm=batch"]), 3, Key::new(4), CPU).unwrap();
     let fitted = fit(&probe, &draw, Learns::All, &quick(), Key::new(2), &mut |_| {}).unwrap().probe;
     let images = draw.learn.data().batch(&[0, 5, 9], &[], CPU).unwrap();
     let together = fitted.scores(&images).unwrap().to_vec2::<f32>().unwrap();
@@ -223,7 +231,7 @@ fn the_same_seed_gives_the_same_bits_on_one_and_two_threads() {
             let probe = match learns {
                 Learns::Head => Probe::on_model(&model, 3, Key::new(seed)).unwrap(),
                 Learns::All => {
-                    Probe::from_scratch(&tiny(&["model.norm=batch"]), 3, Key::new(seed), CPU).unwrap()
+                    Probe::from_scratch(&settings(&["model.norm=batch"]), 3, Key::new(seed), CPU).unwrap()
                 }
             };
             let config = ProbeConfig { epochs: 3, ..quick() };
@@ -244,7 +252,7 @@ fn learning_that_diverges_says_its_rate() {
     for learns in [Learns::Head, Learns::All] {
         for batch in [6, 18] {
             let config = ProbeConfig { rate: 1e300, trunk_rate: 1e300, batch, ..quick() };
-            let probe = Probe::from_scratch(&tiny(&[]), 3, Key::new(4), CPU).unwrap();
+            let probe = Probe::from_scratch(&settings(&[]), 3, Key::new(4), CPU).unwrap();
             let error = fit(&probe, &draw, learns, &config, Key::new(2), &mut |_| {}).unwrap_err();
             let message = error.to_string();
             assert!(matches!(error, Error::NotFinite { rate: 1e300, .. }), "{message}");
@@ -259,22 +267,22 @@ fn what_does_not_fit_is_refused_before_learning() {
     let set = Labelled::of(&data).unwrap();
     for norm in ["observed", "frozen"] {
         let config = tiny(&[&format!("model.norm={norm}")]);
-        let error = Probe::from_scratch(&config, 2, Key::new(0), CPU).unwrap_err();
+        let error = Probe::from_scratch(&of(&config), 2, Key::new(0), CPU).unwrap_err();
         assert!(matches!(error, Error::Unsupported(_)) && error.to_string().contains(norm), "{error}");
         // A model of this kind brings its statistics.
-        Probe::on_model(&*model(&config), 2, Key::new(0)).unwrap();
+        Probe::on_model(&model(&config), 2, Key::new(0)).unwrap();
     }
     let conditional = tiny(&["data.class=each"]);
     let conditional = Learning::new(&conditional, &data, CPU).unwrap().model(0).unwrap();
     let error = Probe::on_model(&*conditional, 2, Key::new(0)).unwrap_err();
     assert!(error.to_string().contains("person, smiley"), "{error}");
 
-    let config = tiny(&[]);
-    assert!(Probe::from_scratch(&config, 1, Key::new(0), CPU).is_err());
-    let probe = Probe::from_scratch(&config, 2, Key::new(0), CPU).unwrap();
+    let settings = settings(&[]);
+    assert!(Probe::from_scratch(&settings, 1, Key::new(0), CPU).is_err());
+    let probe = Probe::from_scratch(&settings, 2, Key::new(0), CPU).unwrap();
     let large = Labelled::of(&portraits(16)).unwrap();
     assert!(matches!(probe.error_rate(&large, &mut |_| {}), Err(Error::Side { side: 16, finest: 8, .. })));
-    let three = Probe::from_scratch(&config, 3, Key::new(0), CPU).unwrap();
+    let three = Probe::from_scratch(&settings, 3, Key::new(0), CPU).unwrap();
     assert!(matches!(three.error_rate(&set, &mut |_| {}), Err(Error::Setting { .. })));
     let draw = set.draw(20, 10, Key::new(0)).unwrap();
     let flips = ProbeConfig { flip: true, ..quick() };
@@ -286,7 +294,7 @@ fn what_does_not_fit_is_refused_before_learning() {
 fn maps_that_do_not_fit_memory_are_refused_with_their_size() {
     let config =
         resolve(METHODS, &[Layer::preset(METHODS, "full").unwrap(), Layer::assignment("model.precision=f32").unwrap()]);
-    let probe = Probe::from_scratch(&config.unwrap(), 10, Key::new(0), CPU).unwrap();
+    let probe = Probe::from_scratch(&of(&config.unwrap()), 10, Key::new(0), CPU).unwrap();
     let extractor = probe.extractor().unwrap();
     // 256 channels on 2x2, 512 on 8x8 and 256 on 16x16, four bytes each.
     let each = 4 * (256 * 4 + 512 * 64 + 256 * 256);
@@ -305,7 +313,7 @@ fn a_study_reports_every_seed_and_their_mean() {
     let model = model(&tiny(&[]));
     let config = ProbeConfig { epochs: 4, ..quick() };
     let settings = settings(&[]);
-    for start in [TrunkStart::Frozen(&*model), TrunkStart::FineTuned(&*model), TrunkStart::Supervised(&settings, CPU)] {
+    for start in [TrunkStart::Frozen(&model), TrunkStart::FineTuned(&model), TrunkStart::Supervised(&settings, CPU)] {
         let study = Study { start, config: config.clone(), labels: vec![9, 18], seeds: vec![1, 2] };
         let (mut epochs, mut measured) = (0, 0);
         let findings = study

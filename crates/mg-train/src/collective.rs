@@ -5,7 +5,7 @@ use crate::{Result, State};
 /// Learners that share a batch, each of them with a part of it. All of them call the same functions in the same order.
 ///
 /// Every operation has one fixed order, that of ranks: any number of learners gets the same bits.
-pub trait Collective {
+pub trait Collective: Send {
     /// Which of the learners this is, from 0.
     fn rank(&self) -> usize;
 

@@ -10,7 +10,7 @@ use crate::{Batch, Collective, Limit, Report, Result};
 ///
 /// It holds no generator and reads no clock: what a step does depends on its state, the batch and [`At`] alone, so that a
 /// resumed run is the uninterrupted one to the bit.
-pub trait Learner {
+pub trait Learner: Send {
     /// One iteration: gradients, their sums over [`At::peers`], an update. Numbers that are not finite are no error: the
     /// report shows them, and the guard acts on them.
     ///
