@@ -20,9 +20,12 @@ pub enum Error {
     /// A data set could not be read.
     #[error(transparent)]
     Data(#[from] mg_data::Error),
-    /// A sheet or a statistic failed.
+    /// A statistic failed.
     #[error(transparent)]
     Eval(#[from] mg_eval::Error),
+    /// A sheet could not be drawn or written.
+    #[error(transparent)]
+    Figures(#[from] mg_figures::Error),
     /// A file could not be read or written.
     #[error("cannot {action} {path}: {source}{}", advice(.source))]
     Io {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_eval::Sheet;
+use mg_figures::Sheet;
 use mg_random::Key;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointHeader};
