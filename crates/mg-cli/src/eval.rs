@@ -10,9 +10,10 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
 use mg_data::Split;
 use mg_eval::{
-    Features, Histogram, Moments, Neighbour, Panels, Score, Sheet, Subsets, frechet_distance,
-    inception_score, kernel_distance, nearest, pairwise_distance, precision_recall,
+    Features, Histogram, Moments, Neighbour, Score, Subsets, frechet_distance, inception_score,
+    kernel_distance, nearest, pairwise_distance, precision_recall,
 };
+use mg_figures::{Panels, Sheet, histogram};
 use mg_random::Key;
 use mg_train::Synthesis;
 
@@ -209,8 +210,8 @@ fn neighbours(
     args.output.plot.save(|| {
         let back = distances(&nearest(reference.1, input.1)?);
         let sets = [("images to reference", there.as_slice()), ("reference to images", &back)];
-        let histogram = Histogram::of(&sets, BINS)?;
-        Ok(Panels::of([histogram.curves("nearest by features", "distance")]))
+        let counted = Histogram::of(&sets, BINS)?;
+        Ok(Panels::of([histogram("nearest by features", "distance", &counted.edges, &counted.sets)]))
     })
 }
 

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use mg_eval::{Sheet, recovery_error};
+use mg_eval::recovery_error;
+use mg_figures::Sheet;
 use mg_pyramid::Mask;
 use mg_random::Key;
 use mg_train::Model;

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_data::DataSet;
-use mg_eval::{Detection, Histogram, Panels, Score};
+use mg_eval::{Detection, Histogram, Score};
+use mg_figures::Panels;
 use mg_random::Key;
 use mg_train::{Model, Scorer};
 use serde_json::{Value, json};
@@ -85,7 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         sets.iter().map(|set| (set.title.as_str(), set.values.as_slice())).collect();
     let histogram = Histogram::of(&named, BINS)?;
     let title = format!("energies, grid {grid}");
-    args.output.plot.save(|| Ok(Panels::of([histogram.curves(&title, "energy U")])))?;
+    let plot = || mg_figures::histogram(&title, "energy U", &histogram.edges, &histogram.sets);
+    args.output.plot.save(|| Ok(Panels::of([plot()])))?;
     match args.output.json.write(&as_json(args, grid, &rows, &histogram))? {
         true => table(grid, &rows),
         false => Ok(()),

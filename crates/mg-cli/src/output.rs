@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
-use mg_eval::{Panels, Sheet};
+use mg_figures::{Panels, Sheet};
 use serde::Serialize;
 
 /// Whether numbers are written as JSON, and where.
@@ -148,8 +148,8 @@ impl ImageFolder {
 
     /// Writes [n, c, s, s] as 00000.png, 00001.png, ...
     pub(crate) fn write(&self, images: &Tensor) -> Result<()> {
-        for (i, image) in mg_eval::to_rgb_images(images)?.iter().enumerate() {
-            mg_eval::save_png(image, self.folder.join(file_name(i)))?;
+        for (i, image) in mg_figures::to_rgb_images(images)?.iter().enumerate() {
+            mg_figures::save_png(image, self.folder.join(file_name(i)))?;
         }
         Ok(())
     }

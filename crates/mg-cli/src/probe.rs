@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use candle_core::Device;
 use indicatif::ProgressBar;
-use mg_eval::{Curves, Panels};
+use mg_figures::{Curves, Panels};
 use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Start, Study};
 use mg_train::config::{Config, Source as Layer, resolve};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
-use mg_eval::Sheet;
+use mg_figures::Sheet;
 use mg_hub::{Kind, Repo, Upload};
 use mg_random::Key;
 use mg_train::{Model, Synthesis};

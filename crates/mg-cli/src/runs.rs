@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use mg_eval::Curves;
+use mg_figures::Curves;
 use mg_train::config::{Config, Source, resolve};
 use mg_train::{GridReport, Report};
 

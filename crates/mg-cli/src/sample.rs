@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use mg_eval::Sheet;
+use mg_figures::Sheet;
 use mg_langevin::Progress;
 use mg_random::Key;
 use mg_train::{Model, Synthesis};

@@ -1,5 +1,4 @@
 use std::ops::Range;
-use std::path::PathBuf;
 
 /// What can go wrong between images and numbers; every message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +46,6 @@ pub enum Error {
     NotImages {
         /// The shape as given.
         shape: Vec<usize>,
-    },
-    /// Images that are neither grey nor colour.
-    #[error("images to look at have 1 or 3 channels, got {channels}; choose channels with narrow first")]
-    Channels {
-        /// Channels as given.
-        channels: usize,
     },
     /// A mask of something else than zeros and ones.
     #[error("observed pixels are 1 and hidden ones 0, image {image} has {value}")]
@@ -177,51 +170,6 @@ pub enum Error {
         side: usize,
         /// Side of the windows.
         window: usize,
-    },
-    /// A sheet of nothing.
-    #[error("a sheet needs at least one batch of images, got none")]
-    EmptySheet,
-    /// A sheet beyond the limit.
-    #[error(
-        "a sheet of {width}x{height} pixels exceeds the limit of {limit} a side; use fewer images or more columns"
-    )]
-    SheetTooLarge {
-        /// Its width.
-        width: usize,
-        /// Its height.
-        height: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A plot that cannot be drawn.
-    #[error("cannot draw the plot: {reason}")]
-    Undrawn {
-        /// What the plotting library says.
-        reason: String,
-    },
-    /// A path whose ending lies about its content.
-    #[error("{} would hold {expected} data; give it the ending .{expected}", path.display())]
-    Ending {
-        /// The path.
-        path: PathBuf,
-        /// The ending expected.
-        expected: &'static str,
-    },
-    /// A file that cannot be written.
-    #[error("cannot write {}: {source}; the file is as it was before", path.display())]
-    Write {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An image that cannot be encoded.
-    #[error("cannot encode {}: {source}", path.display())]
-    Encode {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: image::ImageError,
     },
     /// Features that are no matrix, or an empty one.
     #[error(

@@ -1,4 +1,4 @@
-use crate::{Curves, Error, Result};
+use crate::{Error, Result};
 
 /// Counts of several sets of numbers in the same bins of equal width, from the least to the greatest number of all:
 /// energies of images of different kinds, side by side.
@@ -40,25 +40,6 @@ impl Histogram {
         let edge = |i: usize| low + (high - low) * i as f64 / bins as f64;
         Ok(Histogram { edges: (0..=bins).map(edge).collect(), sets: sets.iter().map(count).collect() })
     }
-
-    /// Outlines of the sets as lines, each of the share of its set in every bin.
-    pub fn curves(&self, title: &str, x_label: &str) -> Curves {
-        let outline =
-            |plot: Curves, (name, counts): &(String, Vec<u64>)| plot.outline(name, self.outline(counts));
-        self.sets.iter().fold(Curves::new(title, x_label, "share of the set"), outline)
-    }
-
-    /// Up, along and down every bin.
-    fn outline(&self, counts: &[u64]) -> Vec<(f64, f64)> {
-        let total = counts.iter().sum::<u64>() as f64;
-        let ends = (self.edges.first().copied(), self.edges.last().copied());
-        let mut points: Vec<(f64, f64)> = ends.0.into_iter().map(|edge| (edge, 0.0)).collect();
-        for (&count, edges) in counts.iter().zip(self.edges.windows(2)) {
-            points.extend(edges.iter().map(|&edge| (edge, count as f64 / total)));
-        }
-        points.extend(ends.1.map(|edge| (edge, 0.0)));
-        points
-    }
 }
 
 #[cfg(test)]
@@ -71,19 +52,6 @@ mod tests {
         assert_eq!(histogram.edges, [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(histogram.sets[0], ("a".to_owned(), vec![1, 2, 0, 0]));
         assert_eq!(histogram.sets[1], ("b".to_owned(), vec![1, 0, 1, 2]));
-    }
-
-    #[test]
-    fn an_outline_encloses_the_area_of_its_set() {
-        let histogram = Histogram::of(&[("these", &[0.0, 1.0, 1.5, 4.0]), ("those", &[2.0])], 4).unwrap();
-        for (_, counts) in &histogram.sets {
-            let outline = histogram.outline(counts);
-            let area: f64 = outline.windows(2).map(|p| (p[1].0 - p[0].0) * 0.5 * (p[0].1 + p[1].1)).sum();
-            assert!((area - 1.0).abs() < 1e-12, "bins of width 1: {outline:?}");
-            assert!(outline.windows(2).all(|p| p[0].0 == p[1].0 || p[0].1 == p[1].1));
-        }
-        let svg = histogram.curves("energies", "U").to_svg().unwrap();
-        assert!(svg.contains("energies") && svg.contains("these") && svg.contains("those"));
     }
 
     #[test]

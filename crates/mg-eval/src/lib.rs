@@ -1,11 +1,11 @@
-//! Numbers, sheets and curves from images and their features.
+//! Numbers from images and their features.
 //!
-//! Everything here is a function of images or of features of images: it never sees a model, so that every method, ours or a baseline's,
-//! is scored and shown by the same code.
+//! Everything here is a function of images or of features of images: it never sees a model, so that every method, ours or a
+//! baseline's, is scored by the same code. Pictures of the numbers are another crate's, mg-figures.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use mg_eval::{SampleStatistics, Sheet, recovery_error};
+//! use mg_eval::{SampleStatistics, recovery_error};
 //!
 //! let original = Tensor::zeros((4, 3, 8, 8), DType::F32, &Device::Cpu)?; // grey, in [-1, 1]
 //! let recovered = (&original + 0.2)?;
@@ -15,9 +15,6 @@
 //! assert!((error.mae - 0.1).abs() < 1e-6); // in [0, 1]
 //! assert!((error.psnr - 20.0).abs() < 1e-4);
 //! assert!(SampleStatistics::of(&recovered)?.std_dev < 1e-6);
-//!
-//! let sheet = Sheet::beside(&[&original, &recovered])?.columns(2).scale(4);
-//! assert_eq!(sheet.to_image()?.dimensions(), (142, 74));
 //! # Ok::<(), mg_eval::Error>(())
 //! ```
 //!
@@ -47,26 +44,21 @@
 //! 5. [`inception_score`], [`Moments`] and [`frechet_distance`] (FID), [`kernel_distance`] (KID),
 //!    [`precision_recall`]: numbers for a set of samples. torch-fidelity's on the same features.
 //! 6. [`nearest`] and [`pairwise_distance`]: which image a sample is a copy of, and how varied samples are.
-//! 7. [`to_rgb_images`] and [`save_png`]: images for the eye, never stretched.
-//! 8. [`Sheet`]: many images on one page.
-//! 9. [`Curves`], alone or as [`Panels`]: lines over iterations, as SVG or PNG.
-//! 10. [`Detection`], with [`auroc`] and its standard error: how well an energy tells foreign images. [`Histogram`]:
-//!     energies of several sets in the same bins.
-//! 11. [`BitsPerDim`]: log densities as code lengths. [`Confusion`]: what a classifier takes for what.
-//! 12. [`svm`]: linear support vector machines on features, and the protocol of table 2.
+//! 7. [`Detection`], with [`auroc`] and its standard error: how well an energy tells foreign images. [`Histogram`]:
+//!    energies of several sets in the same bins.
+//! 8. [`BitsPerDim`]: log densities as code lengths. [`Confusion`]: what a classifier takes for what.
+//! 9. [`svm`]: linear support vector machines on features, and the protocol of table 2.
 //!
 //! A score of features means nothing without the network that made them. It is not part of the score, for the
 //! functions never see it: whoever reports a number names the network beside it.
 //!
-//! Files are written whole or not at all. Random is only which subsets [`kernel_distance`] and which images
+//! Nothing here reads or writes a file. Random is only which subsets [`kernel_distance`] and which images
 //! [`svm::RadfordProtocol`] draw, named by keys.
 //! Scores are the same bits on any number of threads.
 
-mod axis;
 mod bits;
 mod blocks;
 mod confusion;
-mod curves;
 mod detection;
 mod error;
 mod features;
@@ -74,27 +66,20 @@ mod frechet;
 mod histogram;
 mod inception_score;
 mod kernel_distance;
-mod legend;
 mod moments;
 mod nearest;
 mod pairs;
 mod pairwise_distance;
-mod panels;
-mod picture;
 mod pixels;
 mod precision_recall;
 mod recovery;
 mod score;
-mod sheet;
 mod ssim;
 mod statistics;
 pub mod svm;
-mod thinned;
-mod write;
 
 pub use bits::{BitsPerDim, bits_per_dim};
 pub use confusion::Confusion;
-pub use curves::Curves;
 pub use detection::{Detection, auroc, average_precision, false_positive_rate};
 pub use error::{Error, Result};
 pub use features::{FeatureTable, Features};
@@ -106,11 +91,8 @@ pub use mg_random::Key;
 pub use moments::Moments;
 pub use nearest::{Neighbour, nearest};
 pub use pairwise_distance::pairwise_distance;
-pub use panels::Panels;
-pub use picture::{save_png, to_rgb_images};
 pub use precision_recall::{NEIGHBOUR, PrecisionRecall, precision_recall};
 pub use recovery::{RecoveryError, recovery_error};
 pub use score::Score;
-pub use sheet::{MAX_SHEET_SIDE, Sheet};
 pub use ssim::{SsimWindow, structural_similarity};
 pub use statistics::{SATURATION, SampleStatistics};

@@ -1,4 +1,4 @@
-//! Plots, drawn by the example `plot` of mg-eval: there is one way to plot in this project.
+//! Plots, drawn by the example `plot` of mg-figures: there is one way to plot in this project.
 
 use std::path::Path;
 
@@ -11,6 +11,6 @@ use crate::spawn;
 pub(super) fn draw(root: &Path, panels: &Value, file: &Path) -> Result<()> {
     let file = file.to_str().context("the name of the plot is not UTF-8")?;
     let example =
-        ["run", "--release", "--locked", "--quiet", "-p", "mg-eval", "--example", "plot", "--", file];
+        ["run", "--release", "--locked", "--quiet", "-p", "mg-figures", "--example", "plot", "--", file];
     spawn::feed(root, "cargo", &example, &panels.to_string())
 }

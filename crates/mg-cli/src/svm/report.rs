@@ -1,5 +1,6 @@
+use mg_eval::Score;
 use mg_eval::svm::RadfordScore;
-use mg_eval::{Curves, Panels, Score};
+use mg_figures::{Curves, Panels};
 use serde_json::{Value, json};
 
 use super::Args;

@@ -6,22 +6,23 @@ use plotters::prelude::*;
 
 use crate::Result;
 use crate::axis::Axis;
+use crate::drawing::{COLOURS, Drawn, INK, Medium, SCALE, text};
+use crate::figure::{self, Figure};
 use crate::legend::Legend;
-use crate::panels::{INK, Medium, Panels, SCALE, text};
 use crate::thinned::thinned;
 
 /// A line plot as an SVG or PNG file: what a run's losses, gaps and deviations look like over its iterations, or how
 /// scores lie.
 ///
 /// ```
-/// use mg_eval::Curves;
+/// use mg_figures::Curves;
 ///
 /// let svg = Curves::new("gap", "iteration", "f(observed) - f(synthesized)")
 ///     .line("4x4", (0..100).map(|i| (f64::from(i), 0.1 * f64::from(i).sin())))
 ///     .line("16x16", [(0.0, 0.3), (50.0, 0.2), (99.0, 0.1)])
 ///     .to_svg()?;
 /// assert!(svg.starts_with("<svg") && svg.contains("16x16"));
-/// # Ok::<(), mg_eval::Error>(())
+/// # Ok::<(), mg_figures::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Curves {
@@ -43,19 +44,13 @@ struct Line {
 /// Most points of a line that are marked by dots.
 const MAX_DOTS: usize = 24;
 
-/// Colours that readers with any colour vision tell apart (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x00, 0x00),
-];
-
+/// Colours of the lines at ticks and of the frame.
 const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
 const FRAME: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
+
+/// Size of a plot that stands alone, in points.
+pub(crate) const WIDTH: usize = 720;
+pub(crate) const HEIGHT: usize = 420;
 
 /// Heights and widths of what stands around the lines, in points.
 const TITLE: i32 = 30;
@@ -103,7 +98,7 @@ impl Curves {
     /// # Errors
     /// When the plot cannot be drawn.
     pub fn to_svg(&self) -> Result<String> {
-        Panels::of([self.clone()]).to_svg()
+        figure::to_svg(self)
     }
 
     /// The plot as an image.
@@ -111,7 +106,7 @@ impl Curves {
     /// # Errors
     /// When the plot cannot be drawn.
     pub fn to_image(&self) -> Result<RgbImage> {
-        Panels::of([self.clone()]).to_image()
+        figure::to_image(self)
     }
 
     /// Writes the plot to `path`, which must end in `.svg` or `.png`; a reader sees the old file or the new one.
@@ -119,14 +114,16 @@ impl Curves {
     /// # Errors
     /// When the ending is another or the file cannot be written; then an older file is untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        Panels::of([self.clone()]).save(path)
+        figure::save(self, path.as_ref())
     }
 
-    /// Draws title, names, axes and lines.
-    pub(crate) fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, medium: Medium) -> Drawn<B> {
-        let (width, height) = area.dim_in_pixel();
-        let (width, height) = (width as i32, height as i32);
-        area.draw_text(&self.title, &text(15.0, &INK), (LEFT * SCALE, 10 * SCALE + medium.drop()))?;
+    /// Draws the names of the lines above them; gives the height that they take, in pixels.
+    fn draw_legend<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        medium: Medium,
+    ) -> Result<i32, DrawingAreaErrorKind<B::ErrorType>> {
+        let width = area.dim_in_pixel().0 as i32;
         let names = self.lines.iter().map(|line| line.name.as_str());
         let legend = Legend::of(names, width - (LEFT + RIGHT) * SCALE, |name| {
             // A tenth more, for a reader's own font may be wider.
@@ -135,18 +132,7 @@ impl Curves {
         for (entry, colour) in legend.entries.iter().zip(COLOURS.iter().cycle()) {
             entry.draw(area, (LEFT * SCALE, TITLE * SCALE), colour, medium)?;
         }
-        let top = TITLE * SCALE + legend.height();
-        let points = || self.lines.iter().flat_map(|line| line.points.iter());
-        let ticks = |length: i32, each: i32| ((length / (each * SCALE)) as usize).clamp(3, 10);
-        let x = Axis::of(points().map(|p| p.0), self.log_x, ticks(width - (LEFT + RIGHT) * SCALE, 36));
-        let y = Axis::of(points().map(|p| p.1), self.log_y, ticks(height - top - BOTTOM * SCALE, 24));
-        let inner = area.margin(top, MARGIN * SCALE, MARGIN * SCALE, RIGHT * SCALE);
-        let mut chart = ChartBuilder::on(&inner)
-            .set_label_area_size(LabelAreaPosition::Left, (LEFT - MARGIN) * SCALE)
-            .set_label_area_size(LabelAreaPosition::Bottom, (BOTTOM - MARGIN) * SCALE)
-            .build_cartesian_2d(x, y)?;
-        self.draw_frame(&mut chart, medium)?;
-        self.draw_lines(&mut chart, medium)
+        Ok(legend.height())
     }
 
     fn draw_frame<B: DrawingBackend>(&self, chart: &mut Chart<'_, B>, medium: Medium) -> Drawn<B> {
@@ -181,16 +167,37 @@ impl Curves {
     }
 }
 
+impl Figure for Curves {
+    fn size(&self) -> (usize, usize) {
+        (WIDTH, HEIGHT)
+    }
+
+    /// Title, names, axes and lines.
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, medium: Medium) -> Drawn<B> {
+        let (width, height) = area.dim_in_pixel();
+        let (width, height) = (width as i32, height as i32);
+        area.draw_text(&self.title, &text(15.0, &INK), (LEFT * SCALE, 10 * SCALE + medium.drop()))?;
+        let top = TITLE * SCALE + self.draw_legend(area, medium)?;
+        let points = || self.lines.iter().flat_map(|line| line.points.iter());
+        let ticks = |length: i32, each: i32| ((length / (each * SCALE)) as usize).clamp(3, 10);
+        let x = Axis::of(points().map(|p| p.0), self.log_x, ticks(width - (LEFT + RIGHT) * SCALE, 36));
+        let y = Axis::of(points().map(|p| p.1), self.log_y, ticks(height - top - BOTTOM * SCALE, 24));
+        let inner = area.margin(top, MARGIN * SCALE, MARGIN * SCALE, RIGHT * SCALE);
+        let mut chart = ChartBuilder::on(&inner)
+            .set_label_area_size(LabelAreaPosition::Left, (LEFT - MARGIN) * SCALE)
+            .set_label_area_size(LabelAreaPosition::Bottom, (BOTTOM - MARGIN) * SCALE)
+            .build_cartesian_2d(x, y)?;
+        self.draw_frame(&mut chart, medium)?;
+        self.draw_lines(&mut chart, medium)
+    }
+}
+
 /// Where lines are drawn.
 type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
-
-/// What drawing on a backend gives.
-pub(crate) type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panels::{HEIGHT, WIDTH};
 
     /// The corners of the polylines in the colour of the first line, in pixels.
     fn corners(svg: &str) -> Vec<Vec<(i32, i32)>> {
@@ -217,7 +224,8 @@ mod tests {
         assert!(a.0 < b.0 && b.0 < c.0);
         assert!(b.1 < c.1 && c.1 < a.1, "pixels count from the top");
         let inside = |&(x, y): &(i32, i32)| {
-            (LEFT * SCALE..WIDTH * SCALE).contains(&x) && (TITLE * SCALE..HEIGHT * SCALE).contains(&y)
+            (LEFT * SCALE..WIDTH as i32 * SCALE).contains(&x)
+                && (TITLE * SCALE..HEIGHT as i32 * SCALE).contains(&y)
         };
         assert!(lines[0].iter().all(inside), "{lines:?}");
     }

@@ -13,13 +13,13 @@ pub const MAX_SHEET_SIDE: usize = 16_384;
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use mg_eval::Sheet;
+/// use mg_figures::Sheet;
 ///
 /// let grids = [4, 16, 64].map(|s| Tensor::zeros((10, 3, s, s), DType::F32, &Device::Cpu).unwrap());
 /// let [a, b, c] = &grids;
 /// let sheet = Sheet::beside(&[a, b, c])?.columns(2).padding(2); // 4x4, 16x16 and 64x64 at one height
 /// assert_eq!(sheet.to_image()?.dimensions(), (402, 348));
-/// # Ok::<(), mg_eval::Error>(())
+/// # Ok::<(), mg_figures::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sheet {
@@ -54,7 +54,7 @@ impl Sheet {
             let images = to_rgb_images(batch)?;
             if images.len() != cells.len() {
                 let (got, expected) = (batch.dims().to_vec(), first.dims().to_vec());
-                return Err(Error::Shapes { what: "images beside others", got, expected });
+                return Err(Error::Shapes { got, expected });
             }
             cells.iter_mut().zip(images).for_each(|(cell, image)| cell.push(image));
         }

@@ -1,7 +1,7 @@
 //! Draws panels of lines that other programs hand over: `cargo xtask bench scaling` does.
 //!
 //! ```text
-//! cargo run --release -p mg-eval --example plot -- plot.svg < panels.json
+//! cargo run --release -p mg-figures --example plot -- plot.svg < panels.json
 //! ```
 //!
 //! The input is a list of panels: `[{"title": "a step", "x": "batch", "y": "seconds", "log_x": true, "log_y": true,
@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use mg_eval::{Curves, Panels};
+use mg_figures::{Curves, Panels};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

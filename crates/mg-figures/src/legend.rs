@@ -1,8 +1,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::curves::Drawn;
-use crate::panels::{INK, Medium, SCALE, text};
+use crate::drawing::{Drawn, INK, Medium, SCALE, text};
 
 /// The names of a plot's lines, in rows above it, where they cover nothing.
 pub(crate) struct Legend<'a> {

@@ -1,10 +1,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::pixels::{image_dims, values};
 use crate::write::{check_ending, write_atomically};
 use crate::{Error, Result};
 
@@ -17,11 +16,14 @@ use crate::{Error, Result};
 /// # Errors
 /// When x is not a batch of square images with 1 or 3 channels.
 pub fn to_rgb_images(x: &Tensor) -> Result<Vec<RgbImage>> {
-    let (_, c, side) = image_dims(x)?;
+    let (c, side) = match *x.dims() {
+        [n, c, h, w] if h == w && n > 0 && c > 0 && h > 0 => (c, h),
+        _ => return Err(Error::NotImages { shape: x.dims().to_vec() }),
+    };
     if c != 1 && c != 3 {
         return Err(Error::Channels { channels: c });
     }
-    let values = values(x)?;
+    let values: Vec<f32> = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     Ok(values.chunks_exact(c * side * side).map(|image| to_rgb_image(image, side)).collect())
 }
 
@@ -57,8 +59,6 @@ fn byte(value: f32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
-
     use super::*;
 
     #[test]
