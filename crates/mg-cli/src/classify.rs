@@ -6,7 +6,10 @@ use mg_data::{DataSet, Split};
 use mg_energy::Classifier;
 use mg_eval::{Confusion, Score};
 use mg_random::Key;
-use mg_train::{Model, Scorer};
+use mg_langevin::Base;
+use mg_model::{Energies, Model, Scorer};
+use mg_train::{Methods, Selection, SetImages};
+use mg_train::config::SplitChoice;
 use serde_json::json;
 
 use crate::device::DeviceArgs;
@@ -58,30 +61,33 @@ struct Labelled {
 
 /// The nets of all classes, and what else scoring needs.
 struct Nets<'a> {
-    model: &'a Model,
+    energies: &'a dyn Energies,
+    /// Their names.
+    classes: &'a [String],
     scorers: Vec<Scorer>,
     grid: Grid,
     background: bool,
     device: Device,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     args.json.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
-    let classes = &model.header.classes;
+    let model = args.device.adjust(hub::model(&args.run, None, methods, &device)?, &device);
+    let energies = model.must_have_energies()?;
+    let classes = &model.header().classes;
     ensure!(
         classes.len() > 1,
         "equation (3) needs a model for each class, and {} has one, `{}`; train with --set data.class=each",
         args.run.display(),
         classes.join(", ")
     );
-    let scorers = model.classes.iter().map(|class| model.scorer(class)).collect::<Result<_, _>>()?;
-    let grid = Grid::of(args.grid, &model)?;
-    let nets = Nets { model: &model, scorers, grid, background: args.background, device };
+    let scorers = classes.iter().map(|class| Scorer::of(energies, Some(class))).collect::<Result<_, _>>()?;
+    let grid = Grid::of(args.grid, energies)?;
+    let nets = Nets { energies, classes, scorers, grid, background: args.background, device };
     let key = Key::new(args.seed).named("classify");
-    let (to_fit, to_classify) = sets(args, &model, key)?;
+    let (to_fit, to_classify) = sets(args, &*model, key)?;
     let fitted = nets.labelled(&to_fit, key.named("fit"))?;
     let classifier = Classifier::fit(&fitted.scores, &fitted.labels, args.background)?;
     let tested = nets.labelled(&to_classify, key.named("test"))?;
@@ -89,16 +95,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The images to fit the biases to, and those to classify.
-fn sets(args: &Args, model: &Model, key: Key) -> Result<(DataSet, DataSet)> {
-    let own = &model.config().data;
-    let split = (own.split != "auto").then(|| own.split.parse::<Split>()).transpose()?;
+fn sets(args: &Args, model: &dyn Model, key: Key) -> Result<(DataSet, DataSet)> {
+    let selection = &Selection::of_model(model)?;
+    let own = &selection.data;
+    let split = match own.split {
+        SplitChoice::Auto => None,
+        SplitChoice::Only(split) => Some(split),
+    };
     let fit = match &args.fit {
-        Some(name) => args.set.open(model.config(), name, None)?,
-        None => args.set.open(model.config(), &own.source, split).context(
+        Some(name) => args.set.open(selection, name, None)?,
+        None => args.set.open(selection, &own.source, split).context(
             "the images that the run has learned from are not at hand; name others with --fit SET",
         )?,
     };
-    let data = set::with_labels(args.set.for_testing(model.config(), &args.data, args.split)?)?;
+    let data = set::with_labels(args.set.for_testing(selection, &args.data, args.split)?)?;
     let fit = set::with_labels(fit)?;
     Ok((set::at_most(fit, args.n, key.named("fit"))?, set::at_most(data, args.n, key.named("test"))?))
 }
@@ -111,14 +121,15 @@ impl Nets<'_> {
         let draws = if self.background { images.div_ceil(k) } else { 0 };
         labels.extend(std::iter::repeat_n(k, draws));
         let grids = self.draws(draws, key.named("background"))?;
+        let on_device = SetImages { set, device: &self.device };
         let bar = progress::bar((k * images) as u64, "images");
         let mut columns = Vec::with_capacity(k);
         for (number, scorer) in self.scorers.iter().enumerate() {
             let scores =
-                scorer.set(set, &self.device, &mut |n| bar.set_position((number * images + n) as u64))?;
-            let mut column = self.grid.choose(self.model, scores).score;
+                scorer.set(&on_device, &mut |n| bar.set_position((number * images + n) as u64))?;
+            let mut column = self.grid.choose(self.energies, scores).score;
             if draws > 0 {
-                column.extend(self.grid.choose(self.model, scorer.grids(&grids)?).score);
+                column.extend(self.grid.choose(self.energies, scorer.grids(&grids)?).score);
             }
             columns.push(Tensor::new(column, &Device::Cpu)?);
         }
@@ -131,12 +142,12 @@ impl Nets<'_> {
         let names = set.class_names();
         let of = |label: u32| -> Result<usize> {
             let name = names.get(label as usize).context("an image has a label without a name")?;
-            match self.model.header.classes.iter().position(|class| class == name) {
+            match self.classes.iter().position(|class| class == name) {
                 Some(class) => Ok(class),
                 None => bail!(
                     "{} has images of class {name:?}; the model knows {}",
                     set::title(set),
-                    self.model.header.classes.join(", ")
+                    self.classes.join(", ")
                 ),
             }
         };
@@ -148,18 +159,18 @@ impl Nets<'_> {
         if n == 0 {
             return Ok(vec![]);
         }
-        let base = self.model.base()?;
+        let base = Base::new(self.energies.reference(), self.energies.bounds())?;
         let draw = |&side: &usize| {
             let like = Tensor::zeros((n, 3, side, side), DType::F32, &self.device)?;
             Ok(base.draw_like(key.fold(side as u64), &like)?)
         };
-        self.model.config().sides().iter().map(draw).collect()
+        self.energies.sides().iter().map(draw).collect()
     }
 
     /// Names of the categories, the background last.
     fn categories(&self) -> Vec<String> {
         let background = self.background.then(|| "background".to_string());
-        self.model.header.classes.iter().cloned().chain(background).collect()
+        self.classes.iter().cloned().chain(background).collect()
     }
 }
 

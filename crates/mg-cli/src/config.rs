@@ -1,6 +1,8 @@
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Subcommand;
-use mg_train::config::{EXPLANATIONS, PRESETS, explain};
+use mg_model::keys::KeyDoc;
+use mg_train::Methods;
+use mg_train::config::{PRESETS, keys, preset, presets};
 
 use crate::settings::Settings;
 
@@ -12,7 +14,12 @@ pub(crate) enum Command {
     Explain {
         /// A key or section
         key: Option<String>,
+        /// The way to learn whose keys are meant
+        #[arg(long, value_name = "NAME", default_value = "multigrid")]
+        method: String,
     },
+    /// List the ways to learn
+    Methods,
     /// List the presets
     Presets,
     /// Print a preset as it is written, with where its numbers come from
@@ -22,34 +29,51 @@ pub(crate) enum Command {
     },
 }
 
-pub(crate) fn run(command: &Command) -> Result<()> {
+pub(crate) fn run(command: &Command, methods: Methods) -> Result<()> {
     match command {
-        Command::Show(settings) => {
-            let text =
-                toml::to_string(&settings.config()?).context("cannot write the configuration as TOML")?;
-            say!("{}", text.trim_end());
-        }
-        Command::Explain { key } => {
-            let found = match key {
-                None => EXPLANATIONS.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect(),
-                Some(key) => explain(key),
-            };
-            if found.is_empty() {
-                bail!(
-                    "no key or section {:?}; `mg config explain` lists all",
-                    key.as_deref().unwrap_or_default()
-                );
-            }
-            for (key, text) in found {
-                say!("{key}\n    {text}");
+        Command::Show(settings) => say!("{}", settings.config(methods, None)?.to_toml().trim_end()),
+        Command::Explain { key, method } => explain(key.as_deref(), method, methods)?,
+        Command::Methods => {
+            for method in methods {
+                say!("{:<14} {}", method.name, method.summary);
             }
         }
         Command::Presets => {
-            for preset in PRESETS {
+            for preset in presets(methods) {
                 say!("{:<14} {}", preset.name, preset.summary);
             }
         }
-        Command::Preset { name } => say!("{}", mg_train::config::preset(name)?.text.trim_end()),
+        Command::Preset { name } => {
+            say!("{}", preset(methods, name)?.text.trim_end());
+            if name == PRESETS[0].name {
+                for text in methods[0].keys {
+                    say!("\n{}", text.trim_end());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Meaning, range and default of the keys whose path is `name`, lies in the section `name`, or ends with `name`; of all
+/// without a name.
+fn explain(name: Option<&str>, method: &str, methods: Methods) -> Result<()> {
+    let Some(method) = methods.iter().find(|known| known.name == method) else {
+        bail!("no method {method:?}; `mg config methods` lists them");
+    };
+    let matches = |key: &KeyDoc| {
+        name.is_none_or(|name| {
+            key.name == name
+                || key.name.starts_with(&format!("{name}."))
+                || key.name.ends_with(&format!(".{name}"))
+        })
+    };
+    let found: Vec<KeyDoc> = keys(method).into_iter().filter(matches).collect();
+    if found.is_empty() {
+        bail!("no key or section {:?}; `mg config explain` lists all", name.unwrap_or_default());
+    }
+    for key in found {
+        say!("{}\n    {}\n    {}; default {}", key.name, key.meaning, key.range, key.default);
     }
     Ok(())
 }

@@ -2,8 +2,9 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use candle_core::utils::{cuda_is_available, metal_is_available};
 use clap::{Args, ValueEnum};
-use mg_train::Model;
-use mg_train::config::PrecisionMode;
+use mg_model::Model;
+use mg_model::multigrid::PrecisionMode;
+use mg_train::config::Layer;
 
 /// Where to compute.
 #[derive(Args, Clone, Debug)]
@@ -45,11 +46,21 @@ impl DeviceArgs {
     }
 
     /// `model` in the precision that was asked for; as it was learned if none was.
-    pub(crate) fn adjust(&self, model: Model, device: &Device) -> Model {
-        match self.precision() {
-            Some(precision) => model.with_precision(precision.on(device)),
-            None => model,
+    pub(crate) fn adjust(&self, mut model: Box<dyn Model>, device: &Device) -> Box<dyn Model> {
+        if let Some(precision) = self.precision() {
+            model.set_precision(precision.on(device));
         }
+        model
+    }
+
+    /// The precision that was asked for, as a layer over a configuration.
+    pub(crate) fn layer(&self) -> mg_train::Result<Option<Layer>> {
+        let word = self.precision.map(|precision| match precision {
+            Precision::Auto => "auto",
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        });
+        word.map(|word| Layer::assignment(&format!("model.precision={word}"))).transpose()
     }
 
     /// Opens the device and sets the number of threads.
@@ -102,16 +113,12 @@ fn metal() -> Result<Device> {
     Device::new_metal(0).context("no Metal device answers; use --device cpu")
 }
 
-/// The device and what it multiplies, in words.
-pub(crate) fn describe(device: &Device, precision: PrecisionMode) -> String {
-    let device_name = match device {
+/// The device and what is multiplied on it, in words.
+pub(crate) fn describe(device: &Device, precision: &str) -> String {
+    let device = match device {
         Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
         Device::Cuda(_) => "CUDA".into(),
         Device::Metal(_) => "Metal".into(),
     };
-    let precision = match precision.on(device) {
-        mg_energy::Precision::Full => "f32",
-        mg_energy::Precision::Bf16 => "bf16",
-    };
-    format!("{device_name}, {precision}")
+    format!("{device}, {precision}")
 }

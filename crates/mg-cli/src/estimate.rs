@@ -1,35 +1,21 @@
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device, Tensor};
-use mg_energy::Energy;
-use mg_train::{Contrastive, Result};
+use mg_train::{Learning, Result};
 
-/// Images that the measurement takes; an iteration takes a batch.
-const IMAGES: usize = 8;
-
-/// How long an iteration will take, from one evaluation of every grid's gradient on a few images.
-pub(crate) fn iteration(learner: &Contrastive, device: &Device) -> Result<Duration> {
-    let config = learner.config();
-    let mut seconds = 0.0;
-    for (level, grid) in learner.classes()[0].grids.iter().enumerate() {
-        let n = IMAGES.min(config.learn.batch).max(2);
-        let side = grid.spec.side;
-        let x = Tensor::zeros((n, grid.spec.channels, side, side), DType::F32, device)?;
-        let energy = grid.energy(config.reference(), &x)?;
-        energy.value_and_grad(&x)?;
-        let start = Instant::now();
-        device_done(&energy.value_and_grad(&x)?.energy)?;
-        let step = start.elapsed().as_secs_f64() * config.learn.batch as f64 / n as f64;
-        // An update costs about as much as four steps.
-        seconds += step * (config.chains.steps.at(level) + 4) as f64;
+/// How long an iteration will take, from parts of its work that are done once each; `None` when there are none.
+pub(crate) fn iteration(learning: &Learning) -> Result<Option<Duration>> {
+    let rehearsals = learning.rehearsals();
+    if rehearsals.is_empty() {
+        return Ok(None);
     }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-/// Reading a number waits for the device.
-fn device_done(x: &Tensor) -> Result<()> {
-    x.sum_all()?.to_scalar::<f32>()?;
-    Ok(())
+    let mut seconds = 0.0;
+    for rehearsal in rehearsals {
+        (rehearsal.work)()?; // the first time costs more
+        let start = Instant::now();
+        (rehearsal.work)()?;
+        seconds += start.elapsed().as_secs_f64() * rehearsal.times;
+    }
+    Ok(Some(Duration::from_secs_f64(seconds)))
 }
 
 /// Seconds, minutes or hours, as a person would say it.

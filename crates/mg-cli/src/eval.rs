@@ -15,7 +15,8 @@ use mg_eval::{
 };
 use mg_figures::{Panels, Sheet, histogram};
 use mg_random::Key;
-use mg_train::Synthesis;
+use mg_model::Synthesis;
+use mg_train::Methods;
 
 use crate::device::DeviceArgs;
 use crate::output::{OutputArgs, check_folder};
@@ -117,10 +118,10 @@ enum Resizing {
 /// Name of its weights.
 const INCEPTION: &str = "inception-2015";
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     args.check()?;
     let device = args.device.open()?;
-    let (input, reference) = inputs(args, &device)?;
+    let (input, reference) = inputs(args, methods, &device)?;
     let backbone = backbone(args, &device)?;
     let scratch = tempfile::tempdir().context("cannot make a folder for features")?;
     let folder = args.features.as_deref().unwrap_or(scratch.path());
@@ -235,13 +236,13 @@ impl Args {
 }
 
 /// Both sets of images; a set without a side of its own becomes like the other.
-fn inputs(args: &Args, device: &Device) -> Result<(Input, Option<Input>)> {
+fn inputs(args: &Args, methods: Methods, device: &Device) -> Result<(Input, Option<Input>)> {
     let (n, seed, side) = (args.n, args.seed, args.shape.side);
     let draw = Draw { n, seed, how: args.how.synthesis(), side };
     let open = |name: &str, split: Option<Split>, beside: Option<&Input>, draw: &Draw| {
         let shape = beside.map(Input::shape).transpose()?;
         match source::is_model(name) {
-            true => source::model(name, draw, &args.device, device),
+            true => source::model(name, draw, &args.device, methods, device),
             false => args.shape.open(&args.set, name, split, shape),
         }
     };

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use mg_train::{GridScores, Model};
+use mg_model::{Energies, GridScores};
 
 /// The grid whose net is asked, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl fmt::Display for Grid {
 
 impl Grid {
     /// The grid that was asked for, or the finest of the model.
-    pub(crate) fn of(wish: Option<Grid>, model: &Model) -> Result<Self> {
-        let sides = model.config().sides();
+    pub(crate) fn of(wish: Option<Grid>, model: &dyn Energies) -> Result<Self> {
+        let sides = model.sides();
         let finest = sides.last().copied().context("the model has no grid")?;
         match wish.unwrap_or(Grid::Side(finest)) {
             Grid::Side(side) if !sides.contains(&side) => {
@@ -49,12 +49,12 @@ impl Grid {
     }
 
     /// Its number, coarse to fine; `None` of the sum.
-    pub(crate) fn level(self, model: &Model) -> Option<usize> {
-        model.config().sides().iter().position(|&side| Grid::Side(side) == self)
+    pub(crate) fn level(self, model: &dyn Energies) -> Option<usize> {
+        model.sides().iter().position(|&side| Grid::Side(side) == self)
     }
 
     /// Its numbers out of those of all grids.
-    pub(crate) fn choose(self, model: &Model, mut all: Vec<GridScores>) -> GridScores {
+    pub(crate) fn choose(self, model: &dyn Energies, mut all: Vec<GridScores>) -> GridScores {
         match self.level(model) {
             Some(level) if level < all.len() => all.swap_remove(level),
             _ => GridScores::sum(&all),

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use mg_data::{Source, Spec};
 use mg_hub::{Address, Event, Hub, Kind, Known, Options, PREFIX, Plan, Weights, is_commit};
-use mg_train::Model;
-use mg_train::config::Config;
+use mg_model::Model;
+use mg_train::run::{open_model, read_model};
+use mg_train::{Methods, Selection};
 
 use crate::progress;
 
@@ -31,14 +32,10 @@ pub(crate) fn spec(name: &str) -> Result<Spec> {
     Ok(Spec { cache, name: Some(name.replace(['/', '@'], "-")), ..Spec::new(source) })
 }
 
-/// How the set of a configuration is read.
-pub(crate) fn configured(config: &Config) -> Result<Spec> {
-    let found = spec(&config.data.source)?;
-    let mut config = config.clone();
-    if let (Some(path), Some(_)) = (found.source.path(), &found.name) {
-        config.data.source = path.display().to_string();
-    }
-    Ok(Spec { cache: found.cache, name: found.name, ..mg_train::data_spec(&config)? })
+/// How the set of a run is read.
+pub(crate) fn selected(selection: &Selection) -> Result<Spec> {
+    let Spec { source, cache, name, .. } = spec(&selection.data.source)?;
+    Ok(Spec { cache, name, ..selection.spec(source) })
 }
 
 /// The folder of a set of the hub, `None` of any other name.
@@ -65,12 +62,31 @@ fn fetched(name: &str) -> Result<Option<PathBuf>> {
 }
 
 /// The model of a run directory, a file, or `hf:OWNER/NAME[@REVISION]`, which is fetched unless it is there.
-pub(crate) fn model(name: &Path, revision: Option<&str>, device: &Device) -> Result<Model> {
-    let Some(address) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
-        anyhow::ensure!(revision.is_none(), "--revision is of a model on the hub: hf:OWNER/NAME");
-        return Ok(Model::load(name, device)?);
+pub(crate) fn model(
+    name: &Path,
+    revision: Option<&str>,
+    methods: Methods,
+    device: &Device,
+) -> Result<Box<dyn Model>> {
+    Ok(model_and_bytes(name, revision, methods, device)?.0)
+}
+
+/// The same, with the bytes of its file.
+pub(crate) fn model_and_bytes(
+    name: &Path,
+    revision: Option<&str>,
+    methods: Methods,
+    device: &Device,
+) -> Result<(Box<dyn Model>, Vec<u8>)> {
+    let path = match name.to_str().filter(|name| name.starts_with(PREFIX)) {
+        Some(address) => weights(address, revision)?,
+        None => {
+            anyhow::ensure!(revision.is_none(), "--revision is of a model on the hub: hf:OWNER/NAME");
+            name.to_path_buf()
+        }
     };
-    Ok(Model::load(&weights(address, revision)?, device)?)
+    let bytes = read_model(&path)?;
+    Ok((open_model(methods, &path, &bytes, device)?, bytes))
 }
 
 /// The file of a model's weights, fetched unless it is there.

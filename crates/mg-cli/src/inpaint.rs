@@ -1,12 +1,13 @@
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use mg_eval::recovery_error;
 use mg_figures::Sheet;
 use mg_pyramid::Mask;
 use mg_random::Key;
-use mg_train::Model;
+use mg_model::Model;
+use mg_train::{Methods, Selection};
 
 use crate::device::DeviceArgs;
 use crate::output::{ImageFolder, JsonArgs};
@@ -49,13 +50,14 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     args.json.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
-    let side = model.config().sides().last().copied().context("the model has no grid")?;
-    let originals = originals(args, &model, &device)?;
+    let model = args.device.adjust(hub::model(&args.run, None, methods, &device)?, &device);
+    let recovery = model.must_recover()?;
+    let side = model.side();
+    let originals = originals(args, &*model, &device)?;
     let n = originals.dim(0)?;
     let masks = masks(args, side, n)?;
     let folder = ImageFolder::make(&args.out, n)?;
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let key = Key::new(args.seed).named("inpaint");
     let how = args.how.synthesis();
     let recovered =
-        model.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
+        recovery.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
 
     folder.write(&recovered)?;
@@ -103,11 +105,11 @@ fn report(args: &Args, recovered: &Tensor, originals: &Tensor, observed: &Tensor
 }
 
 /// The images to recover, [n, c, s, s].
-fn originals(args: &Args, model: &Model, device: &Device) -> Result<Tensor> {
-    let config = model.config();
+fn originals(args: &Args, model: &dyn Model, device: &Device) -> Result<Tensor> {
+    let selection = Selection::of_model(model)?;
     let set = match &args.input {
-        Some(input) => args.set.for_testing(config, input, None)?,
-        None => mg_train::held_out(config, &args.set.read(hub::configured(config)?)?)?,
+        Some(input) => args.set.for_testing(&selection, input, None)?,
+        None => selection.held_out(&args.set.read(hub::selected(&selection)?)?)?,
     };
     let order = Key::new(args.seed).named("images").permutation(set.len());
     let chosen: Vec<u64> = order.iter().take(args.n).collect();

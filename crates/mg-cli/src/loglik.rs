@@ -5,7 +5,8 @@ use candle_core::Device;
 use mg_data::Split;
 use mg_eval::BitsPerDim;
 use mg_random::Key;
-use mg_train::{Annealed, Annealing, Density, Sampler};
+use mg_model::{Annealing, Density, NormalizerEstimate};
+use mg_train::{Methods, Selection, SetImages};
 use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
@@ -66,34 +67,35 @@ pub(crate) struct Args {
 /// Level of the interval.
 const LEVEL: f64 = 0.95;
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image");
     args.json.check()?;
     ensure!(args.chains > 1, "--chains is {}; an interval needs at least 2", args.chains);
     ensure!(args.temperatures > 0, "--temperatures is 0; 1 is plain importance sampling");
     ensure!(args.leapfrog > 0, "--leapfrog is 0; chains need at least one step");
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
-    let grid = Grid::of(args.grid.map(Grid::Side), &model)?;
-    let level = grid.level(&model).context("the model has no such grid")?;
-    let density = Density::of(&model, model.class(args.class.as_deref())?, level)?;
+    let model = args.device.adjust(hub::model(&args.run, None, methods, &device)?, &device);
+    let energies = model.must_have_energies()?;
+    let grid = Grid::of(args.grid.map(Grid::Side), energies)?;
+    let level = grid.level(energies).context("the model has no such grid")?;
+    let density = Density::of(energies, args.class.as_deref(), level)?;
     let key = Key::new(args.seed).named("loglik");
-    let images = args.set.for_testing(model.config(), &args.data, args.split)?;
+    let images = args.set.for_testing(&Selection::of_model(&*model)?, &args.data, args.split)?;
     let images = set::at_most(images, args.n, key)?;
 
     let annealed = anneal(args, &density, key.named("annealing"), &device)?;
     let bar = progress::bar(images.len(), "images");
-    let log_densities =
-        density.log_unnormalized(&images, key, &device, &mut |done| bar.set_position(done as u64))?;
+    let set = SetImages { set: &images, device: &device };
+    let log_densities = density.log_unnormalized(&set, key, &mut |done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     let log_z = annealed.log_z;
     let bits = BitsPerDim::of(&log_densities, log_z.estimate, log_z.interval, density.dimension(), 256)?;
-    doubts(&annealed, Sampler::new(model.config(), level).temperature());
+    doubts(&annealed, energies.temperature(level));
     report(args, grid, &density, &annealed, &bits)
 }
 
 /// Estimates log Z, with a bar.
-fn anneal(args: &Args, density: &Density, key: Key, device: &Device) -> Result<Annealed> {
+fn anneal(args: &Args, density: &Density, key: Key, device: &Device) -> Result<NormalizerEstimate> {
     let how = Annealing {
         n_chains: args.chains,
         n_temperatures: args.temperatures,
@@ -110,7 +112,7 @@ fn anneal(args: &Args, density: &Density, key: Key, device: &Device) -> Result<A
 }
 
 /// What a reader of the numbers should know about them.
-fn doubts(annealed: &Annealed, temperature: f64) {
+fn doubts(annealed: &NormalizerEstimate, temperature: f64) {
     let log_z = annealed.log_z;
     if log_z.ess < 0.25 * log_z.n as f64 {
         tracing::warn!(
@@ -129,11 +131,11 @@ fn doubts(annealed: &Annealed, temperature: f64) {
     }
 }
 
-fn report(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits: &BitsPerDim) -> Result<()> {
+fn report(args: &Args, grid: Grid, density: &Density, annealed: &NormalizerEstimate, bits: &BitsPerDim) -> Result<()> {
     if !args.json.write(&as_json(args, grid, density, annealed, bits))? {
         return Ok(());
     }
-    let Annealed { log_z, acceptance, mixing } = annealed;
+    let NormalizerEstimate { log_z, acceptance, mixing } = annealed;
     let percent = 100.0 * log_z.level;
     let (low, high) = log_z.interval;
     say!("grid            {grid}, {} dimensions", density.dimension());
@@ -158,8 +160,8 @@ fn report(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits:
     Ok(())
 }
 
-fn as_json(args: &Args, grid: Grid, density: &Density, annealed: &Annealed, bits: &BitsPerDim) -> Value {
-    let Annealed { log_z, acceptance, mixing } = annealed;
+fn as_json(args: &Args, grid: Grid, density: &Density, annealed: &NormalizerEstimate, bits: &BitsPerDim) -> Value {
+    let NormalizerEstimate { log_z, acceptance, mixing } = annealed;
     let mixing = mixing.map(|m| {
         json!({ "chains": m.n_chains, "steps": m.n_steps, "acceptance": m.acceptance,
                 "effective_sample_size": m.ess, "r_hat": m.r_hat })

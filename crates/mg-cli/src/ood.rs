@@ -6,7 +6,8 @@ use mg_data::DataSet;
 use mg_eval::{Detection, Histogram, Score};
 use mg_figures::Panels;
 use mg_random::Key;
-use mg_train::{Model, Scorer};
+use mg_model::{Model, Scorer, generate};
+use mg_train::{Methods, Selection, SetImages};
 use serde_json::{Value, json};
 
 use crate::device::DeviceArgs;
@@ -68,13 +69,13 @@ struct Row<'a> {
 /// Bins of the histograms.
 const BINS: usize = 60;
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; ask for at least one image of every set");
     args.output.check()?;
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, None, &device)?, &device);
-    let grid = Grid::of(args.grid, &model)?;
-    let sets = energies(args, &model, grid, &device)?;
+    let model = args.device.adjust(hub::model(&args.run, None, methods, &device)?, &device);
+    let grid = Grid::of(args.grid, model.must_have_energies()?)?;
+    let sets = energies(args, &*model, grid, &device)?;
     // The first set is the one that others are told from.
     let (inliers, others) = sets.split_first().context("there is no set")?;
     let mut rows = vec![Row { energies: inliers, energy: Score::of(&inliers.values)?, detection: None }];
@@ -95,10 +96,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The sets in the order of the table: inliers to tell others from, the other split, samples, foreign sets.
-fn energies(args: &Args, model: &Model, grid: Grid, device: &Device) -> Result<Vec<Energies>> {
+fn energies(args: &Args, model: &dyn Model, grid: Grid, device: &Device) -> Result<Vec<Energies>> {
     let how = args.how.synthesis();
     let key = Key::new(args.seed).named("ood");
-    let scorer = model.scorer(model.class(how.class.as_deref())?)?;
+    let energies = model.must_have_energies()?;
+    let scorer = Scorer::of(energies, how.class.as_deref())?;
     let mut all = Vec::new();
     for (role, set) in open(args, model)? {
         let title = set::title(&set);
@@ -110,9 +112,9 @@ fn energies(args: &Args, model: &Model, grid: Grid, device: &Device) -> Result<V
         let key = key.named("samples");
         let observer = &mut mg_langevin::unobserved;
         let grids =
-            model.sample(args.samples, &how, key, device, observer, &mut |n| bar.set_position(n as u64))?;
+            generate(model, args.samples, &how, key, device, observer, &mut |n| bar.set_position(n as u64))?;
         bar.finish_and_clear();
-        let values = grid.choose(model, scorer.grids(&grids)?).energy;
+        let values = grid.choose(energies, scorer.grids(&grids)?).energy;
         let first_foreign = all.iter().position(|set| set.role == "out").unwrap_or(all.len());
         all.insert(first_foreign, Energies { title: "samples".into(), role: "samples", values });
     }
@@ -120,24 +122,24 @@ fn energies(args: &Args, model: &Model, grid: Grid, device: &Device) -> Result<V
 }
 
 /// All sets are opened before any is scored: a typo in the last one costs no time.
-fn open(args: &Args, model: &Model) -> Result<Vec<(&'static str, DataSet)>> {
-    let (sets, config) = (&args.set, model.config());
-    let whole = sets.open(config, &args.inliers, None)?;
-    let mut opened = match sets.test_split(config, &args.inliers)? {
+fn open(args: &Args, model: &dyn Model) -> Result<Vec<(&'static str, DataSet)>> {
+    let (sets, selection) = (&args.set, &Selection::of_model(model)?);
+    let whole = sets.open(selection, &args.inliers, None)?;
+    let mut opened = match sets.test_split(selection, &args.inliers)? {
         Some(test) => vec![("test", test), ("train", whole)],
         None => vec![("in", whole)],
     };
     for name in &args.outliers {
-        opened.push(("out", sets.for_testing(config, name, None)?));
+        opened.push(("out", sets.for_testing(selection, name, None)?));
     }
     Ok(opened)
 }
 
-fn of_set(scorer: &Scorer, model: &Model, grid: Grid, set: &DataSet, device: &Device) -> Result<Vec<f64>> {
+fn of_set(scorer: &Scorer, model: &dyn Model, grid: Grid, set: &DataSet, device: &Device) -> Result<Vec<f64>> {
     let bar = progress::bar(set.len(), "images");
-    let scores = scorer.set(set, device, &mut |n| bar.set_position(n as u64))?;
+    let scores = scorer.set(&SetImages { set, device }, &mut |n| bar.set_position(n as u64))?;
     bar.finish_and_clear();
-    Ok(grid.choose(model, scores).energy)
+    Ok(grid.choose(model.must_have_energies()?, scores).energy)
 }
 
 /// Inliers have the lower energies.

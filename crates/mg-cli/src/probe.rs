@@ -1,15 +1,16 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use candle_core::Device;
 use indicatif::ProgressBar;
 use mg_figures::{Curves, Panels};
-use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Start, Study};
-use mg_train::config::{Config, Source as Layer, resolve};
+use mg_model::multigrid::Settings;
+use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Study, TrunkStart};
+use mg_train::config::{Layer, resolve};
+use mg_train::{Config, Methods, Selection};
 
 use crate::device::{DeviceArgs, describe};
 use crate::output::OutputArgs;
-use crate::set::{SetArgs, observing};
+use crate::set::{SetArgs, observe};
 use crate::{hub, progress};
 
 /// Learn classifiers from few labels, on a model's nets or from scratch, and measure their errors (table 3).
@@ -100,36 +101,38 @@ struct Nets {
     set: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     args.output.check()?;
     let device = args.device.open()?;
     match &args.run {
         Some(run) => {
-            let model = args.device.adjust(hub::model(run, None, &device)?, &device);
-            let sets = sets(args, model.config())?;
-            let model = observing(model, sets.0.data(), &device)?;
+            let mut model = args.device.adjust(hub::model(run, None, methods, &device)?, &device);
+            model.must_have_energies()?;
+            let sets = sets(args, &Selection::of_model(&*model)?)?;
+            observe(&mut *model, sets.0.data(), &device)?;
+            let precision = model.header().config["model"]["precision"].as_str().unwrap_or("f32").to_owned();
             let start = match args.trunk {
-                Trunk::Frozen => Start::Frozen(&model),
-                Trunk::FineTuned => Start::FineTuned(&model),
+                Trunk::Frozen => TrunkStart::Frozen(&*model),
+                Trunk::FineTuned => TrunkStart::FineTuned(&*model),
             };
-            measure(args, start, &sets, &device)
+            measure(args, start, &sets, &describe(&device, &precision))
         }
         None => {
-            let mut config = args.nets.config()?;
-            config.model.precision = args.device.precision().unwrap_or(config.model.precision);
-            let config = config.pinned(&device);
-            measure(args, Start::Supervised(&config, &device), &sets(args, &config)?, &device)
+            let config = args.nets.config(methods, args.device.layer()?)?.pinned(&device)?;
+            let settings = Settings::of_config(&config.values())?;
+            let sets = sets(args, &Selection::of_config(&config))?;
+            let on = describe(&device, config.own.precision());
+            measure(args, TrunkStart::Supervised(&settings, &device), &sets, &on)
         }
     }
 }
 
-fn measure(args: &Args, start: Start<'_>, sets: &(Labelled, Labelled), device: &Device) -> Result<()> {
+fn measure(args: &Args, start: TrunkStart<'_>, sets: &(Labelled, Labelled), on: &str) -> Result<()> {
     let (train, test) = sets;
     let (pool, finds) = (train.len(), test.len());
     tracing::info!(
-        "labels from {pool} images of {}, {finds} test images, on {}",
-        train.data().name(),
-        describe(device, start.config().model.precision)
+        "labels from {pool} images of {}, {finds} test images, on {on}",
+        train.data().name()
     );
     if train.data().content_hash() == test.data().content_hash() {
         tracing::warn!("the test images are those that labels are drawn from: these are no test errors");
@@ -164,11 +167,11 @@ impl Learning {
 }
 
 impl Nets {
-    fn config(&self) -> Result<Config> {
+    fn config(&self, methods: Methods, over: Option<Layer>) -> Result<Config> {
         let mut layers = match self.preset.is_empty() {
             // The preset's own crop is for photographs of faces.
-            true => vec![Layer::preset("full")?, Layer::assignment("data.crop=0")?],
-            false => self.preset.iter().map(|name| Layer::preset(name)).collect::<mg_train::Result<_>>()?,
+            true => vec![Layer::preset(methods, "full")?, Layer::assignment("data.crop=0")?],
+            false => self.preset.iter().map(|name| Layer::preset(methods, name)).collect::<mg_train::Result<_>>()?,
         };
         if let Some(path) = &self.config {
             layers.push(Layer::file(path)?);
@@ -176,13 +179,14 @@ impl Nets {
         for assignment in &self.set {
             layers.push(Layer::assignment(assignment)?);
         }
-        Ok(resolve(&layers)?)
+        layers.extend(over);
+        Ok(resolve(methods, &layers)?)
     }
 }
 
 /// The images that labels are drawn from, and those that errors are measured on, as the nets want them.
-fn sets(args: &Args, config: &Config) -> Result<(Labelled, Labelled)> {
-    let (train, test) = args.set.labelled(config, &args.data, args.test.as_deref())?;
+fn sets(args: &Args, selection: &Selection) -> Result<(Labelled, Labelled)> {
+    let (train, test) = args.set.labelled(selection, &args.data, args.test.as_deref())?;
     let train = Labelled::of(&train)?;
     let test = Labelled::among(&test, train.classes())?;
     Ok((train, test))

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use mg_model::Error as Model;
 use mg_probe::Error as Probe;
 use mg_train::Error as Train;
 
@@ -30,11 +31,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// What to do, from the kind of the error.
 fn help(error: &anyhow::Error) -> String {
     let training = error.chain().find_map(|cause| cause.downcast_ref::<Train>().and_then(for_training));
+    let of_a_model = || error.chain().find_map(|cause| cause.downcast_ref::<Model>().and_then(for_model));
     let of_a_probe = || error.chain().find_map(|cause| cause.downcast_ref::<Probe>().and_then(for_probe));
     let of_a_set = || error.chain().find_map(|cause| cause.downcast_ref::<mg_data::Error>().map(for_data));
     let of_the_hub = || error.chain().find_map(|cause| cause.downcast_ref::<mg_hub::Error>().map(for_hub));
     training
         .or_else(of_the_hub)
+        .or_else(of_a_model)
         .or_else(of_a_probe)
         .or_else(of_a_set)
         .unwrap_or_else(|| "`mg help` lists the commands, `mg help COMMAND` their options".to_string())
@@ -45,9 +48,7 @@ fn for_training(error: &Train) -> Option<String> {
         Train::UnknownKey { .. } | Train::ConfigValue { .. } | Train::ConfigSyntax { .. } => {
             "`mg config explain` lists every key with its meaning".into()
         }
-        Train::Value { key, .. } => {
-            format!("`mg config explain {key}` says what it means; set it with --set {key}=VALUE")
-        }
+        Train::Model(error) => return for_model(error),
         Train::UnknownPreset { .. } => {
             "presets are layered with commas, for example --preset full,single-grid".into()
         }
@@ -66,8 +67,20 @@ fn for_training(error: &Train) -> Option<String> {
         Train::Diverged { .. } => {
             "a smaller chains.step_size or learn.rate is calmer; see `mg config explain guard`".into()
         }
-        Train::NoGrid { .. } => "`mg config explain model.grids` says what grids are".into(),
         Train::Io { .. } => "the message names the file and the reason".into(),
+        _ => return None,
+    })
+}
+
+fn for_model(error: &Model) -> Option<String> {
+    Some(match error {
+        Model::Value { key, .. } if key.contains('.') => {
+            format!("`mg config explain {key}` says what it means; set it with --set {key}=VALUE")
+        }
+        Model::Class(_) => "`mg data info` lists the classes of a set, `mg runs show` those of a model".into(),
+        Model::NoGrid { .. } => "`mg config explain model.grids` says what grids are".into(),
+        Model::Pyramid(_) => "model.grids goes up from 1, for example --set model.grids=[1,4,16,64]".into(),
+        Model::Images(source) => source.downcast_ref::<mg_data::Error>().map(for_data)?,
         _ => return None,
     })
 }
@@ -107,7 +120,7 @@ fn for_hub(error: &mg_hub::Error) -> String {
 
 fn for_probe(error: &Probe) -> Option<String> {
     Some(match error {
-        Probe::Train(error) => return for_training(error),
+        Probe::Model(error) => return for_model(error),
         Probe::NotFinite { .. } => {
             "lower --rate and --trunk-rate; a third of each is a good next step".into()
         }

@@ -28,6 +28,14 @@ pub(crate) fn bar(len: u64, unit: &str) -> ProgressBar {
     bar
 }
 
+/// A bar whose message says how far it is.
+pub(crate) fn share_bar(len: u64) -> ProgressBar {
+    let bar = bar(len, "");
+    let style = ProgressStyle::with_template("{bar:28} {percent:>3} % {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+    bar
+}
+
 /// A bar of bytes.
 pub(crate) fn bytes_bar(len: u64) -> ProgressBar {
     let bar = bar(len, "");

@@ -11,10 +11,11 @@ use candle_core::Device;
 use mg_figures::Sheet;
 use mg_hub::{Kind, Repo, Upload};
 use mg_random::Key;
-use mg_train::{Model, Synthesis};
+use mg_model::{Model, Synthesis, generate};
+use mg_train::{Config, Methods};
 
 use crate::device::DeviceArgs;
-use crate::hub::{WEIGHTS, hub};
+use crate::hub::{self, WEIGHTS};
 use crate::{output, progress};
 use card::Card;
 
@@ -56,24 +57,25 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.n > 0, "-n is 0; draw at least one sample");
     let repo = Repo::new(Kind::Model, &args.repo)?;
     let device = args.device.open()?;
-    let model = without_paths(Model::load(&args.run, &device)?);
+    let mut model = hub::model(&args.run, None, methods, &device)?;
+    forget_paths(&mut *model);
     let scores = args.read_scores()?;
-    let samples = args.samples(&model, &device)?;
+    let samples = args.samples(&*model, &device)?;
     let card = Card {
         repo: &repo,
-        model: &model,
+        model: &*model,
         license: args.license.as_deref(),
         scores: &scores,
         n: args.n,
         seed: args.seed,
     };
     let mut files = vec![file("README.md", card.text()?.into_bytes())];
-    files.push(file(WEIGHTS, weights(&model)?));
-    files.push(file("config.toml", config(&model)?.into_bytes()));
+    files.push(file(WEIGHTS, model.artefact()?.to_bytes()?));
+    files.push(file("config.toml", config(methods, &*model)?.into_bytes()));
     files.push(file("samples.png", samples));
     files.extend(scores.iter().map(|(name, text)| file(name, text.clone().into_bytes())));
     if let Some(folder) = &args.out {
@@ -90,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         say!("{repo}: {} files, not published", files.len());
         return Ok(());
     }
-    let commit = hub(false)?.publish(&repo, &files, &args.message, args.private)?;
+    let commit = hub::hub(false)?.publish(&repo, &files, &args.message, args.private)?;
     tracing::info!("draw from it with: mg sample {}{} --revision {commit}", mg_hub::PREFIX, repo.id());
     say!("{}@{commit}", repo.id());
     Ok(())
@@ -100,35 +102,30 @@ fn file(path: &str, bytes: Vec<u8>) -> Upload {
     Upload { path: path.to_owned(), bytes }
 }
 
-/// The model, with the names of folders of this machine cut down to their last part.
-fn without_paths(mut model: Model) -> Model {
-    let source = model.header.data.source.clone();
-    if mg_hub::find(&source).is_none() && !source.starts_with(mg_hub::PREFIX) {
-        let last = Path::new(&source).file_name().map(|name| name.to_string_lossy().into_owned());
-        let last = last.unwrap_or_else(|| "images".to_owned());
-        model.header.data.source.clone_from(&last);
-        model.header.config.data.source = last;
+/// Cuts the names of folders of this machine down to their last part.
+fn forget_paths(model: &mut dyn Model) {
+    let header = model.header_mut();
+    let source = &header.data.source;
+    if mg_hub::find(source).is_some() || source.starts_with(mg_hub::PREFIX) {
+        return;
     }
-    model
+    let last = Path::new(source).file_name().map(|name| name.to_string_lossy().into_owned());
+    let last = last.unwrap_or_else(|| "images".to_owned());
+    header.config["data"]["source"] = last.clone().into();
+    header.data.source = last;
 }
 
-fn weights(model: &Model) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir().context("cannot make a folder for the weights")?;
-    let path = folder.path().join(WEIGHTS);
-    model.save(&path)?;
-    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn config(model: &Model) -> Result<String> {
-    let text = toml::to_string(model.config()).context("cannot write the configuration as TOML")?;
-    Ok(format!("# Learns such a model: mg train config.toml\n\n{text}"))
+fn config(methods: Methods, model: &dyn Model) -> Result<String> {
+    let config = Config::of_values(methods, &model.header().config)?;
+    Ok(format!("# Learns such a model: mg train config.toml\n\n{}", config.to_toml()))
 }
 
 impl Args {
-    fn samples(&self, model: &Model, device: &Device) -> Result<Vec<u8>> {
+    fn samples(&self, model: &dyn Model, device: &Device) -> Result<Vec<u8>> {
         let bar = progress::bar(self.n as u64, "images");
         let (how, key) = (Synthesis::default(), Key::new(self.seed));
-        let grids = model.sample(self.n, &how, key, device, &mut mg_langevin::unobserved, &mut |done| {
+        let unobserved = &mut mg_langevin::unobserved;
+        let grids = generate(model, self.n, &how, key, device, unobserved, &mut |done| {
             bar.set_position(done as u64);
         })?;
         bar.finish_and_clear();

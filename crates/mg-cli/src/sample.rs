@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use mg_figures::Sheet;
 use mg_langevin::Progress;
 use mg_random::Key;
-use mg_train::{Model, Synthesis};
+use mg_model::{Model, Synthesis, generate};
+use mg_train::Methods;
 
 use crate::device::DeviceArgs;
 use crate::output::{ImageFolder, beside};
@@ -79,17 +80,17 @@ impl How {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, args.revision.as_deref(), &device)?, &device);
+    let model = args.device.adjust(hub::model(&args.run, args.revision.as_deref(), methods, &device)?, &device);
     let folder = ImageFolder::make(&args.out, args.n)?;
-    let coarser = args.coarser_folders(&model)?;
+    let coarser = args.coarser_folders(&*model)?;
     let bar = progress::bar(args.n as u64, "images");
     let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
     let key = Key::new(args.seed);
     let mut chains = Chains { every: args.chains, states: Vec::new(), done: false };
-    let grids = model.sample(args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
+    let grids = generate(&*model, args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
@@ -150,8 +151,8 @@ impl Chains {
 
 impl Args {
     /// Folders for the grids below the finest, where they are wanted.
-    fn coarser_folders(&self, model: &Model) -> Result<Vec<ImageFolder>> {
-        let sides = model.config().sides();
+    fn coarser_folders(&self, model: &dyn Model) -> Result<Vec<ImageFolder>> {
+        let sides = model.must_generate()?.sides();
         let coarser = if self.grids { &sides[..sides.len().saturating_sub(1)] } else { &[] };
         let folder = |side| ImageFolder::make(&beside(&self.out, &format!("-{side}x{side}"))?, self.n);
         coarser.iter().map(folder).collect()

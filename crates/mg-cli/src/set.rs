@@ -1,4 +1,4 @@
-//! Sets of images as a model or a configuration wants them.
+//! Sets of images as a model or a run wants them.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_data::{DataSet, Spec, Split};
 use mg_random::Key;
-use mg_train::Model;
-use mg_train::config::Config;
+use mg_model::Model;
+use mg_train::{Selection, SetImages};
 
 use crate::{hub, progress};
 
@@ -32,18 +32,18 @@ impl SetArgs {
         Ok(set)
     }
 
-    /// A set in place of a configuration's own, made square as that was. Without a split it is `train` where there are
+    /// A set in place of a run's own, made square as that was. Without a split it is `train` where there are
     /// splits, and all of the set where there are none.
-    pub(crate) fn open(&self, config: &Config, name: &str, split: Option<Split>) -> Result<DataSet> {
-        let mut config = config.clone();
-        config.data.source = name.to_owned();
-        let spec = hub::configured(&config)?;
+    pub(crate) fn open(&self, selection: &Selection, name: &str, split: Option<Split>) -> Result<DataSet> {
+        let mut selection = selection.clone();
+        selection.data.source = name.to_owned();
+        let spec = hub::selected(&selection)?;
         self.read(Spec { split, ..spec })
     }
 
     /// The test split of a set; `None` of a set without one.
-    pub(crate) fn test_split(&self, config: &Config, name: &str) -> Result<Option<DataSet>> {
-        match self.open(config, name, Some(Split::Test)) {
+    pub(crate) fn test_split(&self, selection: &Selection, name: &str) -> Result<Option<DataSet>> {
+        match self.open(selection, name, Some(Split::Test)) {
             Ok(set) => Ok(Some(set)),
             Err(error) => match error.downcast_ref::<mg_data::Error>() {
                 Some(mg_data::Error::NoSplit { .. }) => Ok(None),
@@ -53,23 +53,23 @@ impl SetArgs {
     }
 
     /// The split that was asked for; without a wish the test split where there is one, else all of the set.
-    pub(crate) fn for_testing(&self, config: &Config, name: &str, split: Option<Split>) -> Result<DataSet> {
+    pub(crate) fn for_testing(&self, selection: &Selection, name: &str, split: Option<Split>) -> Result<DataSet> {
         match split {
-            Some(_) => self.open(config, name, split),
-            None => self.test_split(config, name)?.map_or_else(|| self.open(config, name, None), Ok),
+            Some(_) => self.open(selection, name, split),
+            None => self.test_split(selection, name)?.map_or_else(|| self.open(selection, name, None), Ok),
         }
     }
 
     /// Labelled images to learn from, and those to test on: another set, or the test split of the same.
     pub(crate) fn labelled(
         &self,
-        config: &Config,
+        selection: &Selection,
         name: &str,
         test: Option<&str>,
     ) -> Result<(DataSet, DataSet)> {
-        let train = with_labels(self.open(config, name, None)?)?;
+        let train = with_labels(self.open(selection, name, None)?)?;
         let test = match test {
-            Some(test) => self.for_testing(config, test, None)?,
+            Some(test) => self.for_testing(selection, test, None)?,
             None => self
                 .test_split(config, name)?
                 .with_context(|| format!("{name} has no test split; name test images with --test SET"))?,
@@ -105,10 +105,10 @@ pub(crate) fn title(set: &DataSet) -> String {
     }
 }
 
-/// The model with statistics of all of a set, where it has any, with a bar.
-pub(crate) fn observing(model: Model, set: &DataSet, device: &Device) -> Result<Model> {
+/// Gives a model statistics of all of a set, where it has any, with a bar.
+pub(crate) fn observe(model: &mut dyn Model, set: &DataSet, device: &Device) -> Result<()> {
     let bar = progress::bar(0, "images for statistics");
-    let model = model.observing(set, device, &mut |done, of| progress::show(&bar, done, of))?;
+    model.observe(&SetImages { set, device }, &mut |done, of| progress::show(&bar, done as u64, of as u64))?;
     bar.finish_and_clear();
-    Ok(model)
+    Ok(())
 }

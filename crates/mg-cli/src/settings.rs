@@ -1,15 +1,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mg_train::Result;
-use mg_train::config::{Config, Source, resolve};
+use mg_train::config::{Layer, resolve};
+use mg_train::{Config, Methods, Result};
 
-/// The layers of a configuration, from the bottom: presets, a file, options.
+/// The layers of a configuration, from the bottom: presets, files in their order, options.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
-    /// TOML file with the keys that differ from the preset
+    /// TOML files with the keys that differ from the preset, later ones over earlier ones
     #[arg(value_name = "CONFIG.toml")]
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Preset, or several to lay over each other: `full,single-grid` (`mg config presets` lists them)
     #[arg(long, value_name = "P", value_delimiter = ',')]
     pub(crate) preset: Vec<String>,
@@ -28,24 +28,32 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The configuration of a new run.
-    pub(crate) fn config(&self) -> Result<Config> {
-        let mut sources = self.preset.iter().map(|name| Source::preset(name)).collect::<Result<Vec<_>>>()?;
-        if let Some(path) = &self.file {
-            sources.push(Source::file(path)?);
+    /// The configuration of a new run; `over` lies over everything.
+    pub(crate) fn config(&self, methods: Methods, over: Option<Layer>) -> Result<Config> {
+        let presets = self.preset.iter().map(|name| Layer::preset(methods, name));
+        let mut layers = presets.collect::<Result<Vec<_>>>()?;
+        for path in &self.files {
+            layers.push(Layer::file(path)?);
         }
-        sources.extend(self.options()?);
-        resolve(&sources)
+        layers.extend(self.options()?);
+        layers.extend(over);
+        resolve(methods, &layers)
     }
 
     /// The configuration of a run that goes on: its own, with the options over it.
-    pub(crate) fn config_over(&self, run_config: &Path) -> Result<Config> {
-        let mut sources = vec![Source::file(run_config)?];
-        sources.extend(self.options()?);
-        resolve(&sources)
+    pub(crate) fn config_over(
+        &self,
+        methods: Methods,
+        run_config: &Path,
+        over: Option<Layer>,
+    ) -> Result<Config> {
+        let mut layers = vec![Layer::file(run_config)?];
+        layers.extend(self.options()?);
+        layers.extend(over);
+        resolve(methods, &layers)
     }
 
-    fn options(&self) -> Result<Vec<Source>> {
+    fn options(&self) -> Result<Vec<Layer>> {
         let quoted = |text: &str| toml::Value::String(text.to_string()).to_string();
         let named = [
             self.data.as_ref().map(|data| format!("data.source={}", quoted(data))),
@@ -53,6 +61,6 @@ impl Settings {
             self.seed.map(|seed| format!("seed={seed}")),
         ];
         let all = named.into_iter().flatten().chain(self.set.iter().cloned());
-        all.map(|assignment| Source::assignment(&assignment)).collect()
+        all.map(|assignment| Layer::assignment(&assignment)).collect()
     }
 }

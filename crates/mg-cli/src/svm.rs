@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use mg_eval::svm::RadfordProtocol;
 use mg_random::Key;
 use mg_train::config::resolve;
+use mg_train::{Methods, Selection};
 
 use crate::device::DeviceArgs;
 use crate::output::OutputArgs;
@@ -66,16 +67,19 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     args.output.check()?;
     let device = args.device.open()?;
-    let model = args.run.as_deref().map(|run| hub::model(run, None, &device)).transpose()?;
+    let model = args.run.as_deref().map(|run| hub::model(run, None, methods, &device)).transpose()?;
     let model = model.map(|model| args.device.adjust(model, &device));
-    let config = model.as_ref().map_or_else(|| resolve(&[]), |model| Ok(model.config().clone()))?;
+    let selection = match &model {
+        Some(model) => Selection::of_model(&**model)?,
+        None => Selection::of_config(&resolve(methods, &[])?),
+    };
     if let (Some(model), false) = (&model, args.pixels) {
-        features::nets(args, model)?; // a grid that is not there is named before images are read
+        features::nets(args, &**model)?; // a grid that is not there is named before images are read
     }
-    let sets = Sets::open(args, &config)?;
+    let sets = Sets::open(args, &selection)?;
     let protocols = args.protocols(&sets)?;
     sets.announce();
     let features = Features::of(args, model, &sets.train, &device)?;

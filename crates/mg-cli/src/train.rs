@@ -1,20 +1,17 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
-use mg_train::config::Config;
-use mg_train::{Event, Observer, Outcome, Report, RunDir, Sampler, Training};
+use anyhow::{Context, Result, ensure};
+use mg_train::run::newest;
+use mg_train::{Config, Methods, Outcome, RunDir, Selection, Training};
 
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
+use crate::session;
 use crate::set::SetArgs;
 use crate::settings::Settings;
-use crate::{hub, progress};
+use crate::watcher::Watcher;
+use crate::hub;
 
 /// Learn a model.
 #[derive(clap::Args)]
@@ -38,31 +35,19 @@ pub(crate) struct Args {
 
 const RUNS: &str = "runs";
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let device = args.device.open()?;
-    let resumed = if args.resume { Some(args.resumed_path()?) } else { None };
-    let (run_dir, mut config) = match &resumed {
-        Some(path) => {
-            if let Some(file) = &args.settings.file {
-                let name = file.display();
-                bail!("a run keeps its configuration: leave out {name}, and give what may change with --set");
-            }
-            anyhow::ensure!(
-                args.settings.preset.is_empty(),
-                "a run keeps its configuration: leave out --preset"
-            );
-            let run_dir = RunDir::open(path)?;
-            let config = args.settings.config_over(&run_dir.config_path())?;
-            (Some(run_dir), config)
-        }
-        None => (None, args.settings.config()?),
+    let run_dir = if args.resume { Some(args.resumed()?) } else { None };
+    let over = args.device.layer()?;
+    let config = match &run_dir {
+        Some(run_dir) => args.settings.config_over(methods, &run_dir.config_path(), over)?,
+        None => args.settings.config(methods, over)?,
     };
-    config.model.precision = args.device.precision().unwrap_or(config.model.precision);
-    config = config.pinned(&device);
-    let data = args.set.read(hub::configured(&config)?)?;
-    let (name, device_name) = (&config.data.source, describe(&device, config.model.precision));
-    let learned = mg_train::to_learn(&config, &data)?.len();
-    tracing::info!("{learned} images of {name} on {device_name}");
+    let config = config.pinned(&device)?;
+    let selection = Selection::of_config(&config);
+    let data = args.set.read(hub::selected(&selection)?)?;
+    let on = describe(&device, config.own.precision());
+    tracing::info!("{} images of {} on {on}", selection.to_learn(&data)?.len(), config.data.source);
     let mut training = match run_dir {
         Some(run_dir) => {
             let training = Training::resume(run_dir, &config, &data, &device)?;
@@ -74,11 +59,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Training::start(RunDir::create(&path, &config)?, &config, &data, &device)?
         }
     };
-    announce(&training, &config, &device, args.minutes)?;
-    let mut watcher = Watcher::new(&training, &config, args.minutes)?;
-    let outcome = training.run(&mut watcher)?;
-    watcher.bar.finish_and_clear();
-    conclude(outcome, &training, &watcher)
+    announce(&training, args.minutes)?;
+    let session = session::begin(training.run_dir().path(), on)?;
+    let mut watcher = Watcher::new(&training, args.minutes)?;
+    let outcome = training.run(&mut watcher);
+    watcher.finish();
+    session::finish(&session, training.run_dir().path())?;
+    conclude(outcome?, &training, &watcher)
 }
 
 /// A number of minutes, with fractions.
@@ -88,21 +75,18 @@ fn minutes(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
-    fn resumed_path(&self) -> Result<PathBuf> {
-        match &self.run {
-            Some(path) => Ok(path.clone()),
-            None => newest(Path::new(RUNS)).with_context(|| {
-                format!("no run below {RUNS}/ to go on with; name one with --run, or leave out --resume")
-            }),
+    /// The run that goes on.
+    fn resumed(&self) -> Result<RunDir> {
+        if let Some(file) = self.settings.files.first() {
+            let name = file.display();
+            anyhow::bail!("a run keeps its configuration: leave out {name}, and give what may change with --set");
         }
+        ensure!(self.settings.preset.is_empty(), "a run keeps its configuration: leave out --preset");
+        let path = self.run.clone().or_else(|| newest(Path::new(RUNS))).with_context(|| {
+            format!("no run below {RUNS}/ to go on with; name one with --run, or leave out --resume")
+        })?;
+        Ok(RunDir::open(&path)?)
     }
-}
-
-/// The run directory that was written to last.
-fn newest(runs: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(runs).ok()?.flatten().map(|entry| entry.path());
-    let written = |path: &PathBuf| path.join("metrics.jsonl").metadata().and_then(|m| m.modified()).ok();
-    entries.filter_map(|path| Some((written(&path)?, path))).max().map(|(_, path)| path)
 }
 
 /// `runs/NAME-001`, or the next number that is free.
@@ -116,40 +100,23 @@ fn free_path(config: &Config) -> Result<PathBuf> {
 }
 
 /// What is going to happen and how long it will take, before anything long happens.
-fn announce(
-    training: &Training,
-    config: &Config,
-    device: &candle_core::Device,
-    limit: Option<Duration>,
-) -> Result<()> {
-    for class in training.learner().classes() {
-        let counts: Vec<String> = class
-            .grids
-            .iter()
-            .map(|grid| format!("{0}x{0} {1}", grid.spec.side, grid.params.count()))
-            .collect();
-        tracing::info!("model {}: parameters {}", class.class.name, counts.join(", "));
-    }
-    let temperatures: Vec<String> = (0..config.sides().len())
-        .map(|level| format!("{:.1e}", Sampler::new(config, level).temperature()))
-        .collect();
-    tracing::info!("temperature of the chains (noise_scale^2 / 2 step_size): {}", temperatures.join(", "));
-    let one = estimate::iteration(training.learner(), device)?;
-    let left = config.learn.iterations.saturating_sub(training.iteration());
-    let all = one.mul_f64(left as f64);
-    let end = match limit.filter(|limit| *limit < all) {
-        Some(limit) => format!("as many as fit into {}", human(limit)),
-        None => format!("about {} in all", human(all)),
+fn announce(training: &Training, limit: Option<Duration>) -> Result<()> {
+    let learning = training.learning();
+    learning.describe().iter().for_each(|line| tracing::info!("{line}"));
+    let left = learning.config().learn.iterations.saturating_sub(training.iteration());
+    let one = estimate::iteration(learning)?;
+    let each = one.map_or(String::new(), |one| format!(" of about {}", human(one)));
+    let all = one.map(|one| one.mul_f64(left as f64));
+    let end = match (limit, all) {
+        (Some(limit), all) if all.is_none_or(|all| limit < all) => {
+            format!("as many as fit into {}", human(limit))
+        }
+        (_, Some(all)) => format!("about {} in all", human(all)),
+        (_, None) => "how long they take is seen after the first".to_string(),
     };
-    tracing::info!(
-        "{left} iterations of about {}: {end}; Ctrl-C stops with a checkpoint, --resume goes on",
-        human(one)
-    );
-    tracing::info!(
-        "run {}: sheets of images in {}",
-        training.run_dir().path().display(),
-        training.run_dir().path().join("sheets").display()
-    );
+    tracing::info!("{left} iterations{each}: {end}; Ctrl-C stops with a checkpoint, --resume goes on");
+    let path = training.run_dir().path();
+    tracing::info!("run {}: sheets of images in {}", path.display(), path.join("sheets").display());
     Ok(())
 }
 
@@ -158,139 +125,13 @@ fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) -> Result<
     let done = training.iteration();
     match outcome {
         Outcome::Finished => {
-            tracing::info!("finished: {done} iterations in {}", human(watcher.start.elapsed()))
+            tracing::info!("finished: {done} iterations in {}", human(watcher.elapsed()));
         }
         _ => tracing::info!("stopped after {done} iterations; go on with: mg train --resume --run {path}"),
     }
     tracing::info!("draw images with: mg sample {path} -n 100 --out samples");
     say!("{path}");
     Ok(())
-}
-
-/// Shows a run, keeps its times, and knows when to stop.
-struct Watcher {
-    bar: ProgressBar,
-    batch: usize,
-    grids: usize,
-    start: Instant,
-    before: Instant,
-    /// Seconds per iteration, smoothed.
-    pace: f64,
-    limit: Option<Duration>,
-    interrupted: Arc<AtomicBool>,
-    times: File,
-    /// Seconds of earlier sessions.
-    earlier: f64,
-    of: u64,
-}
-
-impl Watcher {
-    fn new(training: &Training, config: &Config, limit: Option<Duration>) -> Result<Self> {
-        let path = training.run_dir().path().join("times.jsonl");
-        let earlier = last_seconds(&path, training.iteration());
-        let times = OpenOptions::new().create(true).append(true).open(&path);
-        let grids = config.sides().len();
-        let bar = progress::bar(config.learn.iterations * grids as u64, "grid sweeps");
-        let (start, interrupted) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-        let flag = interrupted.clone();
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            tracing::info!("stopping after this iteration; Ctrl-C again stops at once and loses it");
-        })
-        .context("cannot listen to Ctrl-C")?;
-        Ok(Watcher {
-            bar,
-            batch: config.learn.batch,
-            grids,
-            start,
-            before: start,
-            pace: 0.0,
-            limit,
-            interrupted,
-            times: times.with_context(|| format!("cannot open {}", path.display()))?,
-            earlier,
-            of: config.learn.iterations,
-        })
-    }
-
-    /// Time that iterations take at the pace of the last ones, or that `--minutes` leaves for them.
-    fn left(&self, iterations: u64) -> Duration {
-        let all = Duration::from_secs_f64(self.pace * iterations as f64);
-        self.limit.map_or(all, |limit| all.min(limit.saturating_sub(self.start.elapsed())))
-    }
-
-    /// "4x4 +0.02  16x16 -0.11  64x64 +0.30"
-    fn gaps(report: &Report) -> String {
-        let gap = |grid: &mg_train::GridReport| format!("{0}x{0} {1:+.3}", grid.side, grid.gap);
-        report.grids.iter().map(gap).collect::<Vec<_>>().join("  ")
-    }
-}
-
-/// Seconds that the last line of `times.jsonl` up to an iteration tells.
-fn last_seconds(path: &Path, iteration: u64) -> f64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut upto = lines.rev().filter(|line| line["iteration"].as_u64().is_some_and(|i| i <= iteration));
-    upto.find_map(|line| line["seconds"].as_f64()).unwrap_or(0.0)
-}
-
-impl Observer for Watcher {
-    fn started(&mut self, iteration: u64, _of: u64) {
-        self.bar.set_position(iteration * self.grids as u64);
-        self.before = Instant::now();
-    }
-
-    fn grid_done(&mut self, _grids: usize) {
-        self.bar.inc(1);
-    }
-
-    fn iteration_done(&mut self, report: &Report) {
-        let seconds = self.before.elapsed().as_secs_f64();
-        self.before = Instant::now();
-        self.pace = if self.pace == 0.0 { seconds } else { 0.8 * self.pace + 0.2 * seconds };
-        self.bar.set_position(report.iteration * self.grids as u64);
-        let left = self.left(self.of.saturating_sub(report.iteration));
-        let rate = self.batch as f64 / self.pace;
-        let gaps = Watcher::gaps(report);
-        self.bar.set_message(format!("| {} left | {rate:.1} images/s | gap {gaps}", human(left)));
-        let total = self.earlier + self.start.elapsed().as_secs_f64();
-        let line = serde_json::json!({ "iteration": report.iteration, "seconds": total });
-        if let Err(error) = writeln!(self.times, "{line}") {
-            tracing::warn!("cannot keep the time of iteration {}: {error}", report.iteration);
-        }
-        if !progress::is_terminal() {
-            let class = report.class.as_ref().map(|class| format!(" [{class}]")).unwrap_or_default();
-            tracing::info!(
-                "iteration {}/{}{class} | {} left | {rate:.1} images/s | gap {gaps}",
-                report.iteration,
-                self.of,
-                human(left)
-            );
-        }
-    }
-
-    fn happened(&mut self, event: &Event) {
-        match event {
-            Event::Saved { iteration } => tracing::debug!("checkpoint at iteration {iteration}"),
-            Event::NotSaved { iteration } => tracing::warn!(
-                "iteration {iteration} was not saved, for it looks wrong: the older checkpoint and model stay"
-            ),
-            Event::Sheet { path } => tracing::info!("images from scratch: {}", path.display()),
-            Event::BadCheckpoint { reason } => tracing::warn!("{reason}; an older checkpoint serves"),
-            Event::Suspicious { iteration, reason } => tracing::warn!("iteration {iteration}: {reason}"),
-            Event::RolledBack { from, to, reason, rate_scale } => tracing::warn!(
-                "diverged at iteration {from}: {reason}; back to iteration {to} with {rate_scale} times the learning rate"
-            ),
-            _ => {}
-        }
-    }
-
-    fn wants_stop(&mut self) -> bool {
-        let late = self.limit.is_some_and(|limit| self.start.elapsed() >= limit);
-        late || self.interrupted.load(Ordering::SeqCst)
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use mg_data::DataSet;
 use mg_model::DataId;
 
 use crate::config::{Config, pointer};
-use crate::data::to_learn;
 use crate::guard::{Guard, Verdict};
 use crate::learning::data_id;
 use crate::run::checkpoint::{self, CheckpointHeader};
 use crate::run::{Checkpoint, LineFile, RunDir, write_atomically};
-use crate::{Error, Event, Learning, Observer, Report, Result};
+use crate::{Error, Event, Learning, Observer, Report, Result, Selection};
 
 /// A run in progress: learning with its directory and its guard.
 ///
@@ -45,7 +44,7 @@ impl Training {
     /// # Errors
     /// When the data do not fit the configuration or the directory cannot be written.
     pub fn start(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
-        let learning = Learning::new(config, &to_learn(config, data)?, device)?;
+        let learning = Learning::new(config, &Selection::of_config(config).to_learn(data)?, device)?;
         let metrics = LineFile::open(&run_dir.metrics_path(), 0)?;
         let mut training = Training::of(learning, run_dir, metrics, device);
         training.save()?;
@@ -75,7 +74,7 @@ impl Training {
         let Some(checkpoint) = checkpoint else {
             return Training::start(run_dir, config, data, device); // killed before the first checkpoint
         };
-        let (config, data) = (&config.pinned(device)?, &to_learn(config, data)?);
+        let (config, data) = (&config.pinned(device)?, &Selection::of_config(config).to_learn(data)?);
         check_same(run_dir.path(), &checkpoint.header, config, &data_id(config, data))?;
         let mut learning = Learning::new(config, data, device)?;
         take_over(&mut learning, &run_dir, &checkpoint)?;

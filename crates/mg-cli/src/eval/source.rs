@@ -9,7 +9,9 @@ use mg_backbone::Images;
 use mg_data::{DataSet, OnBadImage, Resize, Split};
 use mg_pyramid::down;
 use mg_random::Key;
-use mg_train::{Model, Synthesis};
+use mg_model::{Model, Synthesis};
+use mg_train::run::MODEL;
+use mg_train::{Methods, Selection};
 use sha2::{Digest, Sha256};
 
 use crate::device::DeviceArgs;
@@ -36,7 +38,7 @@ pub(crate) enum Input {
 
 /// Images of a model.
 pub(crate) struct Drawn {
-    model: Model,
+    model: Box<dyn Model>,
     /// SHA-256 of the model's file, and everything else that the images depend on.
     id: String,
     n: usize,
@@ -65,28 +67,30 @@ const DRAWN: usize = 2000;
 /// Whether a path holds a model.
 pub(crate) fn is_model(name: &str) -> bool {
     let path = Path::new(name);
-    path.join("model.safetensors").is_file() || path.extension().is_some_and(|e| e == "safetensors")
+    path.join(MODEL).is_file() || path.extension().is_some_and(|e| e == "safetensors")
 }
 
 /// The model at `name`, ready to draw from.
-pub(crate) fn model(name: &str, draw: &Draw, args: &DeviceArgs, device: &Device) -> Result<Input> {
-    let fetched = name.starts_with(mg_hub::PREFIX).then(|| hub::weights(name, None)).transpose()?;
-    let path = fetched.as_deref().unwrap_or(Path::new(name));
-    let model = args.adjust(Model::load(path, device)?, device);
-    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+pub(crate) fn model(
+    name: &str,
+    draw: &Draw,
+    args: &DeviceArgs,
+    methods: Methods,
+    device: &Device,
+) -> Result<Input> {
+    let (model, bytes) = hub::model_and_bytes(Path::new(name), None, methods, device)?;
+    let model = args.adjust(model, device);
     let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let (n, seed, how) = (draw.n.unwrap_or(DRAWN), draw.seed, draw.how.clone());
-    let precision =
-        model.classes.first().and_then(|class| class.grids.first()).map(|grid| grid.spec.precision);
-    let finest = model.config().sides().last().copied().context("the model has no grid")?;
+    let finest = model.side();
     let side = draw.side.unwrap_or(finest);
     ensure!(
         side <= finest,
         "--side {side}: the model draws {finest} x {finest} pixels, which are not enlarged"
     );
+    let precision = args.precision().map(|precision| precision.on(device));
     let id = format!("model {hash} n {n} seed {seed} side {side} {how:?} {precision:?}");
-    let chunk = model.chunk_len(&how)?;
+    let chunk = model.must_generate()?.chunk_len(&how)?;
     let (key, device, last) = (Key::new(seed), device.clone(), RefCell::new(None));
     Ok(Input::Run(Box::new(Drawn { model, id, n, how, key, device, chunk, side, last })))
 }
@@ -134,7 +138,7 @@ impl Input {
     pub(crate) fn shape(&self) -> Result<(usize, Resize)> {
         match self {
             Self::Set(set) => Ok((set.side(), set.resize().parse()?)),
-            Self::Run(drawn) => Ok((drawn.side, mg_train::resize(drawn.model.config()))),
+            Self::Run(drawn) => Ok((drawn.side, Selection::of_model(&*drawn.model)?.resize())),
         }
     }
 
@@ -142,7 +146,7 @@ impl Input {
     pub(crate) fn learned_from(&self) -> Option<String> {
         match self {
             Self::Set(_) => None,
-            Self::Run(drawn) => Some(drawn.model.header.data.source.clone()),
+            Self::Run(drawn) => Some(drawn.model.header().data.source.clone()),
         }
     }
 
@@ -150,7 +154,7 @@ impl Input {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Set(set) => title(set),
-            Self::Run(drawn) => format!("images drawn from a model of {}", drawn.model.header.data.source),
+            Self::Run(drawn) => format!("images drawn from a model of {}", drawn.model.header().data.source),
         }
     }
 }
@@ -201,7 +205,8 @@ impl Drawn {
             return Ok(images.clone());
         }
         let (n, how, device) = (self.n, &self.how, &self.device);
-        let grids = self.model.sample_chunk(chunk, n, how, self.key, device, &mut mg_langevin::unobserved)?;
+        let unobserved = &mut mg_langevin::unobserved;
+        let grids = self.model.must_generate()?.chunk(chunk, n, how, self.key, device, unobserved)?;
         let finest =
             down(grids.last().context("the model has no grid")?, self.side)?.to_device(&Device::Cpu)?;
         *self.last.borrow_mut() = Some((chunk, finest.clone()));

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use mg_data::DataSet;
-use mg_energy::NetSpec;
+use mg_energy::{ConvSpec, NetSpec};
 use mg_hub::Repo;
-use mg_train::Model;
-use mg_train::config::SamplerKind;
+use mg_model::{GridNet, Model};
+use mg_train::Selection;
 use serde_json::Value;
 
 use super::module::module;
@@ -15,7 +15,7 @@ use super::module::module;
 /// All that a card is made of.
 pub(super) struct Card<'a> {
     pub(super) repo: &'a Repo,
-    pub(super) model: &'a Model,
+    pub(super) model: &'a dyn Model,
     pub(super) license: Option<&'a str>,
     /// Names and texts of JSON files.
     pub(super) scores: &'a [(String, String)],
@@ -31,21 +31,20 @@ impl Card<'_> {
     pub(super) fn text(&self) -> Result<String> {
         let mut text = self.header();
         let (id, name) = (self.repo.id(), &self.repo.name);
-        let config = self.model.config();
-        let grids: Vec<String> = config.sides().iter().map(|side| format!("{side}x{side}")).collect();
         write!(
             text,
-            "# {name}\n\n\
-             An energy-based model of images: one ConvNet f(Y) per grid ({}), p(Y) ~ exp(f(Y)) p0(Y), learned and sampled by \
-             Langevin dynamics from coarse to fine (Gao et al., CVPR 2018). Made by Multigrid {}.\n\n\
-             ![Samples](samples.png)\n\n\
-             {} images drawn from scratch, unchosen; `mg sample hf:{id} -n {} --seed {}` draws these.\n\n",
-            grids.join(", "),
-            env!("CARGO_PKG_VERSION"),
-            self.n,
-            self.n,
-            self.seed
+            "# {name}\n\n{} Made by Multigrid {}.\n\n",
+            self.what(),
+            env!("CARGO_PKG_VERSION")
         )?;
+        if self.model.generate().is_some() {
+            write!(
+                text,
+                "![Samples](samples.png)\n\n\
+                 {} images drawn from scratch, unchosen; `mg sample hf:{id} -n {} --seed {}` draws these.\n\n",
+                self.n, self.n, self.seed
+            )?;
+        }
         self.learned(&mut text)?;
         self.usage(&mut text)?;
         self.scored(&mut text)?;
@@ -53,9 +52,28 @@ impl Card<'_> {
         Ok(text)
     }
 
+    /// What kind of model it is, in a sentence.
+    fn what(&self) -> String {
+        let Some(energies) = self.model.energies() else {
+            return format!("A model of images of the kind {:?}.", self.model.header().kind);
+        };
+        let grids: Vec<String> = energies.sides().iter().map(|side| format!("{side}x{side}")).collect();
+        format!(
+            "An energy-based model of images: one ConvNet f(Y) per grid ({}), p(Y) ~ exp(f(Y)) p0(Y), learned and sampled by \
+             Langevin dynamics from coarse to fine (Gao et al., CVPR 2018).",
+            grids.join(", ")
+        )
+    }
+
+    /// The nets of the first class; none of a model without energies.
+    fn nets(&self) -> Result<&[GridNet]> {
+        let Some(energies) = self.model.energies() else { return Ok(&[]) };
+        Ok(energies.nets(self.model.header().classes.first().map(String::as_str))?)
+    }
+
     fn header(&self) -> String {
         let license = self.license.map_or(String::new(), |license| format!("license: {license}\n"));
-        let entry = mg_hub::find(&self.model.header.data.source);
+        let entry = mg_hub::find(&self.model.header().data.source);
         let data = entry.and_then(|entry| entry.repo);
         let data = data.map_or(String::new(), |repo| format!("datasets:\n- {repo}\n"));
         format!(
@@ -65,31 +83,28 @@ impl Card<'_> {
     }
 
     fn learned(&self, text: &mut String) -> Result<()> {
-        let (header, config) = (&self.model.header, self.model.config());
+        let header = self.model.header();
         let data = &header.data;
         write!(
             text,
             "## What it was learned from\n\n\
              {} images of `{}` ({}), SHA-256 of their pixels `{}`; {} iterations of {} images. \
-             [config.toml](config.toml) holds every setting.\n\n\
-             | grid | layers | parameters |\n|---|---|---|\n",
+             [config.toml](config.toml) holds every setting.\n\n",
             data.images,
             data.source,
-            mg_train::resize(config),
+            Selection::of_model(self.model)?.resize(),
             data.sha256,
             header.iteration,
-            config.learn.batch
+            header.config["learn"]["batch"]
         )?;
-        for grid in self.model.classes.iter().take(1).flat_map(|class| &class.grids) {
-            let layer = |l: &mg_energy::ConvSpec| format!("{0}x{0}/{1}-{2}", l.kernel, l.stride, l.channels);
-            let layers: Vec<String> = grid.spec.layers.iter().map(layer).collect();
-            writeln!(
-                text,
-                "| {0}x{0} | {1} | {2} |",
-                grid.spec.side,
-                layers.join(", "),
-                grid.params.count()
-            )?;
+        let nets = self.nets()?;
+        if !nets.is_empty() {
+            text.push_str("| grid | layers | parameters |\n|---|---|---|\n");
+        }
+        for GridNet { spec, params, .. } in nets {
+            let layer = |l: &ConvSpec| format!("{0}x{0}/{1}-{2}", l.kernel, l.stride, l.channels);
+            let layers: Vec<String> = spec.layers.iter().map(layer).collect();
+            writeln!(text, "| {0}x{0} | {1} | {2} |", spec.side, layers.join(", "), params.count())?;
         }
         if header.classes.len() > 1 {
             writeln!(text, "\nOne such model for each class: {}.", header.classes.join(", "))?;
@@ -99,29 +114,44 @@ impl Card<'_> {
     }
 
     fn usage(&self, text: &mut String) -> Result<()> {
-        let (id, side) = (self.repo.id(), self.model.config().sides().last().copied().unwrap_or_default());
-        let specs: Vec<NetSpec> =
-            self.model.classes.iter().take(1).flat_map(|c| &c.grids).map(|grid| grid.spec.clone()).collect();
-        write!(
-            text,
-            "## How to use it\n\n\
-             ```sh\nmg sample hf:{id} -n 64\nmg inpaint hf:{id} --input photo.png --mask doodle\n```\n\n\
-             In Python, f(Y) of every grid, with its gradient:\n\n\
-             ```python\n{}```\n\n\
-             `Score(\"model.safetensors\", {side})(images)` scores images.",
-            module(&specs)?,
-        )?;
-        let chains = &self.model.config().chains;
-        let (step, noise) = (chains.step_size.values().last(), chains.noise_scale.values().last());
-        if let (SamplerKind::Langevin, Some(step), Some(noise)) = (chains.sampler, step, noise) {
+        let (id, side) = (self.repo.id(), self.model.side());
+        text.push_str("## How to use it\n\n```sh\n");
+        if self.model.generate().is_some() {
+            writeln!(text, "mg sample hf:{id} -n 64")?;
+        }
+        if self.model.recover().is_some() {
+            writeln!(text, "mg inpaint hf:{id} --input photo.png --mask doodle")?;
+        }
+        text.push_str("```\n\n");
+        let specs: Vec<NetSpec> = self.nets()?.iter().map(|grid| grid.spec.clone()).collect();
+        if !specs.is_empty() {
             write!(
                 text,
-                " A Langevin step on that grid is `y + {step} * (df/dy + d log p0/dy) + {noise} * noise`{}.",
-                if chains.clamp { ", clamped to [-1, 1]" } else { "" }
+                "In Python, f(Y) of every grid, with its gradient:\n\n```python\n{}```\n\n\
+                 `Score(\"model.safetensors\", {side})(images)` scores images.{}\n\n",
+                module(&specs)?,
+                self.langevin_step()
             )?;
         }
-        text.push_str("\n\n");
         Ok(())
+    }
+
+    /// A Langevin step on the finest grid, where chains take such steps.
+    fn langevin_step(&self) -> String {
+        let chains = &self.model.header().config["chains"];
+        let finest = |key: &str| match &chains[key] {
+            Value::Array(list) => list.last().and_then(Value::as_f64),
+            value => value.as_f64(),
+        };
+        let (Some("langevin"), Some(step), Some(noise)) =
+            (chains["sampler"].as_str(), finest("step_size"), finest("noise_scale"))
+        else {
+            return String::new();
+        };
+        let clamped = if chains["clamp"] == true { ", clamped to [-1, 1]" } else { "" };
+        format!(
+            " A Langevin step on that grid is `y + {step} * (df/dy + d log p0/dy) + {noise} * noise`{clamped}."
+        )
     }
 
     fn scored(&self, text: &mut String) -> Result<()> {
@@ -143,7 +173,7 @@ impl Card<'_> {
     }
 
     fn licences(&self, text: &mut String) -> Result<()> {
-        let source = &self.model.header.data.source;
+        let source = &self.model.header().data.source;
         let data = match mg_hub::find(source) {
             Some(entry) => entry.licence.to_owned(),
             None if source == "portraits" => {

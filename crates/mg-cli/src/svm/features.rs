@@ -1,11 +1,12 @@
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
-use mg_train::{FeatureNets, Model};
+use mg_model::{FeatureNets, Model, pixel_features};
+use mg_train::SetImages;
 
 use super::Args;
 use crate::progress;
-use crate::set::observing;
+use crate::set::observe;
 
 /// What images are turned into.
 pub(super) enum Features {
@@ -17,18 +18,24 @@ pub(super) enum Features {
 ///
 /// # Errors
 /// When there is no such grid or class.
-pub(super) fn nets(args: &Args, model: &Model) -> Result<FeatureNets> {
-    Ok(FeatureNets::of(model, &args.grids, args.class.as_deref())?)
+pub(super) fn nets(args: &Args, model: &dyn Model) -> Result<FeatureNets> {
+    Ok(model.must_have_features()?.nets(&args.grids, args.class.as_deref())?)
 }
 
 impl Features {
     /// Nets with batch statistics take the average of those of `train`.
-    pub(super) fn of(args: &Args, model: Option<Model>, train: &DataSet, device: &Device) -> Result<Self> {
+    pub(super) fn of(
+        args: &Args,
+        model: Option<Box<dyn Model>>,
+        train: &DataSet,
+        device: &Device,
+    ) -> Result<Self> {
         if args.pixels {
             return Ok(Features::Pixels);
         }
-        let model = model.context("no model to take features from; name a run, or give --pixels")?;
-        Ok(Features::Nets(nets(args, &observing(model, train, device)?)?))
+        let mut model = model.context("no model to take features from; name a run, or give --pixels")?;
+        observe(&mut *model, train, device)?;
+        Ok(Features::Nets(nets(args, &*model)?))
     }
 
     pub(super) fn describe(&self) -> String {
@@ -66,8 +73,10 @@ impl Features {
     pub(super) fn of_set(&self, what: &str, data: &DataSet, device: &Device) -> Result<Tensor> {
         let bar = progress::bar(data.len(), &format!("{what} images"));
         let features = match self {
-            Features::Pixels => mg_train::pixel_features(data)?,
-            Features::Nets(nets) => nets.of_set(data, device, &mut |done| bar.set_position(done))?,
+            Features::Pixels => pixel_features(&SetImages { set: data, device: &Device::Cpu })?,
+            Features::Nets(nets) => {
+                nets.of_set(&SetImages { set: data, device }, &mut |done| bar.set_position(done as u64))?
+            }
         };
         bar.finish_and_clear();
         Ok(features)

@@ -2,7 +2,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use mg_data::DataSet;
 use mg_eval::svm::LabelledFeatures;
-use mg_train::config::Config;
+use mg_train::Selection;
 
 use super::Args;
 use super::features::Features;
@@ -16,8 +16,8 @@ pub(super) struct Sets {
 
 impl Sets {
     /// Opens them as the configuration says images become squares.
-    pub(super) fn open(args: &Args, config: &Config) -> Result<Self> {
-        let (whole, test) = args.set.labelled(config, &args.data, args.test.as_deref())?;
+    pub(super) fn open(args: &Args, selection: &Selection) -> Result<Self> {
+        let (whole, test) = args.set.labelled(selection, &args.data, args.test.as_deref())?;
         let (classes, others) = (whole.class_names(), test.class_names());
         if classes != others {
             bail!(

@@ -66,7 +66,7 @@ impl RunDir {
 
     /// The model, ready to sample from.
     pub fn model_path(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(super::MODEL)
     }
 
     /// The sheet of one iteration.

@@ -3,9 +3,17 @@
 use std::collections::BTreeSet;
 
 use mg_data::DataSet;
-use mg_train::{Learning, RunDir, Training, held_out, open_data, to_learn};
+use mg_train::{Config, Learning, RunDir, Selection, Training, open_data};
 
 use crate::support::{CPU, load, step, tiny};
+
+fn to_learn(config: &Config, whole: &DataSet) -> mg_train::Result<DataSet> {
+    Selection::of_config(config).to_learn(whole)
+}
+
+fn held_out(config: &Config, whole: &DataSet) -> mg_train::Result<DataSet> {
+    Selection::of_config(config).held_out(whole)
+}
 
 fn images(set: &DataSet) -> BTreeSet<Vec<u8>> {
     (0..set.len()).map(|i| set.image(i).unwrap().to_vec()).collect()

@@ -1,0 +1,176 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use candle_core::Tensor;
+use indicatif::ProgressBar;
+use mg_figures::Sheet;
+use mg_train::{Event, Observer, Report, Training};
+
+use crate::estimate::human;
+use crate::progress;
+
+/// Shows a run, saves its sheets, keeps its times, and knows when to stop.
+pub(crate) struct Watcher {
+    bar: ProgressBar,
+    batch: usize,
+    /// Names of the values that are shown.
+    watched: Vec<String>,
+    start: Instant,
+    before: Instant,
+    /// Seconds per iteration, smoothed.
+    pace: f64,
+    limit: Option<Duration>,
+    interrupted: Arc<AtomicBool>,
+    times: File,
+    /// Seconds of earlier sessions.
+    earlier: f64,
+    /// Iterations done.
+    iteration: u64,
+    of: u64,
+}
+
+/// Marks of the bar in one iteration.
+const MARKS: u64 = 100;
+
+impl Watcher {
+    pub(crate) fn new(training: &Training, limit: Option<Duration>) -> Result<Self> {
+        let path = training.run_dir().path().join("times.jsonl");
+        let times = OpenOptions::new().create(true).append(true).open(&path);
+        let learn = &training.learning().config().learn;
+        let (start, interrupted) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        listen(interrupted.clone())?;
+        Ok(Watcher {
+            bar: progress::share_bar(learn.iterations * MARKS),
+            batch: learn.batch,
+            watched: training.learning().watched(),
+            start,
+            before: start,
+            pace: 0.0,
+            limit,
+            interrupted,
+            times: times.with_context(|| format!("cannot open {}", path.display()))?,
+            earlier: last_seconds(&path, training.iteration()),
+            iteration: training.iteration(),
+            of: learn.iterations,
+        })
+    }
+
+    /// Clears the bar.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Time since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Time that iterations take at the pace of the last ones, or that `--minutes` leaves for them.
+    fn left(&self, iterations: u64) -> Duration {
+        let all = Duration::from_secs_f64(self.pace * iterations as f64);
+        self.limit.map_or(all, |limit| all.min(limit.saturating_sub(self.start.elapsed())))
+    }
+
+    /// "grid4.gap +0.020  grid16.gap -0.110"
+    fn values(&self, report: &Report) -> String {
+        let value = |name: &String| Some(format!("{name} {:+.3}", report.values.get(name)?));
+        self.watched.iter().filter_map(value).collect::<Vec<_>>().join("  ")
+    }
+
+    /// Keeps when an iteration was done.
+    fn keep_time(&mut self, iteration: u64) {
+        let seconds = self.earlier + self.start.elapsed().as_secs_f64();
+        let line = serde_json::json!({ "iteration": iteration, "seconds": seconds });
+        if let Err(error) = writeln!(self.times, "{line}") {
+            tracing::warn!("cannot keep the time of iteration {iteration}: {error}");
+        }
+    }
+}
+
+/// Raises the flag at Ctrl-C; at a second one the process ends.
+fn listen(flag: Arc<AtomicBool>) -> Result<()> {
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        tracing::info!("stopping after this iteration; Ctrl-C again stops at once and loses it");
+    })
+    .context("cannot listen to Ctrl-C")
+}
+
+/// Seconds that the last line of `times.jsonl` up to an iteration tells.
+fn last_seconds(path: &Path, iteration: u64) -> f64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut upto = lines.rev().filter(|line| line["iteration"].as_u64().is_some_and(|i| i <= iteration));
+    upto.find_map(|line| line["seconds"].as_f64()).unwrap_or(0.0)
+}
+
+impl Observer for Watcher {
+    fn started(&mut self, iteration: u64, _of: u64) {
+        self.bar.set_position(iteration * MARKS);
+        self.before = Instant::now();
+    }
+
+    fn progressed(&mut self, share: f64) {
+        self.bar.set_position(self.iteration * MARKS + (share * MARKS as f64) as u64);
+    }
+
+    fn iteration_done(&mut self, report: &Report) {
+        let seconds = self.before.elapsed().as_secs_f64();
+        self.before = Instant::now();
+        self.pace = if self.pace == 0.0 { seconds } else { 0.8 * self.pace + 0.2 * seconds };
+        self.iteration = report.iteration;
+        self.bar.set_position(report.iteration * MARKS);
+        self.keep_time(report.iteration);
+        let left = human(self.left(self.of.saturating_sub(report.iteration)));
+        let (rate, values) = (self.batch as f64 / self.pace, self.values(report));
+        let class = report.class.as_ref().map(|class| format!(" [{class}]")).unwrap_or_default();
+        let line = format!(
+            "iteration {}/{}{class} | {left} left | {rate:.1} images/s | {values}",
+            report.iteration, self.of
+        );
+        self.bar.set_message(line.clone());
+        if !progress::is_terminal() {
+            tracing::info!("{line}");
+        }
+    }
+
+    fn sheet(
+        &mut self,
+        path: PathBuf,
+        images: &[Tensor],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Sheet::beside(&images.iter().collect::<Vec<_>>())?.save(&path)?;
+        tracing::info!("images from scratch: {}", path.display());
+        Ok(())
+    }
+
+    fn happened(&mut self, event: &Event) {
+        match event {
+            Event::Saved { iteration } => tracing::debug!("checkpoint at iteration {iteration}"),
+            Event::NotSaved { iteration } => tracing::warn!(
+                "iteration {iteration} was not saved, for it looks wrong: the older checkpoint and model stay"
+            ),
+            Event::BadCheckpoint { reason } => tracing::warn!("{reason}; an older checkpoint serves"),
+            Event::Suspicious { iteration, reason } => tracing::warn!("iteration {iteration}: {reason}"),
+            Event::RolledBack { from, to, reason, rate_scale } => {
+                self.iteration = *to;
+                tracing::warn!(
+                    "diverged at iteration {from}: {reason}; back to iteration {to} with {rate_scale} times the learning rate"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn wants_stop(&mut self) -> bool {
+        let late = self.limit.is_some_and(|limit| self.start.elapsed() >= limit);
+        late || self.interrupted.load(Ordering::SeqCst)
+    }
+}
