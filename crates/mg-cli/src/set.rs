@@ -71,7 +71,7 @@ impl SetArgs {
         let test = match test {
             Some(test) => self.for_testing(selection, test, None)?,
             None => self
-                .test_split(config, name)?
+                .test_split(selection, name)?
                 .with_context(|| format!("{name} has no test split; name test images with --test SET"))?,
         };
         Ok((train, with_labels(test)?))

@@ -4,7 +4,8 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result, decode, encode};
+use crate::tensor_file::{decode, encode};
+use crate::{Error, Result};
 
 /// What a model file holds: a description, and tensors by name. The bytes are safetensors with a checksum.
 #[derive(Clone, Debug)]
@@ -49,8 +50,11 @@ pub struct DataId {
 const FORMAT: &str = "multigrid-model";
 const VERSION: u32 = 1;
 
+/// The kind of models in files that do not say it.
+pub(crate) const FIRST_KIND: &str = "multigrid";
+
 fn first_kind() -> String {
-    crate::multigrid::KIND.name.to_string()
+    FIRST_KIND.to_string()
 }
 
 impl Header {

@@ -28,9 +28,11 @@
 //! [`keys`], configuration keys with meaning, default and range.
 
 mod artefact;
+mod energies;
 mod error;
 mod images;
 pub mod keys;
+mod kind;
 mod model;
 mod tensor_file;
 
@@ -43,12 +45,15 @@ mod scorer;
 
 pub use artefact::{Artefact, DataId, Header};
 pub use density::{Annealing, Density, Mixing, NormalizerEstimate};
+pub use energies::{Energies, GridNet};
 pub use error::{Error, Result};
 pub use feature_nets::{FEATURE_SIDE, FeatureNet, FeatureNets, pixel_features};
 pub use images::Images;
-pub use model::{
-    Energies, Features, Generate, GridNet, KINDS, Kind, Model, Recover, Synthesis, generate, open,
-};
+pub use kind::{Kind, open};
+pub use model::{Features, Generate, Model, Recover, Synthesis, generate};
 pub use scorer::{GridScores, Scorer};
 pub use mg_energy::below;
 pub use tensor_file::{decode, encode};
+
+/// The kinds that this crate knows.
+pub const KINDS: &[&Kind] = &[&multigrid::KIND];

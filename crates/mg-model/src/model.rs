@@ -1,13 +1,12 @@
 use std::fmt::Debug;
 
 use candle_core::{Device, Tensor};
-use mg_energy::{ConvNet, NetSpec, Norm, Params, Precision, Reference, Statistics};
+use mg_energy::Precision;
 use mg_langevin::StepObserver;
 use mg_pyramid::Mask;
 use mg_random::Key;
 
-use crate::multigrid;
-use crate::{Artefact, Error, FeatureNets, Header, Images, Result};
+use crate::{Artefact, Energies, Error, FeatureNets, Header, Images, Result};
 
 /// A learned model of any kind. What it can do is asked for: each capability is there or is not.
 pub trait Model: Debug + Send + Sync {
@@ -187,94 +186,4 @@ pub trait Features {
     /// # Errors
     /// When there is no such grid or class, or a conditional model is given no class.
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets>;
-}
-
-/// Scores images: nets f on one or several grids, each with the energy U = -log p0 - f.
-pub trait Energies {
-    /// Sides of the grids, coarse to fine.
-    fn sides(&self) -> &[usize];
-
-    /// The nets of a class, coarse to fine; of the only class when none is named.
-    ///
-    /// # Errors
-    /// When there is no such class, or several to choose from.
-    fn nets(&self, class: Option<&str>) -> Result<&[GridNet]>;
-
-    /// The reference distribution p0.
-    fn reference(&self) -> Reference;
-
-    /// The range that p0 is restricted to, if any.
-    fn bounds(&self) -> Option<(f64, f64)>;
-
-    /// The temperature that chains of a grid were learned at: noise_scale^2 / (2 step_size) of equation (6).
-    fn temperature(&self, level: usize) -> f64;
-
-    /// Images that are computed together.
-    fn batch(&self) -> usize;
-}
-
-/// The net of one grid.
-#[derive(Clone, Debug)]
-pub struct GridNet {
-    /// What it looks like.
-    pub spec: NetSpec,
-    /// Its parameters.
-    pub params: Params,
-    /// Statistics of observed images, of nets that normalise over batches.
-    pub statistics: Option<Statistics>,
-}
-
-impl GridNet {
-    /// The net, ready to evaluate; `frozen` takes the statistics of observed images, where there are any, also for a net
-    /// that normalises over batches.
-    ///
-    /// # Errors
-    /// When parameters or statistics do not fit the net.
-    pub fn net(&self, frozen: bool) -> Result<ConvNet> {
-        Ok(match &self.statistics {
-            Some(statistics) if frozen || self.spec.norm.needs_statistics() => {
-                ConvNet::with_statistics(&self.spec, &self.params, statistics)?
-            }
-            _ => ConvNet::new(&self.spec, &self.params)?,
-        })
-    }
-
-    /// The net as it says f of an image that does not depend on others.
-    ///
-    /// # Errors
-    /// When the net normalises over batches and there are no statistics for it.
-    pub fn independent(&self) -> Result<ConvNet> {
-        if self.statistics.is_none() && self.spec.norm == Norm::Batch {
-            return Err(mg_energy::Error::NoStatistics { norm: self.spec.norm.name() }.into());
-        }
-        self.net(true)
-    }
-}
-
-/// How models of one kind are opened.
-#[derive(Clone, Copy)]
-pub struct Kind {
-    /// The name in the header.
-    pub name: &'static str,
-    /// Makes the model of an artefact whose header names this kind.
-    pub open: fn(Artefact, &Device) -> Result<Box<dyn Model>>,
-}
-
-/// The kinds that this crate knows.
-pub const KINDS: &[&Kind] = &[&multigrid::KIND];
-
-/// The model in these bytes, of the kind that its header names, on `device`.
-///
-/// # Errors
-/// When the bytes are damaged, of something else, or of a kind that is not among `kinds`.
-pub fn open(kinds: &[&Kind], bytes: &[u8], device: &Device) -> Result<Box<dyn Model>> {
-    let artefact = Artefact::from_bytes(bytes, device)?;
-    let name = artefact.header.kind.clone();
-    match kinds.iter().find(|kind| kind.name == name) {
-        Some(kind) => (kind.open)(artefact, device),
-        None => {
-            let known = kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-            Err(Error::Kind { kind: name, known })
-        }
-    }
 }

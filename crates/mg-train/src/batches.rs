@@ -26,6 +26,8 @@ pub struct Batches {
     ahead: Option<(u64, Loader)>,
 }
 
+/// The share of a learner that has the whole batch.
+const ALONE: (usize, usize) = (0, 1);
 /// Batches held ready, besides one at work and one in use.
 const READY: usize = 2;
 
@@ -68,18 +70,18 @@ impl Batches {
         let images = loader.next().unwrap_or(Err(mg_data::Error::Loader))?;
         self.ahead = iteration.checked_add(1).map(|next| (next, loader));
         let (number, turn) = turn(iteration, self.classes.len());
-        Ok((self.batch(number, turn, images)?, self.classes[number].order.passes(turn)))
+        Ok((self.batch(number, turn, self.share, images)?, self.classes[number].order.passes(turn)))
     }
 
-    /// The batch that a class is learned from in the iteration at hand or in the next one that serves it, read now.
+    /// The whole batch that a class is learned from in the iteration at hand or in the next one that serves it, read now.
     ///
     /// # Errors
     /// When an image cannot be read.
     pub fn of_class(&self, number: usize, iteration: u64) -> Result<Batch> {
         let (_, turn) = turn(iteration, self.classes.len());
-        let request = part_of(self.classes[number].request(turn, self.flip), self.share);
+        let request = self.classes[number].request(turn, self.flip);
         let images = request.set.batch(&request.indices, &request.flips, &self.device)?;
-        self.batch(number, turn, images)
+        self.batch(number, turn, ALONE, images)
     }
 
     fn loader(&self, first: u64) -> Result<Loader> {
@@ -91,15 +93,20 @@ impl Batches {
         Ok(Loader::of((first..=u64::MAX).map(request), READY, &self.device)?)
     }
 
-    /// Batch number `turn` of a class out of its images as they are in the set, [n, c, s, s].
-    fn batch(&self, number: usize, turn: u64, mut images: Tensor) -> Result<Batch> {
+    /// A share of batch number `turn` of a class out of its images as they are in the set, [n, c, s, s].
+    fn batch(
+        &self,
+        number: usize,
+        turn: u64,
+        share: (usize, usize),
+        mut images: Tensor,
+    ) -> Result<Batch> {
         let class = &self.classes[number];
         let key = self.key.named(&class.name).fold(turn);
         let whole = class.request(turn, self.flip).indices.len();
-        let Request { set, indices: numbers, mut flips } =
-            part_of(class.request(turn, self.flip), self.share);
+        let Request { set, indices: numbers, mut flips } = part_of(class.request(turn, self.flip), share);
         flips.resize(numbers.len(), false);
-        let part = Part { first: rows(whole, self.share).start, of: whole };
+        let part = Part { first: rows(whole, share).start, of: whole };
         if self.noise > 0.0 {
             let noise = ChainKey { key: key.named("noise"), first: part.first }.normal_like(&images)?;
             images = (images + (noise * self.noise)?)?.clamp(-1.0, 1.0)?;

@@ -1,60 +1,33 @@
-use mg_data::{DataSet, Order, Request};
+use mg_data::{DataSet, Order};
 use mg_random::Key;
 
 use crate::config::{ClassChoice, Config};
-use crate::{Error, Result};
+use crate::{Class, Error, Result};
 
-/// The images that one model is learned from: all of a data set, or those of one class.
-#[derive(Clone)]
-pub struct Class {
-    /// The name of the class; "all" for all images.
-    pub name: String,
-    /// Its images.
-    pub data: DataSet,
-    /// Which of them an iteration learns from.
-    pub order: Order,
-}
-
-impl Class {
-    /// The classes that `data.class` asks for, in the order of their labels.
-    ///
-    /// # Errors
-    /// When the data have no labels, or no such class, or a class has no image.
-    pub fn all(config: &Config, data: &DataSet) -> Result<Vec<Self>> {
-        let names = data.class_names();
-        let key = Key::new(config.seed).named("order");
-        let class = |name: &str, data: DataSet| {
-            let order = Order::new(key.named(name), data.len(), config.learn.batch as u64)?;
-            Ok(Class { name: name.to_string(), data, order })
-        };
-        let of = |label: usize| class(&names[label], data.only_class(label as u32)?);
-        let wanted = match &config.data.class {
-            ClassChoice::All => return Ok(vec![class("all", data.clone())?]),
-            wanted if names.is_empty() => {
-                return Err(Error::Class(format!(
-                    "data.class is \"{wanted}\", but these images have no labels; use class sub-folders, or data.class = \"all\""
-                )));
-            }
-            ClassChoice::Each => return (0..names.len()).map(of).collect(),
-            ClassChoice::Named(wanted) => wanted,
-        };
-        match names.iter().position(|name| name == wanted) {
-            Some(label) => Ok(vec![of(label)?]),
-            None => Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", ")))),
+/// The classes that `data.class` asks for, in the order of their labels.
+///
+/// # Errors
+/// When the data have no labels, or no such class, or a class has no image.
+pub fn classes(config: &Config, data: &DataSet) -> Result<Vec<Class>> {
+    let names = data.class_names();
+    let key = Key::new(config.seed).named("order");
+    let class = |name: &str, data: DataSet| {
+        let order = Order::new(key.named(name), data.len(), config.learn.batch as u64)?;
+        Ok(Class { name: name.to_string(), data, order })
+    };
+    let of = |label: usize| class(&names[label], data.only_class(label as u32)?);
+    let wanted = match &config.data.class {
+        ClassChoice::All => return Ok(vec![class("all", data.clone())?]),
+        wanted if names.is_empty() => {
+            return Err(Error::Class(format!(
+                "data.class is \"{wanted}\", but these images have no labels; use class sub-folders, or data.class = \"all\""
+            )));
         }
-    }
-
-    /// What batch number `turn` of this class consists of, mirrored if `flip`.
-    pub(crate) fn request(&self, turn: u64, flip: bool) -> Request {
-        Request::of(&self.data, &self.order, flip, turn)
-    }
-}
-
-impl std::fmt::Debug for Class {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Class")
-            .field("name", &self.name)
-            .field("images", &self.data.len())
-            .finish_non_exhaustive()
+        ClassChoice::Each => return (0..names.len()).map(of).collect(),
+        ClassChoice::Named(wanted) => wanted,
+    };
+    match names.iter().position(|name| name == wanted) {
+        Some(label) => Ok(vec![of(label)?]),
+        None => Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", ")))),
     }
 }

@@ -20,7 +20,7 @@ mod presets;
 mod text;
 
 pub use layers::{Layer, resolve};
-pub use presets::{PRESETS, Preset, preset, presets};
+pub use presets::{PRESETS, preset, presets};
 
 /// Everything a run is made of. Every key has a value here: presets fill what a file does not say.
 ///

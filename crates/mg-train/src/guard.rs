@@ -1,62 +1,6 @@
 //! Notices when learning has diverged.
 
-use crate::Report;
-use crate::config::GuardConfig;
-
-/// What a value of a report must keep to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limit {
-    /// Name of the value.
-    pub value: String,
-    /// What it must not exceed.
-    pub bound: Bound,
-}
-
-/// What a value must not exceed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Bound {
-    /// A size: |value| <= this.
-    Size(f64),
-    /// Another value so many times: value <= times max(other, least).
-    Times {
-        /// How many times.
-        times: f64,
-        /// Name of the other value.
-        of: String,
-        /// What the other value counts for at least.
-        least: f64,
-    },
-    /// Another value by so much: value - other <= this.
-    Above {
-        /// By how much.
-        by: f64,
-        /// Name of the other value.
-        of: String,
-    },
-}
-
-impl Limit {
-    /// Why a report does not keep to this limit; `None` when it does, or does not have the value.
-    pub fn broken(&self, report: &Report) -> Option<String> {
-        let name = &self.value;
-        let value = *report.values.get(name)?;
-        match &self.bound {
-            Bound::Size(max) => {
-                (value.abs() > *max).then(|| format!("{name} is {value:.3e}, beyond {max:.3e}"))
-            }
-            Bound::Times { times, of, least } => {
-                let other = *report.values.get(of)?;
-                (value > times * other.max(*least))
-                    .then(|| format!("{name} is {value:.3}, beyond {times} times {of}, {other:.3}"))
-            }
-            Bound::Above { by, of } => {
-                let other = *report.values.get(of)?;
-                (value - other > *by)
-                    .then(|| format!("{name} is {value:.3}, more than {by} above {of}, {other:.3}"))
-            }
-        }
-    }
-}
+use crate::{Limit, Report};
 
 /// Watches a run for divergence: for values that are not finite, and for limits that are broken again and again.
 #[derive(Clone, Debug)]
@@ -79,9 +23,9 @@ pub enum Verdict {
 }
 
 impl Guard {
-    /// A guard that has seen nothing yet.
-    pub fn new(config: &GuardConfig, limits: Vec<Limit>) -> Self {
-        Guard { limits, patience: config.patience, bad: 0 }
+    /// A guard that has seen nothing yet. So many bad iterations in a row, `patience`, make a divergence.
+    pub fn new(patience: u32, limits: Vec<Limit>) -> Self {
+        Guard { limits, patience, bad: 0 }
     }
 
     /// Looks at an iteration.
@@ -114,6 +58,7 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Bound;
 
     fn report(values: &[(&str, f64)]) -> Report {
         let values = values.iter().map(|(name, value)| (name.to_string(), *value)).collect();
@@ -132,7 +77,7 @@ mod tests {
             limit("deviation", Bound::Above { by: 0.8, of: "data".into() }),
             limit("nowhere", Bound::Size(0.0)),
         ];
-        Guard::new(&GuardConfig { patience, rollbacks: 3, rate_factor: 0.5 }, limits)
+        Guard::new(patience, limits)
     }
 
     #[test]

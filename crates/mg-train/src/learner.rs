@@ -2,9 +2,8 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use mg_random::Key;
-use serde_json::Value;
 
-use crate::{Batch, Collective, Limit, Report, Result};
+use crate::{Batch, Collective, Limit, Report, Result, State};
 
 /// A way to learn, in progress: what a method is to the loop around it.
 ///
@@ -81,15 +80,6 @@ pub struct At<'a> {
     pub peers: &'a dyn Collective,
     /// Hears which share of the iteration is done, in [0, 1].
     pub progress: &'a mut dyn FnMut(f64),
-}
-
-/// All that a learner needs to go on: tensors by name, and what is no tensor.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// By name.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// Numbers of updates and the like.
-    pub json: Value,
 }
 
 /// A part of an iteration's work.

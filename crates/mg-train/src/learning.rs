@@ -4,6 +4,7 @@ use mg_model::{Artefact, DataId, Header, Model, Synthesis, generate};
 use mg_random::Key;
 
 use crate::batches::Batches;
+use crate::classes::classes;
 use crate::config::Config;
 use crate::per_class::PerClass;
 use crate::{Alone, At, Class, Collective, Limit, Rehearsal, Report, Result, State};
@@ -42,7 +43,7 @@ impl Learning {
         peers: Box<dyn Collective>,
     ) -> Result<Self> {
         let config = config.pinned(device)?;
-        let classes = Class::all(&config, data)?;
+        let classes = classes(&config, data)?;
         let batches = Batches::new(&config, classes, device, (peers.rank(), peers.size()));
         let (key, flip) = (Key::new(config.seed), config.data.flip);
         let learner = |(number, class): (usize, &Class)| {

@@ -27,6 +27,7 @@
 
 mod batch;
 mod batches;
+mod class;
 mod classes;
 mod collective;
 pub mod config;
@@ -35,28 +36,38 @@ mod guard;
 mod images;
 mod learner;
 mod learning;
+mod limit;
 mod method;
 pub mod multigrid;
 mod observer;
 mod per_class;
+mod preset;
 mod report;
 pub mod run;
 mod selection;
+mod state;
 mod training;
 
 pub use batch::Batch;
 pub use batches::Batches;
-pub use classes::Class;
+pub use class::Class;
+pub use classes::classes;
 pub use collective::{Alone, Collective, sum_in_order};
 pub use config::Config;
 pub use error::{Error, Result};
-pub use guard::{Bound, Guard, Limit, Verdict};
+pub use guard::{Guard, Verdict};
 pub use images::SetImages;
-pub use learner::{At, Learner, Rehearsal, State};
+pub use learner::{At, Learner, Rehearsal};
 pub use learning::{Learning, data_id};
-pub use method::{METHODS, Method, MethodConfig, Methods, kinds};
+pub use limit::{Bound, Limit};
+pub use method::{Method, MethodConfig, Methods, kinds};
 pub use observer::{Event, Observer};
+pub use preset::Preset;
 pub use report::Report;
 pub use run::{Checkpoint, RunDir, RunRecord, Session};
 pub use selection::{Selection, open_data};
+pub use state::State;
 pub use training::{Outcome, Training};
+
+/// The methods of this crate.
+pub const METHODS: Methods = &[&multigrid::METHOD];

@@ -1,13 +1,12 @@
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use candle_core::Device;
 use mg_model::Kind;
 use mg_random::Key;
 use serde_json::Value;
-use std::sync::Arc;
 
-use crate::config::Preset;
-use crate::{Batch, Class, Learner, Result};
+use crate::{Batch, Class, Learner, Preset, Result};
 
 /// A way to learn, as a program registers it: its keys, its presets, and what reads its configuration. Adding one to a
 /// program is one line in its list of methods.
@@ -65,9 +64,6 @@ impl Debug for Method {
         f.debug_struct("Method").field("name", &self.name).finish_non_exhaustive()
     }
 }
-
-/// The methods of this crate.
-pub const METHODS: Methods = &[&crate::multigrid::METHOD];
 
 /// The methods that a program knows.
 pub type Methods = &'static [&'static Method];

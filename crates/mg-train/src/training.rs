@@ -53,7 +53,7 @@ impl Training {
 
     fn of(learning: Learning, run_dir: RunDir, metrics: LineFile, device: &Device) -> Self {
         Training {
-            guard: Guard::new(&learning.config().guard, learning.limits()),
+            guard: Guard::new(learning.config().guard.patience, learning.limits()),
             learning,
             device: device.clone(),
             run_dir,

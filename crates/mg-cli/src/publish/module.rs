@@ -82,8 +82,10 @@ mod tests {
     use mg_energy::{ConvNet, Params};
     use mg_pyramid::{InitialDistribution, InitialForm};
     use mg_random::Key;
-    use mg_train::config::{Config, Source, resolve};
-    use mg_train::{ChainStarts, DataId, Model, ModelClass, ModelGrid, ModelHeader};
+    use mg_model::multigrid::{ChainStarts, MultigridClass, MultigridModel, Settings};
+    use mg_model::{DataId, GridNet, Header, Model};
+    use mg_train::config::{Layer, resolve};
+    use mg_train::{Config, METHODS};
 
     use super::*;
 
@@ -105,9 +107,10 @@ mod tests {
     }
 
     /// A model of nets with random parameters, biases and scales too.
-    fn model(config: &Config) -> Model {
+    fn model(config: &Config) -> MultigridModel {
+        let settings = Settings::of_config(&config.values()).unwrap();
         let grid = |level: usize| {
-            let spec = config.net_spec(level).unwrap();
+            let spec = settings.net_spec(level).unwrap();
             let key = Key::new(level as u64);
             let shapes = Params::init(&spec, key, DType::F32, &Device::Cpu).unwrap();
             let moved = shapes.iter().map(|(name, tensor)| {
@@ -120,21 +123,15 @@ mod tests {
                 Norm::None | Norm::Group { .. } => None,
                 _ => Some(ConvNet::statistics(&spec, &params, &observed).unwrap()),
             };
-            ModelGrid { spec, params, statistics }
+            GridNet { spec, params, statistics }
         };
-        let grids = (0..config.sides().len()).map(grid).collect();
+        let grids = (0..settings.sides().len()).map(grid).collect();
         let images = random(&[4, 3, 1, 1], Key::new(9)).clamp(-1.0, 1.0).unwrap();
         let initial = InitialDistribution::learn(InitialForm::Triples, &images, Key::new(9)).unwrap();
-        let header = ModelHeader {
-            format: "multigrid-model".into(),
-            version: 1,
-            config: config.clone(),
-            iteration: 1,
-            data: DataId { source: "random".into(), images: 4, sha256: "0".repeat(64) },
-            classes: vec!["all".into()],
-        };
+        let data = DataId { source: "random".into(), images: 4, sha256: "0".repeat(64) };
+        let header = Header::new("multigrid", config.values(), 1, data, vec!["all".into()]);
         let starts = ChainStarts { initial, gaussians: vec![None; 3] };
-        Model { header, classes: vec![ModelClass { name: "all".into(), starts, grids }] }
+        MultigridModel { header, settings, classes: vec![MultigridClass { starts, grids }] }
     }
 
     #[test]
@@ -153,11 +150,11 @@ mod tests {
         let (mut script, mut ours) = (String::new(), Vec::new());
         for (number, sets) in nets.iter().enumerate() {
             let small = ["model.grids=[1,4,16]", "model.width=0.25"];
-            let sources = small.iter().chain(*sets).map(|set| Source::assignment(set).unwrap());
-            let config = resolve(&sources.collect::<Vec<_>>()).unwrap();
+            let layers = small.iter().chain(*sets).map(|set| Layer::assignment(set).unwrap());
+            let config = resolve(METHODS, &layers.collect::<Vec<_>>()).unwrap();
             let model = model(&config);
             let file = folder.path().join(format!("{number}.safetensors"));
-            model.save(&file).unwrap();
+            std::fs::write(&file, model.artefact().unwrap().to_bytes().unwrap()).unwrap();
             let specs: Vec<NetSpec> = model.classes[0].grids.iter().map(|grid| grid.spec.clone()).collect();
             script += &module(&specs).unwrap();
             for grid in &model.classes[0].grids {

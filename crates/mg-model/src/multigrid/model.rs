@@ -5,6 +5,7 @@ use mg_energy::{ConvNet, Norm, Params, Precision, Reference};
 use mg_pyramid::down;
 
 use super::{ChainStarts, RANGE, Sampler, Settings, restore_statistics, save_statistics};
+use crate::artefact::FIRST_KIND;
 use crate::images::batches;
 use crate::{
     Artefact, Energies, FeatureNets, Features, Generate, GridNet, Header, Images, Kind, Model, Recover,
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// Models with an energy per grid.
-pub const KIND: Kind = Kind { name: "multigrid", open };
+pub const KIND: Kind = Kind { name: FIRST_KIND, open };
 
 /// A finished model: one energy per grid, and the 1x1 histogram to begin from, for every class.
 #[derive(Clone, Debug)]

@@ -1,6 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use super::UpscaleMode;
 use crate::{Error, Result};
 
 /// One value for all grids, or one each, coarse to fine.
@@ -11,22 +10,6 @@ pub enum PerGrid<T> {
     All(T),
     /// Coarse to fine.
     Each(Vec<T>),
-}
-
-impl PerGrid<UpscaleMode> {
-    pub(super) fn blocks() -> Self {
-        PerGrid::All(UpscaleMode::Blocks)
-    }
-}
-
-impl PerGrid<f64> {
-    pub(super) fn zero() -> Self {
-        PerGrid::All(0.0)
-    }
-
-    pub(super) fn one() -> Self {
-        PerGrid::All(1.0)
-    }
 }
 
 impl<T: Clone> PerGrid<T> {

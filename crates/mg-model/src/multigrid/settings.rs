@@ -136,14 +136,14 @@ pub enum ReferenceMode {
 #[serde(deny_unknown_fields)]
 pub struct ChainsConfig {
     pub start: PerGrid<ChainStart>,
-    #[serde(default = "PerGrid::blocks")] // files from before it was a key
+    #[serde(default = "blocks")] // files from before it was a key
     pub upscale: PerGrid<UpscaleMode>,
-    #[serde(default = "PerGrid::zero")] // files from before it was a key
+    #[serde(default = "zero")] // files from before it was a key
     pub start_noise: PerGrid<f64>,
     pub steps: PerGrid<usize>,
     pub sampler: SamplerKind,
     pub step_size: PerGrid<f64>,
-    #[serde(default = "PerGrid::one")]
+    #[serde(default = "one")]
     pub step_decay: PerGrid<f64>,
     pub noise_scale: PerGrid<f64>,
     pub leapfrog: usize,
@@ -187,6 +187,19 @@ pub enum SamplerKind {
     Mala,
     /// Hamiltonian Monte Carlo.
     Hmc,
+}
+
+/// What a key was before it was one: for files from then.
+fn blocks() -> PerGrid<UpscaleMode> {
+    PerGrid::All(UpscaleMode::Blocks)
+}
+
+fn zero() -> PerGrid<f64> {
+    PerGrid::All(0.0)
+}
+
+fn one() -> PerGrid<f64> {
+    PerGrid::All(1.0)
 }
 
 /// The most images of a batch.

@@ -1,17 +1,12 @@
 #![allow(missing_docs, reason = "the comments of presets/multigrid.toml say what every key means")]
 
-use std::sync::Arc;
-
-use candle_core::Device;
-use mg_energy::{DescentRule, Precision};
-use mg_model::multigrid::{PerGrid, PrecisionMode, Settings};
-use mg_random::Key;
+use mg_energy::DescentRule;
+use mg_model::multigrid::{PerGrid, Settings};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{MultigridLearner, learn_starts};
-use crate::config::{part, to_value};
-use crate::{Batch, Class, Error, Learner, MethodConfig, Result};
+use crate::config::part;
+use crate::{Error, Result};
 
 /// What multi-grid learning is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,11 +75,6 @@ pub struct GuardKeys {
     pub max_saturation: f64,
 }
 
-/// What the method reads of a configuration.
-pub(super) fn read(values: &Value) -> Result<Arc<dyn MethodConfig>> {
-    Ok(Arc::new(MultigridConfig::of(values)?))
-}
-
 impl MultigridConfig {
     /// What is there of multi-grid learning in the values of a configuration.
     ///
@@ -111,49 +101,5 @@ impl LearnKeys {
                 DescentRule::Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
             }
         }
-    }
-}
-
-impl MethodConfig for MultigridConfig {
-    fn values(&self) -> Value {
-        json!({
-            "model": to_value(&self.settings.model),
-            "chains": to_value(&self.settings.chains),
-            "learn": to_value(&self.learn),
-            "guard": to_value(&self.guard),
-        })
-    }
-
-    fn side(&self) -> usize {
-        self.settings.sides().last().copied().unwrap_or(1)
-    }
-
-    fn settled(&self, device: &Device) -> Vec<(&'static str, Value)> {
-        let precision = match self.settings.model.precision.on(device) {
-            Precision::Full => PrecisionMode::F32,
-            Precision::Bf16 => PrecisionMode::Bf16,
-        };
-        vec![("model.precision", to_value(&precision))]
-    }
-
-    fn precision(&self) -> &'static str {
-        match self.settings.model.precision {
-            PrecisionMode::Auto => "auto",
-            PrecisionMode::F32 => "f32",
-            PrecisionMode::Bf16 => "bf16",
-        }
-    }
-
-    fn learner(
-        &self,
-        class: &Class,
-        flip: bool,
-        first: &mut dyn FnMut() -> Result<Batch>,
-        key: Key,
-        device: &Device,
-    ) -> Result<Box<dyn Learner>> {
-        let starts = learn_starts(class, flip, &self.settings, key, device)?;
-        let key = key.named(&class.name);
-        Ok(Box::new(MultigridLearner::new(self.clone(), starts, first, key, device)?))
     }
 }

@@ -3,8 +3,7 @@ use mg_eval::SampleStatistics;
 use mg_langevin::Run;
 
 use super::{Gradient, MultigridConfig};
-use crate::guard::Bound;
-use crate::{Collective, Limit, Report, Result};
+use crate::{Bound, Collective, Limit, Report, Result};
 
 /// What one grid's part of an iteration is told by: `grid16.gap` and so on.
 pub(super) struct GridIteration<'a> {

@@ -10,7 +10,7 @@ use mg_model::multigrid::Settings;
 use mg_pyramid::{Upscale, down};
 use mg_random::Key;
 use mg_train::multigrid::MultigridConfig;
-use mg_train::{Batches, Class, Collective, Config, Learning, Report, Result, State, sum_in_order};
+use mg_train::{Batches, Collective, Config, Learning, Report, Result, State, classes, sum_in_order};
 
 use crate::support::{CPU, data, raw, step, tiny};
 
@@ -24,7 +24,7 @@ fn single_grid_by_hand(config: &Config, iterations: u64) -> Params {
     let init = key.named("all").named("params").named("16");
     let mut params = Params::init(&spec, init, candle_core::DType::F32, CPU).unwrap();
     let mut optimizer = Optimizer::new(own.learn.rule());
-    let mut batches = Batches::new(config, Class::all(config, &data(config)).unwrap(), CPU, (0, 1));
+    let mut batches = Batches::new(config, classes(config, &data(config)).unwrap(), CPU, (0, 1));
     let langevin = Langevin { step_size: chains.step_size.at(0), noise_scale: chains.noise_scale.at(0) };
     let kernel = Clamped { inner: langevin, min: -1.0, max: 1.0 };
     for t in 0..iterations {

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use mg_data::DataSet;
+use mg_train::run::{open_model, read_model};
 use mg_train::{Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, Training};
 
-use crate::support::{CPU, data, load, raw, step, tiny};
+use crate::support::{CPU, data, raw, step, tiny};
 
 fn bits(tensors: &std::collections::BTreeMap<String, Tensor>) -> Vec<(String, Vec<u8>)> {
     tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
@@ -247,12 +248,13 @@ fn what_does_not_belong_to_a_run_is_refused() {
 fn a_model_file_is_checked_before_it_is_used() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &tiny(&[]), Some(1));
+    let open = |path: &Path| open_model(METHODS, path, &read_model(path)?, CPU);
     let path = dir.path().join("model.safetensors");
     let checkpoint = RunDir::open(dir.path()).unwrap().checkpoint_path(1);
-    assert!(load(&checkpoint).unwrap_err().to_string().contains("not a usable model"));
+    assert!(open(&checkpoint).unwrap_err().to_string().contains("not a usable model"));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(load(&path).unwrap_err().to_string().contains("not a usable model"));
+    assert!(open(&path).unwrap_err().to_string().contains("not a usable model"));
     fs::remove_file(&path).unwrap();
-    assert!(load(&path).unwrap_err().to_string().contains("cannot read"));
+    assert!(open(&path).unwrap_err().to_string().contains("cannot read"));
 }
