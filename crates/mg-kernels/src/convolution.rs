@@ -1,9 +1,9 @@
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::finish::Finish;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
-use crate::share::Block;
 use crate::target::{Gate, Target};
 use crate::winograd::{Room, Winograd};
 use crate::{ConvGeometry, Window};

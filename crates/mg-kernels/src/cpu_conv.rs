@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::aligned::{Aligned, Number};
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::engine::Adjoint;
@@ -11,7 +12,6 @@ use crate::finish::Finish;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
-use crate::share::Block;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::target::Target;

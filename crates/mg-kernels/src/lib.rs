@@ -105,9 +105,9 @@
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
-//! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `norm`, `gradients`; the drivers `independent` and `coupled` |
+//! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
-//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `share` (one block, several threads) |
+//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
 //! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
 //! | numbers (private) | `element` (f32, f64), `format` (how they are computed with and stored), `aligned` |
@@ -118,6 +118,7 @@ mod activation;
 mod aligned;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+mod block;
 mod channels;
 mod compiled;
 mod conv;
@@ -144,7 +145,9 @@ mod panel;
 mod part;
 mod places;
 mod pointwise;
+mod precision;
 mod product;
+mod route;
 mod score_net;
 mod shape;
 mod share;
@@ -174,6 +177,8 @@ pub use inference::{Clip, Graph, Inference, MapId};
 pub use norm::Norm;
 pub use normalised::Normalised;
 pub use part::Part;
-pub use score_net::{Precision, Route, ScoreNet};
+pub use precision::Precision;
+pub use route::Route;
+pub use score_net::ScoreNet;
 pub use shape::{LayerShape, ScoreShape};
 pub use weights::{LayerWeights, ScoreWeights};

@@ -1,12 +1,12 @@
 #![allow(unsafe_code, reason = "runs tiles on checked addresses")]
 
 use crate::aligned::Aligned;
+use crate::block::Block;
 use crate::finish::Finish;
 use crate::format::Format;
 use crate::kernels::Kernels;
 use crate::panel::Panel;
 use crate::places::Places;
-use crate::share::Block;
 use crate::target::{Gate, Target};
 use crate::tile::{Segment, TILE_VECTORS, Tile};
 use crate::tile_unit::{SIDE, TileUnit};

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::compiled::Compiled;
 use crate::cpu_conv::with_elements;
@@ -11,49 +11,7 @@ use crate::expect::expect;
 use crate::format::{Half, Whole};
 use crate::simd::Level;
 use crate::tensor_route::TensorNet;
-use crate::{Error, Norm, Part, Result, ScoreShape, ScoreWeights};
-
-/// How a [`ScoreNet`] computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// The crate's own engine: CPU, weights in f32 and f64.
-    Fused,
-    /// candle's tensor operations: any device, any float type.
-    Tensor,
-}
-
-impl Route {
-    /// The fastest route for these weights.
-    pub fn best(dtype: DType, device: &Device) -> Self {
-        if Self::fused_runs(dtype, device) { Self::Fused } else { Self::Tensor }
-    }
-
-    fn fused_runs(dtype: DType, device: &Device) -> bool {
-        device.is_cpu() && matches!(dtype, DType::F32 | DType::F64)
-    }
-}
-
-/// The numbers that a [`ScoreNet`] multiplies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Those of the weights.
-    #[default]
-    Full,
-    /// Weights, activations and their gradients rounded to bf16 where they enter a product; sums, norms and the head in
-    /// f32. Weights, images, scores and gradients are f32 outside. About twice as fast where the processor multiplies
-    /// bf16, and no faster elsewhere. [`Route::Tensor`] stays in f32 on the CPU.
-    Bf16,
-}
-
-impl Precision {
-    /// bf16 on CPUs that multiply it faster than f32, full precision elsewhere.
-    pub fn fastest(device: &Device) -> Self {
-        match device.is_cpu() && Level::best().has_bf16() {
-            true => Self::Bf16,
-            false => Self::Full,
-        }
-    }
-}
+use crate::{Error, Norm, Part, Precision, Result, Route, ScoreShape, ScoreWeights};
 
 /// A network packed for evaluation: build it once per set of weights, use it many times, from any thread.
 ///

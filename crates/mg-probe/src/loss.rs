@@ -1,25 +1,17 @@
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 
 use crate::{Error, Result};
 
 /// Mean cross entropy of the softmax of `scores` [n, K] and `labels` in 0..K, -1/n sum_i log Pr(label_i | x_i), and its
-/// gradient, [n, K]. Computed in f64, from shifted exponentials.
+/// gradient, [n, K]. Computed in f64 on the CPU.
 pub(crate) fn cross_entropy(scores: &Tensor, labels: &[u32]) -> Result<(f64, Tensor)> {
-    let (n, classes) = scores.dims2()?;
-    let rows = scores.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let (mut loss, mut grad) = (0.0, Vec::with_capacity(n * classes));
-    for (row, &label) in rows.iter().zip(labels) {
-        let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = row.iter().map(|score| (score - top).exp()).sum();
-        let hot = |k: usize| if k == label as usize { 1.0 } else { 0.0 };
-        let of_label = row.get(label as usize).copied().unwrap_or(f64::NAN);
-        loss += top + sum.ln() - of_label;
-        grad.extend(row.iter().enumerate().map(|(k, s)| ((s - top).exp() / sum - hot(k)) / n as f64));
-    }
-    // A maximum skips what is not a number; the loss must not.
-    let broken = rows.iter().flatten().any(|score| !score.is_finite());
-    let loss = if broken { f64::NAN } else { loss / n as f64 };
-    let grad = Tensor::from_vec(grad, (n, classes), &candle_core::Device::Cpu)?;
+    let precise = Var::from_tensor(&scores.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)?;
+    let labels = Tensor::new(labels, &Device::Cpu)?;
+    let loss = candle_nn::loss::cross_entropy(precise.as_tensor(), &labels)?;
+    let grad = loss.backward()?.remove(precise.as_tensor()).map_or_else(|| precise.zeros_like(), Ok)?;
+    // A maximum skips what is not a number, and a softmax a score of minus infinity; the loss must not.
+    let broken = precise.flatten_all()?.to_vec1::<f64>()?.iter().any(|score| !score.is_finite());
+    let loss = if broken { f64::NAN } else { loss.to_scalar()? };
     Ok((loss, grad.to_dtype(scores.dtype())?.to_device(scores.device())?))
 }
 
@@ -41,8 +33,6 @@ pub(crate) fn classify(scores: &Tensor) -> Result<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     #[test]

@@ -1,11 +1,11 @@
 use crate::ConvGeometry;
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::convolution::Convolution;
 use crate::finish::Finish;
 use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
-use crate::share::Block;
 use crate::target::Target;
 
 /// The way from a layer's gradient to the one before it.

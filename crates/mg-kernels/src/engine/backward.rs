@@ -1,8 +1,10 @@
 //! The way back of a block, from the head to the images and the weights.
 
 use super::adjoint::Adjoint;
+use super::channel_sums::ChannelSums;
+use super::coefficients::Coefficients;
 use super::gradients::Lane;
-use super::norm::{ChannelSums, Coefficients, Moments};
+use super::moments::Moments;
 use super::pass::affine;
 use super::{Kept, Pass, Plan, Scratch, Stage, StagedNorm};
 use crate::compiled::Compiled;

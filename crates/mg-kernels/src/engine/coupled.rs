@@ -7,8 +7,9 @@ use crate::aligned::Number;
 use candle_core::WithDType;
 use rayon::prelude::*;
 
+use super::channel_sums::ChannelSums;
 use super::gradients::Lane;
-use super::norm::{ChannelSums, Moments};
+use super::moments::Moments;
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
 use crate::compiled::Compiled;
 use crate::element::Element;

@@ -1,5 +1,5 @@
 use super::Plan;
-use super::norm::ChannelSums;
+use super::channel_sums::ChannelSums;
 use super::plan::LayerPlan;
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;

@@ -8,11 +8,10 @@ use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::gradients::Lane;
-use super::{Blocks, Coefficient, Engine, Pass};
+use super::{Coefficient, Engine, Pass};
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::element::Element;
-use crate::part::lanes;
-use crate::share::Block;
 
 impl<P: Compiled> Engine<P> {
     pub(super) fn independent_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
@@ -117,14 +116,5 @@ impl<P: Compiled> Pass<'_, P> {
                 self.through_conv(l);
             }
         }
-    }
-}
-
-impl Blocks {
-    /// The blocks of one lane of weight gradients. As a batch has at least as many blocks as lanes, and more only in
-    /// multiples of the lanes, or one for each image, lanes begin at the images that [`crate::Part`] says.
-    pub(super) fn of_lane(self, lane: usize) -> Range<usize> {
-        let lanes = lanes(self.n);
-        lane * self.count / lanes..(lane + 1) * self.count / lanes
     }
 }

@@ -2,11 +2,14 @@
 
 mod adjoint;
 mod backward;
+mod blocks;
+mod channel_sums;
+mod coefficients;
 mod coupled;
 mod fold;
 mod gradients;
 mod independent;
-mod norm;
+mod moments;
 mod numbers;
 mod pass;
 mod plan;
@@ -23,10 +26,10 @@ use rayon::prelude::*;
 use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::part::lanes;
-use crate::share::Block;
 use crate::simd::Level;
 use crate::{Result, ScoreShape, ScoreWeights};
 pub(crate) use adjoint::Adjoint;
+use blocks::Blocks;
 pub(crate) use gradients::Lane;
 pub(crate) use numbers::numbers;
 pub(crate) use pass::Pass;
@@ -158,38 +161,5 @@ impl<P: Compiled> Engine<P> {
 impl<P: Compiled> fmt::Debug for Engine<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("layers", &self.plan.layers.len()).finish_non_exhaustive()
-    }
-}
-
-/// A partition of a batch.
-#[derive(Clone, Copy)]
-struct Blocks {
-    n: usize,
-    count: usize,
-}
-
-impl Blocks {
-    fn start(self, block: usize) -> usize {
-        block * self.n / self.count
-    }
-
-    /// `images` of this partition; threads share them where there are not enough blocks to go round.
-    fn block(self, images: usize) -> Block {
-        Block { images, split: self.count < rayon::current_num_threads() }
-    }
-
-    fn images(self, block: usize) -> Range<usize> {
-        self.start(block)..self.start(block + 1)
-    }
-
-    /// Cuts `values`, `each` of them per image, into the blocks' shares.
-    fn cut<T>(self, mut values: &mut [T], each: usize) -> Vec<&mut [T]> {
-        let mut parts = Vec::with_capacity(self.count);
-        for block in 0..self.count {
-            let (part, rest) = values.split_at_mut(self.images(block).len() * each);
-            parts.push(part);
-            values = rest;
-        }
-        parts
     }
 }

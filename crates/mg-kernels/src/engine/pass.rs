@@ -1,11 +1,12 @@
-use super::norm::{ChannelSums, Moments};
+use super::channel_sums::ChannelSums;
+use super::moments::Moments;
 use super::{Kept, Plan, Scratch, Stage, StagedNorm};
 use crate::aligned::Aligned;
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::finish::Finish;
 use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
-use crate::share::Block;
 use crate::winograd::Room;
 use candle_core::WithDType;
 

@@ -1,4 +1,5 @@
-use super::norm::{Coefficients, Moments};
+use super::coefficients::Coefficients;
+use super::moments::Moments;
 use super::{Plan, Stage};
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;

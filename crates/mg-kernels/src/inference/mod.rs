@@ -14,9 +14,9 @@ pub use graph::{Clip, Graph, MapId};
 use plan::{Place, Plan, Step, Work};
 
 use crate::aligned::Aligned;
+use crate::block::Block;
 use crate::cpu_conv::with_elements;
 use crate::expect::expect;
-use crate::share::Block;
 use crate::simd::Level;
 use crate::windows::{Depthwise, Pool};
 use crate::winograd::Room;

@@ -16,7 +16,7 @@ pub(crate) struct Sums<'a, P: Format> {
     pub(crate) b: (&'a [P::Stored], Map, &'a [P::Elem]),
 }
 
-/// Adds to `sums` and `products` [channels]. Runs of one row are summed in the element type, rows in f64.
+/// Adds to `sums` and `products`, one for each channel. Runs of one row are summed in the element type, rows in f64.
 ///
 /// # Safety
 /// The processor has `U`.

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use crate::ConvGeometry;
 use crate::aligned::{Aligned, Number};
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::finish::Finish;
 use crate::format::{Format, Half, Whole};
 use crate::map::Map;
 use crate::packed::Packed;
-use crate::share::Block;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::target::Target;

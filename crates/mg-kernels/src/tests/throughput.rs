@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
+use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::engine::{Kept, Lane, Pass, Plan, Scratch};
 use crate::format::{Half, Whole};
-use crate::share::Block;
 use crate::simd::Level;
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
 

@@ -124,6 +124,28 @@ pub(crate) unsafe fn transform_input<U: Unit>(
     }
 }
 
+/// Checks that a pass reads and writes inside its buffers, of `from` and `to` elements, and its gate.
+fn check_output<U: Unit>(pass: &Back<'_, U::Format>, from: usize, to: usize) {
+    let end = pass.from + pass.vectors * U::Simd::LANES;
+    let inside = |at: usize, tile: &TilePlace, map: &Map, len: usize| {
+        at + (tile.rows - 1) * map.row() + (tile.columns - 1) * map.pitch + end <= len
+    };
+    assert!(
+        pass.tiles.iter().all(|tile| inside(tile.output, tile, pass.map, to)),
+        "a tile would leave its map"
+    );
+    assert!(
+        pass.tiles.len() * FREQUENCIES * CHUNK * U::Simd::LANES <= from
+            && pass.bias.len() >= pass.vectors * U::Simd::LANES
+    );
+    if let Some((values, map)) = pass.gate.zip(pass.gate_map) {
+        assert!(
+            pass.tiles.iter().all(|tile| inside(tile.gate, tile, map, values.len())),
+            "a gate is too short"
+        );
+    }
+}
+
 /// # Safety
 /// The processor has `U`, and no other task writes these channels of `to`.
 #[inline(always)]
@@ -133,25 +155,8 @@ pub(crate) unsafe fn transform_output<U: Unit>(
     to: Shared<'_, StoredOf<U>>,
 ) {
     let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * U::Simd::LANES);
-    let end = pass.from + pass.vectors * U::Simd::LANES;
-    let inside = |at: usize, tile: &TilePlace, map: &Map, len: usize| {
-        at + (tile.rows - 1) * map.row() + (tile.columns - 1) * map.pitch + end <= len
-    };
-    assert!(
-        pass.tiles.iter().all(|tile| inside(tile.output, tile, pass.map, to.len())),
-        "a tile would leave its map"
-    );
-    assert!(
-        pass.tiles.len() * FREQUENCIES * width <= from.len()
-            && pass.bias.len() >= pass.vectors * U::Simd::LANES
-    );
+    check_output::<U>(pass, from.len(), to.len());
     let gate = pass.gate.zip(pass.gate_map);
-    if let Some((values, map)) = gate {
-        assert!(
-            pass.tiles.iter().all(|tile| inside(tile.gate, tile, map, values.len())),
-            "a gate is too short"
-        );
-    }
     for (t, tile) in pass.tiles.iter().enumerate() {
         for v in 0..pass.vectors {
             let c = v * U::Simd::LANES;

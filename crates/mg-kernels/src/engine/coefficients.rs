@@ -1,46 +1,7 @@
+use super::channel_sums::ChannelSums;
+use super::moments::Moments;
 use crate::aligned::Aligned;
 use crate::element::Element;
-use crate::map::Map;
-
-/// Mean and spread per channel that a norm applies.
-pub(crate) struct Moments<E> {
-    pub(crate) mean: Aligned<E>,
-    /// `gamma / sqrt(variance + eps)`.
-    pub(crate) scale: Aligned<E>,
-    /// `1 / sqrt(variance + eps)`.
-    pub(crate) rstd: Vec<f64>,
-}
-
-impl<E: Element> Moments<E> {
-    pub(crate) fn zero(map: Map) -> Self {
-        let (mean, scale) = (Aligned::zeroed(map.pitch), Aligned::zeroed(map.pitch));
-        Self { mean, scale, rstd: vec![0.0; map.channels] }
-    }
-
-    pub(crate) fn set(&mut self, c: usize, mean: f64, rstd: f64, gamma: E) {
-        self.mean[c] = E::of(mean);
-        self.rstd[c] = rstd;
-        self.scale[c] = E::of(gamma.to_f64() * rstd);
-    }
-}
-
-/// Per channel: the sum of a gradient, and of the gradient times the centred values.
-#[derive(Clone, Default)]
-pub(crate) struct ChannelSums {
-    pub(crate) sum: Vec<f64>,
-    pub(crate) product: Vec<f64>,
-}
-
-impl ChannelSums {
-    pub(crate) fn zero(channels: usize) -> Self {
-        Self { sum: vec![0.0; channels], product: vec![0.0; channels] }
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.sum.iter_mut().zip(&other.sum).for_each(|(to, v)| *to += v);
-        self.product.iter_mut().zip(&other.product).for_each(|(to, v)| *to += v);
-    }
-}
 
 /// The last step back through a norm, per channel: `dz = by_grad dy + by_z (z - mean) + constant`.
 pub(crate) struct Coefficients<E> {
