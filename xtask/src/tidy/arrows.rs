@@ -19,21 +19,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mg-hub", &["mg-files"]),
     ("mg-energy", &["mg-kernels", "mg-random"]),
     ("mg-langevin", &["mg-energy", "mg-pyramid", "mg-random"]),
+    ("mg-model", &["mg-energy", "mg-langevin", "mg-pyramid", "mg-random"]),
     (
         "mg-train",
         &[
             "mg-data",
             "mg-energy",
             "mg-eval",
-            "mg-figures",
             "mg-files",
-            "mg-kernels",
             "mg-langevin",
+            "mg-model",
             "mg-pyramid",
             "mg-random",
         ],
     ),
-    ("mg-probe", &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-pyramid", "mg-random", "mg-train"]),
+    (
+        "mg-probe",
+        &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-model", "mg-pyramid", "mg-random", "mg-train"],
+    ),
     (
         "mg-cli",
         &[
@@ -46,12 +49,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mg-hub",
             "mg-kernels",
             "mg-langevin",
+            "mg-model",
             "mg-probe",
             "mg-pyramid",
             "mg-random",
             "mg-train",
         ],
     ),
+    ("mean-image", &["mg-cli", "mg-langevin", "mg-model", "mg-random", "mg-train"]),
 ];
 
 /// What the tests of every crate may use too: they draw numbers.

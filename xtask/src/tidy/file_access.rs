@@ -29,9 +29,11 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/mg-hub/src/transfer.rs", "writes what arrives"),
     ("crates/mg-pyramid/src/mask/file.rs", "reads a mask from a picture"),
     ("crates/mg-train/src/config/layers.rs", "reads a configuration"),
-    ("crates/mg-train/src/files.rs", "appends lines"),
-    ("crates/mg-train/src/run_dir.rs", "makes, locks and lists a run directory"),
-    ("crates/mg-train/src/tensor_file.rs", "reads checkpoints and models"),
+    ("crates/mg-train/src/run/checkpoint.rs", "reads a checkpoint"),
+    ("crates/mg-train/src/run/dir.rs", "makes, locks and lists a run directory"),
+    ("crates/mg-train/src/run/lines.rs", "appends lines"),
+    ("crates/mg-train/src/run/model.rs", "reads a model file"),
+    ("crates/mg-train/src/run/record.rs", "reads a run directory"),
 ];
 
 const WORDS: &[&str] = &[
