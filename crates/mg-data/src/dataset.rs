@@ -6,10 +6,13 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::input::{Input, no_split};
+use crate::decode::CHANNELS;
+use crate::hex::hex;
+use crate::input::Input;
 use crate::pack::{Progress, decode_all, pack_input};
-use crate::packed::{ContentHash, Header, Packed, hex};
-use crate::spec::{CHANNELS, MAX_IN_MEMORY};
+use crate::packed::{ContentHash, Header, Packed};
+use crate::spec::MAX_IN_MEMORY;
+use crate::split::no_split;
 use crate::{Error, Result, Skipped, Source, Spec};
 
 /// Square RGB images of one size, in memory or memory-mapped, perhaps with labels. Cheap to clone.
@@ -61,7 +64,7 @@ impl DataSet {
         if let Source::Packed(path) = &spec.source {
             return Self::open_packed(path, spec);
         }
-        let input = Input::open(spec)?;
+        let input = spec.open_input()?;
         if let (Some(cache), false) = (&spec.cache, spec.source == Source::Portraits) {
             return Self::open_cached(spec, &input, cache, progress);
         }
@@ -90,7 +93,7 @@ impl DataSet {
     }
 
     fn open_cached(spec: &Spec, input: &Input, cache: &Path, progress: Progress) -> Result<Self> {
-        let key = input.key(spec);
+        let key = spec.key(input);
         let path = cache.join(format!("{}-{}.mgpack", spec.name(), &key[..16]));
         if let Ok(packed) = Packed::open(&path) {
             return Ok(Self::mapped(packed));

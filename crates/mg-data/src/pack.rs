@@ -4,11 +4,11 @@ use std::path::Path;
 use mg_files::WholeFile;
 use rayon::prelude::*;
 
+use crate::decode::CHANNELS;
 use crate::input::Input;
 use crate::packed::{ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::spec::CHANNELS;
 use crate::{Defect, Error, OnBadImage, Result, Skipped, Source, Spec};
 
 /// Called now and then with the images done and the images there are.
@@ -29,7 +29,7 @@ const CHUNK_BYTES: usize = 1 << 26;
 /// Everything that reading the source can raise; a file that cannot be written. Nothing is left behind then.
 pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
     spec.check()?;
-    let input = Input::open(spec)?;
+    let input = spec.open_input()?;
     pack_input(spec, &input, path, progress)
 }
 

@@ -2,11 +2,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
+use crate::archive::Archive;
+use crate::cifar;
 use crate::folder::is_image;
+use crate::input::Input;
+use crate::listing::{MATLAB, PARQUET, has_extension, nearby, tables_among};
+use crate::lmdb::Lmdb;
+use crate::portraits::Portraits;
+use crate::split::{Split, no_split};
 use crate::{Error, Result};
 
 /// Where images come from.
@@ -56,7 +60,7 @@ impl Source {
     fn of_folder(path: PathBuf) -> Result<Self> {
         Ok(if path.join(crate::lmdb::DATA).is_file() {
             Source::Lmdb(path)
-        } else if crate::cifar::batches(&path).is_some() {
+        } else if cifar::batches(&path).is_some() {
             Source::Cifar(path)
         } else {
             let files = nearby(&path)?;
@@ -107,6 +111,25 @@ impl Source {
         }
     }
 
+    /// Lists what there is to decode, of a split where one is wished for; raises every error that can be seen without
+    /// decoding an image.
+    pub(crate) fn open(&self, split: Option<Split>) -> Result<Input> {
+        match self {
+            Source::Portraits if split.is_none() => Ok(Input::Portraits(Portraits::open()?)),
+            Source::Folder(path) => Input::of_folder(path, split),
+            Source::Image(path) if split.is_none() => Ok(Input::of_image(path)),
+            Source::Parquet(path) => Input::of_tables(path, split),
+            Source::Matlab(path) => Input::of_matrices(path, split),
+            Source::Archive(path) => Ok(Input::Archive(Archive::open(path, split)?)),
+            Source::Lmdb(path) if split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
+            Source::Cifar(path) => Input::of_cifar(path, split),
+            Source::Packed(_) => Err(Error::Setting(format!("{self} is packed already"))),
+            Source::Portraits | Source::Image(_) | Source::Lmdb(_) => {
+                Err(no_split(&self.to_string(), split, "one whole set"))
+            }
+        }
+    }
+
     /// A short name for reports and cache files: that of the file or folder.
     pub fn name(&self) -> String {
         let Some(path) = self.path() else { return "portraits".to_owned() };
@@ -124,110 +147,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// A part of a set: of files whose names begin with it, or of folders named so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// `train`.
-    Train,
-    /// `test`.
-    Test,
-    /// `validation`, also written `valid` or `val`.
-    Validation,
-    /// `extra`: SVHN's easier images.
-    Extra,
-}
-
-impl Split {
-    /// The split that a file or folder name begins with: `test` of `test-00000-of-00001.parquet`.
-    pub(crate) fn of_name(name: &str) -> Option<Split> {
-        name.split(['-', '_', '.']).next().and_then(|word| word.to_ascii_lowercase().parse().ok())
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Split::Train => "train",
-            Split::Test => "test",
-            Split::Validation => "validation",
-            Split::Extra => "extra",
-        })
-    }
-}
-
-impl FromStr for Split {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "train" => Ok(Split::Train),
-            "test" => Ok(Split::Test),
-            "validation" | "valid" | "val" => Ok(Split::Validation),
-            "extra" => Ok(Split::Extra),
-            _ => Err(Error::Setting(format!("split `{text}` is none of train, test, validation, extra"))),
-        }
-    }
-}
-
-/// Endings of files that are tables of images.
-pub(crate) const PARQUET: &str = "parquet";
-pub(crate) const MATLAB: &str = "mat";
 /// What a tar archive holds, and where.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 /// Bytes of a file that its format is told by.
 const START: u64 = 512;
-
-/// The files of this ending in a folder or one level below, sorted; a file is itself. Files in more than one folder are
-/// an error, for they are different tables.
-pub(crate) fn tables(path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    tables_among(&nearby(path)?, path, ending)
-}
-
-/// What lies in a folder and one level below.
-fn nearby(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in entries(folder)? {
-        if entry.is_dir() {
-            files.extend(entries(&entry)?);
-        } else {
-            files.push(entry);
-        }
-    }
-    Ok(files)
-}
-
-/// Those of these files of `path` that end so, sorted; all in one folder.
-fn tables_among(files: &[PathBuf], path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<_> = files.iter().filter(|file| has_extension(file, ending)).cloned().collect();
-    files.sort();
-    let mut folders: Vec<_> = files.iter().filter_map(|file| file.parent()).collect();
-    folders.sort();
-    folders.dedup();
-    if folders.len() > 1 {
-        let folders =
-            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-        let (path, ending) = (path.to_owned(), ending.to_owned());
-        return Err(Error::Several { path, ending, folders });
-    }
-    Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
-        let visible = entries.iter().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
-        Ok(visible.map(|entry| entry.path()).collect())
-    };
-    read().map_err(Error::io("read folder", folder))
-}
-
-fn has_extension(path: &Path, ending: &str) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
-}
 
 fn is_compressed_tar(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -261,12 +184,5 @@ mod tests {
         std::fs::create_dir(path("hub/other")).unwrap();
         std::fs::write(path("hub/other/train-0.parquet"), b"PAR1").unwrap();
         assert!(matches!(find("hub"), Err(Error::Several { .. })));
-    }
-
-    #[test]
-    fn splits_are_read_off_the_beginning_of_names() {
-        assert_eq!(Split::of_name("train-00000-of-00003.parquet"), Some(Split::Train));
-        assert_eq!(Split::of_name("valid"), Some(Split::Validation));
-        assert_eq!(Split::of_name("trainers.parquet"), None);
     }
 }
