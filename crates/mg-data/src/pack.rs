@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::packed::{ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::{Defect, Error, OnBadImage, Result, Skipped, Source, Spec};
+use crate::{Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
 
 /// Called now and then with the images done and the images there are.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -132,7 +132,7 @@ impl Kept {
             source: spec.name(),
             resize: spec.resize.to_string(),
             split: input.split().map(|split| split.to_string()),
-            licence: (spec.source == Source::Portraits).then(|| Portraits::LICENCE.to_owned()),
+            licence: (spec.source == ImageSource::Portraits).then(|| Portraits::LICENCE.to_owned()),
             sha256: self.hash.finish(labels.as_deref().unwrap_or_default(), spec.side, self.count),
             skipped: self.skipped,
         };

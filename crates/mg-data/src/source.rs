@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// Where images come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Source {
+pub enum ImageSource {
     /// The embedded set `portraits`.
     Portraits,
     /// A folder of png, jpeg and webp images, with everything below it.
@@ -37,17 +37,17 @@ pub enum Source {
     Packed(PathBuf),
 }
 
-impl Source {
+impl ImageSource {
     /// Finds out what a name or a path means: the name `portraits`, else whatever lies at the path.
     ///
-    /// A folder with parquet files is [`Source::Parquet`], any other [`Source::Folder`]. To mean a folder of the
+    /// A folder with parquet files is [`ImageSource::Parquet`], any other [`ImageSource::Folder`]. To mean a folder of the
     /// name `portraits`, write `./portraits`.
     ///
     /// # Errors
     /// When nothing is there, or a file of a format that is not read.
     pub fn find(name: &str) -> Result<Self> {
         if name == "portraits" {
-            return Ok(Source::Portraits);
+            return Ok(ImageSource::Portraits);
         }
         let path = PathBuf::from(name);
         let metadata = std::fs::metadata(&path).map_err(|error| match error.kind() {
@@ -59,17 +59,17 @@ impl Source {
 
     fn of_folder(path: PathBuf) -> Result<Self> {
         Ok(if path.join(crate::lmdb::DATA).is_file() {
-            Source::Lmdb(path)
+            ImageSource::Lmdb(path)
         } else if cifar::batches(&path).is_some() {
-            Source::Cifar(path)
+            ImageSource::Cifar(path)
         } else {
             let files = nearby(&path)?;
             if !tables_among(&files, &path, PARQUET)?.is_empty() {
-                Source::Parquet(path)
+                ImageSource::Parquet(path)
             } else if !tables_among(&files, &path, MATLAB)?.is_empty() {
-                Source::Matlab(path)
+                ImageSource::Matlab(path)
             } else {
-                Source::Folder(path)
+                ImageSource::Folder(path)
             }
         })
     }
@@ -80,17 +80,17 @@ impl Source {
         read.map_err(Error::io("read", &path))?;
         let is_lmdb = path.file_name().is_some_and(|name| name == crate::lmdb::DATA);
         if start.starts_with(&crate::packed::MAGIC) {
-            Ok(Source::Packed(path))
+            Ok(ImageSource::Packed(path))
         } else if start.starts_with(b"PAR1") || has_extension(&path, PARQUET) {
-            Ok(Source::Parquet(path))
+            Ok(ImageSource::Parquet(path))
         } else if start.starts_with(crate::mat::MAGIC) || has_extension(&path, MATLAB) {
-            Ok(Source::Matlab(path))
+            Ok(ImageSource::Matlab(path))
         } else if is_lmdb {
-            Ok(Source::Lmdb(path))
+            Ok(ImageSource::Lmdb(path))
         } else if is_image(&path) {
-            Ok(Source::Image(path))
+            Ok(ImageSource::Image(path))
         } else if start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) || is_compressed_tar(&path) {
-            Ok(Source::Archive(path))
+            Ok(ImageSource::Archive(path))
         } else {
             Err(Error::Format(path))
         }
@@ -99,15 +99,15 @@ impl Source {
     /// The file or folder, where there is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Source::Portraits => None,
-            Source::Folder(path)
-            | Source::Image(path)
-            | Source::Parquet(path)
-            | Source::Archive(path)
-            | Source::Lmdb(path)
-            | Source::Matlab(path)
-            | Source::Cifar(path)
-            | Source::Packed(path) => Some(path),
+            ImageSource::Portraits => None,
+            ImageSource::Folder(path)
+            | ImageSource::Image(path)
+            | ImageSource::Parquet(path)
+            | ImageSource::Archive(path)
+            | ImageSource::Lmdb(path)
+            | ImageSource::Matlab(path)
+            | ImageSource::Cifar(path)
+            | ImageSource::Packed(path) => Some(path),
         }
     }
 
@@ -115,16 +115,16 @@ impl Source {
     /// decoding an image.
     pub(crate) fn open(&self, split: Option<Split>) -> Result<Input> {
         match self {
-            Source::Portraits if split.is_none() => Ok(Input::Portraits(Portraits::open()?)),
-            Source::Folder(path) => Input::of_folder(path, split),
-            Source::Image(path) if split.is_none() => Ok(Input::of_image(path)),
-            Source::Parquet(path) => Input::of_tables(path, split),
-            Source::Matlab(path) => Input::of_matrices(path, split),
-            Source::Archive(path) => Ok(Input::Archive(Archive::open(path, split)?)),
-            Source::Lmdb(path) if split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
-            Source::Cifar(path) => Input::of_cifar(path, split),
-            Source::Packed(_) => Err(Error::Setting(format!("{self} is packed already"))),
-            Source::Portraits | Source::Image(_) | Source::Lmdb(_) => {
+            ImageSource::Portraits if split.is_none() => Ok(Input::Portraits(Portraits::open()?)),
+            ImageSource::Folder(path) => Input::of_folder(path, split),
+            ImageSource::Image(path) if split.is_none() => Ok(Input::of_image(path)),
+            ImageSource::Parquet(path) => Input::of_tables(path, split),
+            ImageSource::Matlab(path) => Input::of_matrices(path, split),
+            ImageSource::Archive(path) => Ok(Input::Archive(Archive::open(path, split)?)),
+            ImageSource::Lmdb(path) if split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
+            ImageSource::Cifar(path) => Input::of_cifar(path, split),
+            ImageSource::Packed(_) => Err(Error::Setting(format!("{self} is packed already"))),
+            ImageSource::Portraits | ImageSource::Image(_) | ImageSource::Lmdb(_) => {
                 Err(no_split(&self.to_string(), split, "one whole set"))
             }
         }
@@ -138,7 +138,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ImageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path() {
             None => f.write_str("portraits"),
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_and_paths_are_told_apart() {
-        assert_eq!(Source::find("portraits").unwrap(), Source::Portraits);
+        assert_eq!(ImageSource::find("portraits").unwrap(), ImageSource::Portraits);
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         std::fs::create_dir_all(path("hub/data")).unwrap();
@@ -171,14 +171,14 @@ mod tests {
         std::fs::write(path("hub/data/train-0.parquet"), b"PAR1").unwrap();
         std::fs::write(path("photos/a.png"), b"").unwrap();
         std::fs::write(path("notes.txt"), b"hello").unwrap();
-        let find = |name: &str| Source::find(path(name).to_str().unwrap());
-        assert_eq!(find("hub").unwrap(), Source::Parquet(path("hub")));
+        let find = |name: &str| ImageSource::find(path(name).to_str().unwrap());
+        assert_eq!(find("hub").unwrap(), ImageSource::Parquet(path("hub")));
         assert_eq!(
             find("hub/data/train-0.parquet").unwrap(),
-            Source::Parquet(path("hub/data/train-0.parquet"))
+            ImageSource::Parquet(path("hub/data/train-0.parquet"))
         );
-        assert_eq!(find("photos").unwrap(), Source::Folder(path("photos")));
-        assert_eq!(find("photos/a.png").unwrap(), Source::Image(path("photos/a.png")));
+        assert_eq!(find("photos").unwrap(), ImageSource::Folder(path("photos")));
+        assert_eq!(find("photos/a.png").unwrap(), ImageSource::Image(path("photos/a.png")));
         assert!(matches!(find("notes.txt"), Err(Error::Format(_))));
         assert!(matches!(find("absent"), Err(Error::Unknown(_))));
         std::fs::create_dir(path("hub/other")).unwrap();

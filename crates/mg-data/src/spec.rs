@@ -1,20 +1,19 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::decode::MAX_SIDE;
 use crate::hex::hex;
 use crate::input::Input;
 use crate::packed::Packed;
-use crate::{Error, Resize, Result, Source, Split};
+use crate::{Error, ImageSource, Resize, Result, Split};
 
 /// What to read, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Where the images come from.
-    pub source: Source,
+    pub source: ImageSource,
     /// Pixels on a side of every image, 1 to [`MAX_SIDE`]; 64 unless told.
     pub side: usize,
     /// How images become squares. A packed set keeps the way it was packed with.
@@ -35,7 +34,7 @@ pub const MAX_IN_MEMORY: u64 = 1 << 30;
 
 impl Spec {
     /// The source at side 64, squashed, bad images skipped, no cache.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: ImageSource) -> Self {
         let (resize, on_bad) = (Resize::default(), OnBadImage::default());
         Spec { source, side: 64, resize, on_bad, split: None, cache: None, name: None }
     }
@@ -45,7 +44,7 @@ impl Spec {
     /// # Errors
     /// Anything wrong with the source or with that image.
     pub fn native_size(&self) -> Result<(u32, u32)> {
-        if let Source::Packed(path) = &self.source {
+        if let ImageSource::Packed(path) = &self.source {
             let side = Packed::open(path)?.header.side as u32;
             return Ok((side, side));
         }
@@ -61,7 +60,7 @@ impl Spec {
     /// Anything wrong with the source that can be seen without decoding an image.
     pub fn count(&self) -> Result<u64> {
         match &self.source {
-            Source::Packed(path) => Ok(Packed::open(path)?.header.count),
+            ImageSource::Packed(path) => Ok(Packed::open(path)?.header.count),
             _ => Ok(self.open_input()?.len()),
         }
     }
@@ -108,8 +107,8 @@ fn size_and_age(path: &Path) -> String {
 }
 
 /// What an image that cannot be used does: `skip` or `refuse` in configurations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum OnBadImage {
     /// It is left out, counted, and named in [`Skipped`](crate::Skipped).
     #[default]

@@ -1,19 +1,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Error, Result};
 
 /// A part of a set: of files whose names begin with it, or of folders named so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Split {
     /// `train`.
     Train,
     /// `test`.
     Test,
     /// `validation`, also written `valid` or `val`.
+    #[cfg_attr(feature = "serde", serde(alias = "valid", alias = "val"))]
     Validation,
     /// `extra`: SVHN's easier images.
     Extra,

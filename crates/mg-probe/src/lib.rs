@@ -8,13 +8,13 @@
 //! use std::path::Path;
 //!
 //! use candle_core::Device;
-//! use mg_data::{DataSet, Source, Spec, Split};
+//! use mg_data::{DataSet, ImageSource, Spec, Split};
 //! use mg_probe::{Labelled, ProbeConfig, Start, Study};
 //! use mg_train::Model;
 //!
 //! # fn main() -> mg_probe::Result<()> {
 //! let model = Model::load(Path::new("runs/digits"), &Device::Cpu)?;
-//! let open = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(Source::find("digits")?) });
+//! let open = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(ImageSource::find("digits")?) });
 //! let train = Labelled::of(&open(Split::Train)?)?;
 //! let test = Labelled::among(&open(Split::Test)?, train.classes())?;
 //!

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_data::{DataSet, ImageSource, OnBadImage, Resize, Spec, Split};
 use mg_random::Key;
 
 use crate::config::{BadImage, Config, ResizeMode};
@@ -22,7 +22,7 @@ pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
 /// When there is no such set.
 pub fn data_spec(config: &Config) -> Result<Spec> {
     let data = &config.data;
-    let mut spec = Spec::new(Source::find(&data.source)?);
+    let mut spec = Spec::new(ImageSource::find(&data.source)?);
     spec.side = config.sides().last().copied().unwrap_or(spec.side);
     spec.resize = resize(config);
     spec.on_bad = match data.on_bad_image {
