@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail, ensure};
-use mg_data::{Source, Spec, Split};
+use mg_data::{ImageSource, Spec, Split};
 use mg_hub::{Address, Entry, Hub, Kind, Part, Plan, Planned};
 
 use crate::{hub, progress};
@@ -182,7 +182,7 @@ impl Args {
 /// A part has as many images as is known of it.
 fn check_rows(plan: &Plan, entry: &Entry, part: &Part, folder: &std::path::Path) -> Result<()> {
     let Some(rows) = part.rows else { return Ok(()) };
-    let source = Source::find(folder.to_str().context("the cache's path is no text")?)?;
+    let source = ImageSource::find(folder.to_str().context("the cache's path is no text")?)?;
     let split = part.split.parse::<Split>().ok();
     let found = Spec { split, ..Spec::new(source) }.count()?;
     ensure!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use mg_data::{Source, Spec};
+use mg_data::{ImageSource, Spec};
 use mg_hub::{Address, Event, Hub, Kind, Known, Options, PREFIX, Plan, Weights, is_commit};
 use mg_model::Model;
 use mg_train::run::{open_model, read_model};
@@ -23,11 +23,11 @@ pub(crate) fn hub(offline: bool) -> Result<Hub> {
     Ok(Hub::new(Options { offline: offline || options.offline, ..options })?)
 }
 
-/// How the set of a name or path is read: a fetched one from the cache, everything else as `Source::find` says. Sends
+/// How the set of a name or path is read: a fetched one from the cache, everything else as `ImageSource::find` says. Sends
 /// nothing.
 pub(crate) fn spec(name: &str) -> Result<Spec> {
-    let Some(folder) = fetched(name)? else { return Ok(Spec::new(Source::find(name)?)) };
-    let source = Source::find(folder.to_str().context("the cache's path is no text")?)?;
+    let Some(folder) = fetched(name)? else { return Ok(Spec::new(ImageSource::find(name)?)) };
+    let source = ImageSource::find(folder.to_str().context("the cache's path is no text")?)?;
     let (cache, name) = (Some(Options::from_env().cache.join(PACKED)), name.trim_start_matches(PREFIX));
     Ok(Spec { cache, name: Some(name.replace(['/', '@'], "-")), ..Spec::new(source) })
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::Device;
-use mg_data::{DataSet, Loader, Order, Request, Source, Spec, pack};
+use mg_data::{DataSet, ImageSource, Loader, Order, Request, Spec, pack};
 use mg_random::Key;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -32,12 +32,12 @@ fn main() -> Result<()> {
     let set = match &file {
         Some(file) if file.exists() => open(file)?,
         Some(file) => {
-            pack(&Spec::new(Source::Portraits), &small, &mut |_, _| {})?;
+            pack(&Spec::new(ImageSource::Portraits), &small, &mut |_, _| {})?;
             write_repeated(&small, images.div_ceil(open(&small)?.len()), file)?;
             open(file)?
         }
         None => {
-            pack(&Spec::new(Source::Portraits), &small, &mut |_, _| {})?;
+            pack(&Spec::new(ImageSource::Portraits), &small, &mut |_, _| {})?;
             open(&small)?
         }
     };
@@ -74,7 +74,7 @@ fn epoch(set: &DataSet, images: u64, most: u64) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<DataSet> {
-    Ok(DataSet::open(&Spec::new(Source::Packed(path.to_owned())))?)
+    Ok(DataSet::open(&Spec::new(ImageSource::Packed(path.to_owned())))?)
 }
 
 /// A packed file of `times` times the images of another, each time with other bytes; its hash is not right.

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use candle_core::Device;
-use mg_data::{DataSet, Order, Source, Spec, pack};
+use mg_data::{DataSet, ImageSource, Order, Spec, pack};
 use mg_random::Key;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = arguments.next().unwrap_or_else(|| "portraits".to_owned());
     let side = arguments.next().map_or(Ok(64), |side| side.parse())?;
     let resize = arguments.next().map_or(Ok(Default::default()), |resize| resize.parse())?;
-    let spec = Spec { side, resize, ..Spec::new(Source::find(&name)?) };
+    let spec = Spec { side, resize, ..Spec::new(ImageSource::find(&name)?) };
     let threads = rayon::current_num_threads();
 
     let start = Instant::now();
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     pack(&spec, &file, &mut |_, _| {})?;
     report("packed", set.len(), start);
     let start = Instant::now();
-    let packed = DataSet::open(&Spec { source: Source::Packed(file.clone()), ..spec })?;
+    let packed = DataSet::open(&Spec { source: ImageSource::Packed(file.clone()), ..spec })?;
     println!("opened the packed file in {:.1} ms", 1e3 * start.elapsed().as_secs_f64());
     std::fs::remove_file(file)?;
 

@@ -8,9 +8,9 @@ use flate2::read::MultiGzDecoder;
 
 use crate::decode::MAX_FILE;
 use crate::folder::{class_of, classes, first_level, is_image};
-use crate::input::no_split;
 use crate::record::{Content, Record};
-use crate::{Error, Result, Split};
+use crate::split::{Split, no_split};
+use crate::{Error, Result};
 
 /// The image files of an archive, or of a split of it.
 ///

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::decode::MAX_FILE;
 use crate::pickle;
 use crate::record::{Content, MAX_LABEL, Record, interleaved, read};
-use crate::{Error, Result, Split};
+use crate::split::Split;
+use crate::{Error, Result};
 
 const SIDE: usize = 32;
 const IMAGE: usize = 3 * SIDE * SIDE;

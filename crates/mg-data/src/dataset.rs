@@ -6,11 +6,14 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::input::{Input, no_split};
+use crate::decode::CHANNELS;
+use crate::hex::hex;
+use crate::input::Input;
 use crate::pack::{Progress, decode_all, pack_input};
-use crate::packed::{ContentHash, Header, Packed, hex};
-use crate::spec::{CHANNELS, MAX_IN_MEMORY};
-use crate::{Error, Result, Skipped, Source, Spec};
+use crate::packed::{ContentHash, Header, Packed};
+use crate::spec::MAX_IN_MEMORY;
+use crate::split::no_split;
+use crate::{Error, ImageSource, Result, Skipped, Spec};
 
 /// Square RGB images of one size, in memory or memory-mapped, perhaps with labels. Cheap to clone.
 #[derive(Clone)]
@@ -58,11 +61,11 @@ impl DataSet {
     /// As for [`open`](DataSet::open).
     pub fn open_with(spec: &Spec, progress: Progress) -> Result<Self> {
         spec.check()?;
-        if let Source::Packed(path) = &spec.source {
+        if let ImageSource::Packed(path) = &spec.source {
             return Self::open_packed(path, spec);
         }
-        let input = Input::open(spec)?;
-        if let (Some(cache), false) = (&spec.cache, spec.source == Source::Portraits) {
+        let input = spec.open_input()?;
+        if let (Some(cache), false) = (&spec.cache, spec.source == ImageSource::Portraits) {
             return Self::open_cached(spec, &input, cache, progress);
         }
         Self::decode(spec, &input, progress)
@@ -73,7 +76,7 @@ impl DataSet {
     /// # Errors
     /// Never, for the embedded file is sound.
     pub fn portraits() -> Result<Self> {
-        Self::open(&Spec::new(Source::Portraits))
+        Self::open(&Spec::new(ImageSource::Portraits))
     }
 
     fn open_packed(path: &Path, spec: &Spec) -> Result<Self> {
@@ -90,7 +93,7 @@ impl DataSet {
     }
 
     fn open_cached(spec: &Spec, input: &Input, cache: &Path, progress: Progress) -> Result<Self> {
-        let key = input.key(spec);
+        let key = spec.key(input);
         let path = cache.join(format!("{}-{}.mgpack", spec.name(), &key[..16]));
         if let Ok(packed) = Packed::open(&path) {
             return Ok(Self::mapped(packed));

@@ -11,6 +11,10 @@ pub const MIN_SIDE: u32 = 8;
 pub const MAX_PIXELS: u64 = 1 << 26;
 /// A file of more bytes is bad.
 pub const MAX_FILE: u64 = 1 << 28;
+/// The largest side that an image is brought to.
+pub const MAX_SIDE: usize = 4096;
+/// Every image becomes RGB.
+pub(crate) const CHANNELS: usize = 3;
 /// Bytes a decoder may allocate for one image.
 const MAX_DECODER_BYTES: u64 = 1 << 30;
 

@@ -1,18 +1,16 @@
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
+use crate::Result;
 use crate::archive::Archive;
 use crate::cifar::{self, Cifar};
 use crate::folder::{Folder, split_folder};
+use crate::listing::{MATLAB, PARQUET, tables};
 use crate::lmdb::Lmdb;
 use crate::mat::Mat;
-use crate::packed::hex;
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::source::{MATLAB, PARQUET, tables};
+use crate::split::{Split, no_split};
 use crate::table::Table;
-use crate::{Error, Result, Source, Spec, Split};
 
 /// The encoded images behind a source: what is decoded, in which order.
 pub(crate) enum Input {
@@ -26,42 +24,49 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Lists what there is to decode; raises every error that can be seen without decoding an image.
-    pub(crate) fn open(spec: &Spec) -> Result<Self> {
-        match &spec.source {
-            Source::Portraits if spec.split.is_none() => Ok(Input::Portraits(Portraits::open()?)),
-            Source::Folder(path) => {
-                let (path, split) = folder_split(path, spec.split)?;
-                Ok(Input::Folder(Folder::open(&path)?, split))
-            }
-            Source::Image(path) if spec.split.is_none() => Ok(Input::Folder(Folder::of_one(path), None)),
-            Source::Parquet(path) => {
-                let (files, split) = file_split(path, PARQUET, spec.split)?;
-                let tables = files.iter().map(|file| Table::open(file)).collect::<Result<_>>()?;
-                Ok(Input::Tables(tables, files, split))
-            }
-            Source::Matlab(path) => {
-                let (files, split) = file_split(path, MATLAB, spec.split)?;
-                let matrices = files.iter().map(|file| Mat::open(file)).collect::<Result<_>>()?;
-                Ok(Input::Matrices(matrices, split))
-            }
-            Source::Archive(path) => Ok(Input::Archive(Archive::open(path, spec.split)?)),
-            Source::Lmdb(path) if spec.split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
-            Source::Cifar(path) => {
-                let split = spec.split.unwrap_or(Split::Train);
-                let (binary, files) = cifar::batches(path).unwrap_or_default();
-                let files: Vec<_> =
-                    files.into_iter().filter(|file| file.0 == split).map(|file| file.1).collect();
-                if files.is_empty() {
-                    return Err(no_split(&spec.source.to_string(), Some(split), "batches of other splits"));
-                }
-                Ok(Input::Cifar(Cifar::open(path, binary, files)?, split))
-            }
-            Source::Packed(_) => Err(Error::Setting(format!("{} is packed already", spec.source))),
-            Source::Portraits | Source::Image(_) | Source::Lmdb(_) => {
-                Err(no_split(&spec.source.to_string(), spec.split, "one whole set"))
+    /// The images of a folder, or of its sub-folder for a split. Without a wish it is `train`, where the folder consists of
+    /// splits.
+    pub(crate) fn of_folder(path: &Path, wish: Option<Split>) -> Result<Self> {
+        let split = wish.unwrap_or(Split::Train);
+        match (split_folder(path, split), wish) {
+            (Some(folder), _) => Ok(Input::Folder(Folder::open(&folder)?, Some(split))),
+            (None, None) => Ok(Input::Folder(Folder::open(path)?, None)),
+            (None, wish) => {
+                let found = "no folder of that name among splits alone";
+                Err(no_split(&path.display().to_string(), wish, found))
             }
         }
+    }
+
+    /// One image file.
+    pub(crate) fn of_image(path: &Path) -> Self {
+        Input::Folder(Folder::of_one(path), None)
+    }
+
+    /// A parquet file, or those of a folder.
+    pub(crate) fn of_tables(path: &Path, wish: Option<Split>) -> Result<Self> {
+        let (files, split) = file_split(path, PARQUET, wish)?;
+        let tables = files.iter().map(|file| Table::open(file)).collect::<Result<_>>()?;
+        Ok(Input::Tables(tables, files, split))
+    }
+
+    /// A MATLAB file, or those of a folder.
+    pub(crate) fn of_matrices(path: &Path, wish: Option<Split>) -> Result<Self> {
+        let (files, split) = file_split(path, MATLAB, wish)?;
+        let matrices = files.iter().map(|file| Mat::open(file)).collect::<Result<_>>()?;
+        Ok(Input::Matrices(matrices, split))
+    }
+
+    /// CIFAR's batches in a folder; those of `train` without a wish.
+    pub(crate) fn of_cifar(path: &Path, wish: Option<Split>) -> Result<Self> {
+        let split = wish.unwrap_or(Split::Train);
+        let (binary, files) = cifar::batches(path).unwrap_or_default();
+        let files: Vec<_> = files.into_iter().filter(|file| file.0 == split).map(|file| file.1).collect();
+        if files.is_empty() {
+            let found = "batches of other splits";
+            return Err(no_split(&path.display().to_string(), Some(split), found));
+        }
+        Ok(Input::Cifar(Cifar::open(path, binary, files)?, split))
     }
 
     /// Number of images, good or bad.
@@ -112,42 +117,16 @@ impl Input {
         }
     }
 
-    /// A name for the packed form: changes with every setting, and with the name, size or time of any file.
-    pub(crate) fn key(&self, spec: &Spec) -> String {
-        let mut hash = Sha256::new();
-        let (side, resize, on_bad, split) = (spec.side, spec.resize, spec.on_bad, self.split());
-        hash.update(format!("mg-data 1 {side} {resize} {on_bad:?} {split:?}\n"));
-        if let Some(path) = spec.source.path() {
-            hash.update(path.canonicalize().unwrap_or_default().as_os_str().as_encoded_bytes());
-        }
-        let mut add = |path: &Path| {
-            let metadata = std::fs::metadata(path).ok();
-            let modified = metadata.as_ref().and_then(|m| m.modified().ok());
-            let age = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-            hash.update(path.as_os_str().as_encoded_bytes());
-            hash.update(format!("\n{:?} {:?}\n", metadata.map(|m| m.len()), age));
-        };
+    /// The files that are read, in their order.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Input::Portraits(_) => {}
-            Input::Folder(folder, _) => folder.paths().for_each(|path| add(&path)),
-            Input::Tables(_, files, _) => files.iter().for_each(|path| add(path)),
-            Input::Matrices(matrices, _) => matrices.iter().for_each(|matrix| add(matrix.path())),
-            Input::Archive(archive) => add(archive.path()),
-            Input::Lmdb(lmdb) => add(lmdb.path()),
-            Input::Cifar(cifar, _) => cifar.paths().iter().for_each(|path| add(path)),
-        }
-        hex(&hash.finalize())
-    }
-}
-
-/// The sub-folder of a split. Without a wish it is `train`, where the folder consists of splits.
-fn folder_split(path: &Path, wish: Option<Split>) -> Result<(PathBuf, Option<Split>)> {
-    let split = wish.unwrap_or(Split::Train);
-    match (split_folder(path, split), wish) {
-        (Some(folder), _) => Ok((folder, Some(split))),
-        (None, None) => Ok((path.to_owned(), None)),
-        (None, wish) => {
-            Err(no_split(&path.display().to_string(), wish, "no folder of that name among splits alone"))
+            Input::Portraits(_) => Vec::new(),
+            Input::Folder(folder, _) => folder.paths().collect(),
+            Input::Tables(_, files, _) => files.clone(),
+            Input::Matrices(matrices, _) => matrices.iter().map(|matrix| matrix.path().to_owned()).collect(),
+            Input::Archive(archive) => vec![archive.path().to_owned()],
+            Input::Lmdb(lmdb) => vec![lmdb.path().to_owned()],
+            Input::Cifar(cifar, _) => cifar.paths().to_vec(),
         }
     }
 }
@@ -167,10 +146,4 @@ fn file_split(path: &Path, ending: &str, wish: Option<Split>) -> Result<(Vec<Pat
         return Err(no_split(&path.display().to_string(), Some(split), &found));
     }
     Ok((chosen, Some(split)))
-}
-
-/// The error for a split that is not there.
-pub(crate) fn no_split(source_name: &str, wish: Option<Split>, found: &str) -> Error {
-    let split = wish.map_or_else(|| "whole".to_owned(), |split| split.to_string());
-    Error::NoSplit { source_name: source_name.to_owned(), split, found: found.to_owned() }
 }

@@ -4,7 +4,7 @@
 //! use mg_data::{DataSet, Order};
 //! use mg_random::Key;
 //!
-//! let set = DataSet::portraits()?; // or DataSet::open(&Spec::new(Source::find("path/to/photographs")?))
+//! let set = DataSet::portraits()?; // or DataSet::open(&Spec::new(ImageSource::find("path/to/photographs")?))
 //! let order = Order::new(Key::new(0).named("data"), set.len(), 100)?;
 //!
 //! let iteration = 7; // any, in any order: there is no state
@@ -13,7 +13,7 @@
 //! # Ok::<(), mg_data::Error>(())
 //! ```
 //!
-//! A [`Source`] is a folder of png, jpeg and webp images, whose sub-folders give labels, one such image, or a tar archive of
+//! An [`ImageSource`] is a folder of png, jpeg and webp images, whose sub-folders give labels, one such image, or a tar archive of
 //! them; a parquet file or a folder of them, laid out as on the Hugging Face hub; SVHN's MATLAB files, CIFAR's batches, LSUN's
 //! LMDB environments; the embedded set `portraits`; or a file made by [`pack`]. A
 //! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
@@ -29,30 +29,39 @@
 //!   out or refused, as the spec says; whatever the bytes, nothing panics and no file is left half written.
 //! - The first thing that can fail without decoding an image fails before one is decoded.
 //!
-//! Modules, in reading order: `source`, `spec`, `resize`, `resample`, `decode`, `defect`; then the kinds of input: `folder`,
-//! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, and `portraits`; `pack` and `packed`, the file format; `dataset`, `order`, `loader`, `description`.
-
-mod source;
-mod spec;
+//! The feature `serde` writes and reads [`Split`], [`OnBadImage`], [`ResizeKind`] and [`Resize`] as the words of configurations.
+//!
+//! Modules, from the bottom up: `defect`, `resample`, `resize`, `decode`, `record`; `split`, `listing`; the readers `folder`,
+//! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, `portraits` and `packed`, the file format; `input`,
+//! which is what one of them opened, `source`, which finds what to open, and `spec`; `pack`; `dataset`, `order`, `loader`,
+//! `description`.
 
 mod decode;
 mod defect;
+mod hex;
+mod listing;
 mod resample;
 mod resize;
+mod resize_kind;
+mod skipped;
+mod split;
 
 mod archive;
 mod cifar;
 mod folder;
-mod input;
 mod lmdb;
 mod mat;
+mod packed;
 mod pickle;
 mod portraits;
 mod record;
 mod table;
 
+mod input;
+mod source;
+mod spec;
+
 mod pack;
-mod packed;
 
 mod dataset;
 mod description;
@@ -62,7 +71,7 @@ mod order;
 mod error;
 
 pub use dataset::DataSet;
-pub use decode::{MAX_FILE, MAX_PIXELS, MIN_SIDE, decode};
+pub use decode::{MAX_FILE, MAX_PIXELS, MAX_SIDE, MIN_SIDE, decode};
 pub use defect::Defect;
 pub use description::Description;
 pub use error::{Error, Result};
@@ -70,5 +79,8 @@ pub use loader::{Loader, Request};
 pub use order::Order;
 pub use pack::{Progress, pack};
 pub use resize::Resize;
-pub use source::{Source, Split};
-pub use spec::{MAX_IN_MEMORY, MAX_SIDE, OnBadImage, Skipped, Spec};
+pub use resize_kind::ResizeKind;
+pub use skipped::Skipped;
+pub use source::ImageSource;
+pub use spec::{MAX_IN_MEMORY, OnBadImage, Spec};
+pub use split::Split;

@@ -9,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::decode::MAX_FILE;
+use crate::hex::hex;
 use crate::record::{Content, Record};
 use crate::{Error, Result};
 
@@ -175,7 +176,7 @@ impl Entries<'_> {
         };
         let name = match std::str::from_utf8(&node.key) {
             Ok(key) if !key.contains(char::is_control) => key.to_owned(),
-            _ => crate::packed::hex(&node.key),
+            _ => hex(&node.key),
         };
         Ok(Record { name, label: None, content: Content::Bytes(value) })
     }

@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::ZlibDecoder;
 use image::RgbImage;
 
-use crate::decode::{MAX_FILE, MAX_PIXELS};
+use crate::decode::{CHANNELS, MAX_FILE, MAX_PIXELS};
 use crate::record::{Content, MAX_LABEL, Record, interleaved};
-use crate::spec::CHANNELS;
 use crate::{Error, Result};
 
 /// How such a file begins.

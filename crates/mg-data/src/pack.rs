@@ -4,12 +4,12 @@ use std::path::Path;
 use mg_files::WholeFile;
 use rayon::prelude::*;
 
+use crate::decode::CHANNELS;
 use crate::input::Input;
 use crate::packed::{ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::spec::CHANNELS;
-use crate::{Defect, Error, OnBadImage, Result, Skipped, Source, Spec};
+use crate::{Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
 
 /// Called now and then with the images done and the images there are.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -29,7 +29,7 @@ const CHUNK_BYTES: usize = 1 << 26;
 /// Everything that reading the source can raise; a file that cannot be written. Nothing is left behind then.
 pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
     spec.check()?;
-    let input = Input::open(spec)?;
+    let input = spec.open_input()?;
     pack_input(spec, &input, path, progress)
 }
 
@@ -132,7 +132,7 @@ impl Kept {
             source: spec.name(),
             resize: spec.resize.to_string(),
             split: input.split().map(|split| split.to_string()),
-            licence: (spec.source == Source::Portraits).then(|| Portraits::LICENCE.to_owned()),
+            licence: (spec.source == ImageSource::Portraits).then(|| Portraits::LICENCE.to_owned()),
             sha256: self.hash.finish(labels.as_deref().unwrap_or_default(), spec.side, self.count),
             skipped: self.skipped,
         };

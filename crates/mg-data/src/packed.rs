@@ -23,8 +23,10 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::spec::{CHANNELS, MAX_SIDE};
-use crate::{Error, Result, Skipped};
+use crate::decode::{CHANNELS, MAX_SIDE};
+use crate::hex::hex;
+use crate::skipped::Skipped;
+use crate::{Error, Result};
 
 pub(crate) const MAGIC: [u8; 8] = *b"\x89MGPACK\n";
 pub(crate) const VERSION: u32 = 1;
@@ -66,11 +68,6 @@ impl ContentHash {
         }
         hex(&self.0.finalize())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first 64 bytes of a file with sections of these lengths.

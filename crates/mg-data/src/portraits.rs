@@ -50,7 +50,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::packed::hex;
+    use crate::hex::hex;
 
     /// The hash that `datasets/portraits/make.py` records for the pixels.
     const PIXELS: &str = "3e0dc90eadaf1b6ecde4fe45c350f482d504ebfa79b40c9bde4deb93a35abde1";

@@ -2,7 +2,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 
 use crate::resample::resample;
 use crate::{Defect, Error};
@@ -12,8 +11,12 @@ use crate::{Defect, Error};
 /// Every form but the last ends with bilinear resampling: the triangle filter over pixel centres, widened by the reduction
 /// ratio when the image shrinks (antialiasing), as in Pillow. An image that has the right size already is not
 /// touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
 pub enum Resize {
     /// The whole image, whatever its aspect ratio: the paper's released code.
     #[default]

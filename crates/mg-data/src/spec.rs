@@ -1,17 +1,19 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::decode::MAX_SIDE;
+use crate::hex::hex;
 use crate::input::Input;
 use crate::packed::Packed;
-use crate::{Error, Resize, Result, Source, Split};
+use crate::{Error, ImageSource, Resize, Result, Split};
 
 /// What to read, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Where the images come from.
-    pub source: Source,
+    pub source: ImageSource,
     /// Pixels on a side of every image, 1 to [`MAX_SIDE`]; 64 unless told.
     pub side: usize,
     /// How images become squares. A packed set keeps the way it was packed with.
@@ -27,16 +29,12 @@ pub struct Spec {
     pub name: Option<String>,
 }
 
-/// The largest side of an image.
-pub const MAX_SIDE: usize = 4096;
 /// Bytes of pixels that are kept in memory when there is no cache folder: 1 GiB.
 pub const MAX_IN_MEMORY: u64 = 1 << 30;
-/// Every image is RGB.
-pub(crate) const CHANNELS: usize = 3;
 
 impl Spec {
     /// The source at side 64, squashed, bad images skipped, no cache.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: ImageSource) -> Self {
         let (resize, on_bad) = (Resize::default(), OnBadImage::default());
         Spec { source, side: 64, resize, on_bad, split: None, cache: None, name: None }
     }
@@ -46,11 +44,11 @@ impl Spec {
     /// # Errors
     /// Anything wrong with the source or with that image.
     pub fn native_size(&self) -> Result<(u32, u32)> {
-        if let Source::Packed(path) = &self.source {
+        if let ImageSource::Packed(path) = &self.source {
             let side = Packed::open(path)?.header.side as u32;
             return Ok((side, side));
         }
-        let input = Input::open(self)?;
+        let input = self.open_input()?;
         let first = input.records().next().transpose()?;
         let Some(first) = first else { return Err(Error::NoRows(self.source.to_string())) };
         first.size_of_image().map_err(|defect| Error::BadImage { name: first.name, defect })
@@ -62,14 +60,34 @@ impl Spec {
     /// Anything wrong with the source that can be seen without decoding an image.
     pub fn count(&self) -> Result<u64> {
         match &self.source {
-            Source::Packed(path) => Ok(Packed::open(path)?.header.count),
-            _ => Ok(Input::open(self)?.len()),
+            ImageSource::Packed(path) => Ok(Packed::open(path)?.header.count),
+            _ => Ok(self.open_input()?.len()),
         }
     }
 
     /// What the set is called.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.source.name())
+    }
+
+    /// Lists what there is to decode; raises every error that can be seen without decoding an image.
+    pub(crate) fn open_input(&self) -> Result<Input> {
+        self.source.open(self.split)
+    }
+
+    /// A name for the packed form of an input: changes with every setting, and with the name, size or time of any file.
+    pub(crate) fn key(&self, input: &Input) -> String {
+        let mut hash = Sha256::new();
+        let Spec { side, resize, on_bad, .. } = self;
+        hash.update(format!("mg-data 1 {side} {resize} {on_bad:?} {:?}\n", input.split()));
+        if let Some(path) = self.source.path() {
+            hash.update(path.canonicalize().unwrap_or_default().as_os_str().as_encoded_bytes());
+        }
+        for path in input.files() {
+            hash.update(path.as_os_str().as_encoded_bytes());
+            hash.update(size_and_age(&path));
+        }
+        hex(&hash.finalize())
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -80,11 +98,19 @@ impl Spec {
     }
 }
 
+/// Bytes of a file and when it was last changed, as far as the system tells.
+fn size_and_age(path: &Path) -> String {
+    let metadata = std::fs::metadata(path).ok();
+    let modified = metadata.as_ref().and_then(|m| m.modified().ok());
+    let age = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    format!("\n{:?} {:?}\n", metadata.map(|m| m.len()), age)
+}
+
 /// What an image that cannot be used does: `skip` or `refuse` in configurations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum OnBadImage {
-    /// It is left out, counted, and named in [`Skipped`].
+    /// It is left out, counted, and named in [`Skipped`](crate::Skipped).
     #[default]
     Skip,
     /// It is an error.
@@ -99,27 +125,6 @@ impl FromStr for OnBadImage {
             "skip" => Ok(OnBadImage::Skip),
             "refuse" => Ok(OnBadImage::Refuse),
             _ => Err(Error::Setting(format!("`{text}` is none of skip, refuse"))),
-        }
-    }
-}
-
-/// The images that were left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// How many.
-    pub count: u64,
-    /// The first [`MAX_NAMED`](Skipped::MAX_NAMED) of them: name and defect.
-    pub named: Vec<(String, String)>,
-}
-
-impl Skipped {
-    /// No more than this many are named.
-    pub const MAX_NAMED: usize = 1000;
-
-    pub(crate) fn add(&mut self, name: String, defect: String) {
-        self.count += 1;
-        if self.named.len() < Self::MAX_NAMED {
-            self.named.push((name, defect));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec, Split};
+use mg_data::{DataSet, ImageSource, OnBadImage, Resize, Spec, Split};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,7 @@ fn expected() -> Value {
 
 /// Images as they are.
 fn open(name: &str, side: usize, split: Option<Split>) -> mg_data::Result<DataSet> {
-    let source = Source::find(golden(name).to_str().unwrap())?;
+    let source = ImageSource::find(golden(name).to_str().unwrap())?;
     DataSet::open(&Spec {
         side,
         split,
@@ -66,7 +66,7 @@ fn both_versions_of_cifar_hold_the_same_images() {
 #[test]
 fn bedrooms_are_read_from_lmdb() {
     let pairs = expected()["lsun"].as_array().unwrap().clone();
-    let source = Source::find(golden("lsun").to_str().unwrap()).unwrap();
+    let source = ImageSource::find(golden("lsun").to_str().unwrap()).unwrap();
     let spec = Spec { side: 16, on_bad: OnBadImage::Refuse, ..Spec::new(source) };
     let set = DataSet::open(&spec).unwrap();
     assert_eq!((set.len(), set.labels()), (70, None));

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use mg_data::{DataSet, OnBadImage, Resize, Source, Spec};
+use mg_data::{DataSet, ImageSource, OnBadImage, Resize, Spec};
 use mg_random::{Key, Stream};
 
 /// Damages of every file; MG_MUTATIONS takes another number.
@@ -79,7 +79,7 @@ fn survives_in(source: &Path, target: &Path, file: &str, original: &[u8], on_bad
         damage(&mut bytes, &mut Key::new(1).named(file).fold(mutation).stream());
         fs::write(target, &bytes).unwrap();
         let open = || {
-            let source = Source::find(source.to_str().unwrap())?;
+            let source = ImageSource::find(source.to_str().unwrap())?;
             DataSet::open(&Spec { side: 8, resize: Resize::Squash, on_bad, ..Spec::new(source) })
         };
         match open() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{Device, Tensor};
-use mg_data::{DataSet, Error, Loader, Order, Request, Source, Spec};
+use mg_data::{DataSet, Error, ImageSource, Loader, Order, Request, Spec};
 use mg_random::Key;
 
 const CPU: &Device = &Device::Cpu;
@@ -20,7 +20,7 @@ fn packed() -> (tempfile::TempDir, DataSet) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("set.mgpack");
     std::fs::write(&path, common::packed_bytes()).unwrap();
-    let set = DataSet::open(&Spec { side: 8, ..Spec::new(Source::Packed(path)) }).unwrap();
+    let set = DataSet::open(&Spec { side: 8, ..Spec::new(ImageSource::Packed(path)) }).unwrap();
     (root, set)
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mg_data::{DataSet, Resize, Source, Spec, Split};
+use mg_data::{DataSet, ImageSource, Resize, Spec, Split};
 
 fn spec(folder: &str) -> Option<Spec> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
@@ -11,7 +11,7 @@ fn spec(folder: &str) -> Option<Spec> {
         println!("skipped: {} is not there", path.display());
         return None;
     }
-    Some(Spec { split: Some(Split::Test), ..Spec::new(Source::find(path.to_str()?).ok()?) })
+    Some(Spec { split: Some(Split::Test), ..Spec::new(ImageSource::find(path.to_str()?).ok()?) })
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 use candle_core::{Device, Tensor};
 use common::{Photographs, write_images, write_table};
-use mg_data::{DataSet, Defect, Error, OnBadImage, Resize, Source, Spec, Split, pack};
+use mg_data::{DataSet, Defect, Error, ImageSource, OnBadImage, Resize, Spec, Split, pack};
 use proptest::prelude::*;
 
 fn spec(path: &Path, side: usize) -> Spec {
-    Spec { side, ..Spec::new(Source::find(path.to_str().unwrap()).unwrap()) }
+    Spec { side, ..Spec::new(ImageSource::find(path.to_str().unwrap()).unwrap()) }
 }
 
 fn message(result: Result<DataSet, Error>) -> String {
@@ -59,7 +59,7 @@ fn wrong_requests_are_errors() {
     assert!(set.subset(&[]).is_err() && set.subset(&[888]).is_err());
     assert!(set.image(888).is_none() && set.label(u64::MAX).is_none());
     for side in [0, 5000] {
-        assert!(DataSet::open(&Spec { side, ..Spec::new(Source::Portraits) }).is_err());
+        assert!(DataSet::open(&Spec { side, ..Spec::new(ImageSource::Portraits) }).is_err());
     }
 }
 
@@ -73,7 +73,7 @@ fn the_embedded_set_is_as_documented() {
     assert!(set.verify().is_ok());
     let text = description.to_string();
     assert!(text.contains("888 of 64 x 64") && text.contains("Apache"), "{text}");
-    let small_spec = Spec { side: 16, ..Spec::new(Source::Portraits) };
+    let small_spec = Spec { side: 16, ..Spec::new(ImageSource::Portraits) };
     let small = DataSet::open(&small_spec).unwrap();
     assert_eq!((small.len(), small.image(0).unwrap().len()), (888, 3 * 16 * 16));
     let root = tempfile::tempdir().unwrap();
@@ -141,7 +141,7 @@ fn sources_without_a_good_image_are_errors_that_say_so() {
     std::fs::write(root.path().join("b.png"), b"").unwrap();
     let error = message(DataSet::open(&spec(root.path(), 16)));
     assert!(error.contains("all 2 images are bad") && error.contains("a.png"), "{error}");
-    let missing = Source::find(root.path().join("none").to_str().unwrap()).unwrap_err().to_string();
+    let missing = ImageSource::find(root.path().join("none").to_str().unwrap()).unwrap_err().to_string();
     assert!(missing.contains("none") && missing.contains("portraits"), "{missing}");
 }
 
@@ -157,7 +157,7 @@ fn a_split_folder_is_its_training_part_unless_told() {
     assert_eq!((train.len(), train.split(), train.class_names().len()), (2, Some("train"), 2));
     assert_eq!(open(Some(Split::Test)).unwrap().len(), 3);
     assert!(matches!(open(Some(Split::Validation)), Err(Error::NoSplit { .. })));
-    assert!(DataSet::open(&Spec { split: Some(Split::Test), ..Spec::new(Source::Portraits) }).is_err());
+    assert!(DataSet::open(&Spec { split: Some(Split::Test), ..Spec::new(ImageSource::Portraits) }).is_err());
 }
 
 #[test]
@@ -334,7 +334,7 @@ proptest! {
         }
         let path = root.path().join("t.parquet");
         std::fs::write(&path, bytes).unwrap();
-        let spec = Spec { side: 16, ..Spec::new(Source::Parquet(path)) };
+        let spec = Spec { side: 16, ..Spec::new(ImageSource::Parquet(path)) };
         if let Ok(set) = DataSet::open(&spec) {
             prop_assert!(!set.is_empty() && set.verify().is_ok());
         }
@@ -354,7 +354,7 @@ proptest! {
         }
         let path = root.path().join("t.mgpack");
         std::fs::write(&path, &bytes).unwrap();
-        let opened = DataSet::open(&Spec { side: 8, ..Spec::new(Source::Packed(path)) });
+        let opened = DataSet::open(&Spec { side: 8, ..Spec::new(ImageSource::Packed(path)) });
         prop_assert!(!(shorten && opened.is_ok()));
         if let Ok(set) = opened {
             let indices: Vec<u64> = (0..set.len()).collect();

@@ -28,10 +28,12 @@ mod line_search;
 mod linear;
 mod newton;
 mod planes;
+mod point;
+mod problem;
 mod radford;
 mod space;
 
 pub use features::LabelledFeatures;
 pub use linear::LinearSvm;
-pub use newton::ClassFit;
+pub use point::ClassFit;
 pub use radford::{RadfordProtocol, RadfordScore};

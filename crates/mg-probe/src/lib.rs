@@ -6,13 +6,13 @@
 //!
 //! ```no_run
 //! use candle_core::Device;
-//! use mg_data::{DataSet, Source, Spec, Split};
+//! use mg_data::{DataSet, ImageSource, Spec, Split};
 //! use mg_model::{KINDS, open};
 //! use mg_probe::{Labelled, ProbeConfig, Study, TrunkStart};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = open(KINDS, &std::fs::read("runs/digits/model.safetensors")?, &Device::Cpu)?;
-//! let set = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(Source::find("digits")?) });
+//! let set = |split| DataSet::open(&Spec { split: Some(split), ..Spec::new(ImageSource::find("digits")?) });
 //! let train = Labelled::of(&set(Split::Train)?)?;
 //! let test = Labelled::among(&set(Split::Test)?, train.classes())?;
 //!

@@ -5,7 +5,7 @@ mod gradients;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use mg_data::{DataSet, Source as Images, Spec};
+use mg_data::{DataSet, ImageSource, Spec};
 use mg_energy::Params;
 use mg_random::Key;
 use mg_model::multigrid::{MultigridModel, Settings};
@@ -53,7 +53,7 @@ fn normal(shape: &[usize], key: Key) -> Tensor {
 }
 
 fn portraits(side: usize) -> DataSet {
-    DataSet::open(&Spec { side, ..Spec::new(Images::Portraits) }).unwrap()
+    DataSet::open(&Spec { side, ..Spec::new(ImageSource::Portraits) }).unwrap()
 }
 
 /// Images of three classes, each with a colour of its own and noise, in class folders.
@@ -70,7 +70,7 @@ fn toy(folder: &Path, each: usize) -> Labelled {
             image::RgbImage::from_fn(32, 32, |_, _| pixel()).save(path.join(format!("{i:03}.png"))).unwrap();
         }
     }
-    let spec = Spec { side: 8, ..Spec::new(Images::find(folder.to_str().unwrap()).unwrap()) };
+    let spec = Spec { side: 8, ..Spec::new(ImageSource::find(folder.to_str().unwrap()).unwrap()) };
     Labelled::of(&DataSet::open(&spec).unwrap()).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::Device;
-use mg_data::{OnBadImage, Split};
+use mg_data::{OnBadImage, ResizeKind, Split};
 use mg_model::keys::KeyDoc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -48,7 +48,7 @@ pub struct Config {
 pub struct DataConfig {
     pub source: String,
     pub split: SplitChoice,
-    pub resize: ResizeMode,
+    pub resize: ResizeKind,
     pub crop: usize,
     pub flip: bool,
     pub noise: f64,
@@ -57,7 +57,7 @@ pub struct DataConfig {
     pub limit: u64,
     #[serde(default)]
     pub hold_out: u64,
-    pub on_bad_image: BadImage,
+    pub on_bad_image: OnBadImage,
 }
 
 /// The split that is learned.
@@ -78,26 +78,6 @@ pub enum ClassChoice {
     Each,
     /// The class of this name alone.
     Named(String),
-}
-
-/// How an image becomes square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ResizeMode {
-    /// The whole image, its aspect lost (the authors' releases).
-    Squash,
-    /// The centre: `data.crop` pixels, or the largest square when that is 0.
-    Crop,
-}
-
-/// What happens to an image that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BadImage {
-    /// Named in the log and left out.
-    Skip,
-    /// The run does not start.
-    Refuse,
 }
 
 /// `[learn]`, as far as all methods share it.
@@ -306,14 +286,5 @@ impl<'de> Deserialize<'de> for ClassChoice {
             "each" => ClassChoice::Each,
             name => ClassChoice::Named(name.to_string()),
         })
-    }
-}
-
-impl From<BadImage> for OnBadImage {
-    fn from(mode: BadImage) -> Self {
-        match mode {
-            BadImage::Skip => OnBadImage::Skip,
-            BadImage::Refuse => OnBadImage::Refuse,
-        }
     }
 }

@@ -1,11 +1,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use mg_data::{DataSet, Resize, Source, Spec};
+use mg_data::{DataSet, ImageSource, Resize, Spec};
 use mg_model::Model;
 use mg_random::Key;
 
-use crate::config::{Config, DataConfig, ResizeMode, SplitChoice, part};
+use crate::config::{Config, DataConfig, SplitChoice, part};
 use crate::{Error, Result};
 
 /// Which images of a set a run learns, and how they become squares.
@@ -35,22 +35,18 @@ impl Selection {
     }
 
     /// How the images of a source are read.
-    pub fn spec(&self, source: Source) -> Spec {
+    pub fn spec(&self, source: ImageSource) -> Spec {
         let split = match self.data.split {
             SplitChoice::Auto => None,
             SplitChoice::Only(split) => Some(split),
         };
-        let (resize, on_bad) = (self.resize(), self.data.on_bad_image.into());
+        let (resize, on_bad) = (self.resize(), self.data.on_bad_image);
         Spec { side: self.side, resize, on_bad, split, ..Spec::new(source) }
     }
 
     /// How images become squares.
     pub fn resize(&self) -> Resize {
-        match (self.data.resize, self.data.crop) {
-            (ResizeMode::Squash, _) => Resize::Squash,
-            (ResizeMode::Crop, 0) => Resize::CropSquare,
-            (ResizeMode::Crop, pixels) => Resize::Crop(u32::try_from(pixels).unwrap_or(u32::MAX)),
-        }
+        self.data.resize.with_crop(u32::try_from(self.data.crop).unwrap_or(u32::MAX))
     }
 
     /// The images of a whole set that a run learns: the first `data.limit` in the random order that its seed gives them, or
@@ -105,6 +101,6 @@ impl Selection {
 /// # Errors
 /// When there is no such set, it has no usable image, or one is bad and the configuration refuses that.
 pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
-    let source = Source::find(&config.data.source)?;
+    let source = ImageSource::find(&config.data.source)?;
     Ok(DataSet::open(&Spec { cache, ..Selection::of_config(config).spec(source) })?)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::{ImageFormat, Rgb, RgbImage};
-use mg_data::{Resize, Source, Spec, decode, pack};
+use mg_data::{ImageSource, Resize, Spec, decode, pack};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::metadata::KeyValue;
@@ -119,7 +119,7 @@ pub(crate) fn table_bytes(codec: usize) -> Vec<u8> {
 pub(crate) fn packed_bytes() -> Vec<u8> {
     let root = tempfile::tempdir().unwrap();
     write_images(&root.path().join("in"), &["a/1.png", "a/2.png", "b/3.png", "b/4.png"]);
-    let spec = Spec { side: 8, ..Spec::new(Source::Folder(root.path().join("in"))) };
+    let spec = Spec { side: 8, ..Spec::new(ImageSource::Folder(root.path().join("in"))) };
     let path = root.path().join("set.mgpack");
     pack(&spec, &path, &mut |_, _| {}).unwrap();
     std::fs::read(path).unwrap()

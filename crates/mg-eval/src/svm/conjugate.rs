@@ -1,5 +1,6 @@
 use super::columns::Columns;
-use super::newton::{Point, Problem};
+use super::point::Point;
+use super::problem::Problem;
 use crate::Result;
 
 /// Conjugate gradients for Newton's systems (I + 2 C X_A^T X_A) d = -gradient of all classes side by side, where X_A

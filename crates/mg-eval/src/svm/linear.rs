@@ -3,8 +3,9 @@ use candle_core::{DType, Device, Tensor};
 use super::columns::Columns;
 use super::features::LabelledFeatures;
 use super::gram::Precision;
-use super::newton::{ClassFit, ROUNDING, solve};
+use super::newton::{ROUNDING, solve};
 use super::planes::{Planes, largest};
+use super::point::ClassFit;
 use super::space::Space;
 use crate::{Error, Result};
 
