@@ -60,10 +60,7 @@ const CASES: [(&str, &str); 15] = [
         "schedule",
         "--set learn.optimizer=sgd --set learn.rate=0.01 --set learn.decay=log --set learn.decay_passes=4.0 --set learn.decay_every=1.0 --set model.initial=pooled --set learn.ema=0",
     ),
-    (
-        "held-out",
-        "--set data.limit=200 --set data.hold_out=50 --set data.flip=false --set model.padding=two",
-    ),
+    ("held-out", "--set data.limit=200 --set data.hold_out=50 --set data.flip=false --set model.padding=two"),
 ];
 
 /// Hashes of what one run leaves.
@@ -114,7 +111,9 @@ fn run(dir: &Path, name: &str, words: &str, precision: &str, threads: usize) -> 
     let class = if name == "conditional" { "--class smiley" } else { "" };
     ok(
         dir,
-        &format!("inpaint {run} --input portraits --mask doodle -n 3 {class} --out {run}-i --threads {threads}"),
+        &format!(
+            "inpaint {run} --input portraits --mask doodle -n 3 {class} --out {run}-i --threads {threads}"
+        ),
     );
     Bits {
         metrics: metrics(&read(dir.join(&run).join("metrics.jsonl"))),
@@ -167,7 +166,9 @@ fn bits_are_those_that_were_recorded() {
     let recording = std::env::var_os("MG_RECORD_BITS").is_some();
     let mut golden: Golden = serde_json::from_slice(&read(golden_path())).unwrap();
     let Some(expected) = golden.get(processor).cloned().or_else(|| recording.then(BTreeMap::new)) else {
-        eprintln!("no bits are kept for processors with {processor}; MG_RECORD_BITS=1 keeps those of this one");
+        eprintln!(
+            "no bits are kept for processors with {processor}; MG_RECORD_BITS=1 keeps those of this one"
+        );
         return;
     };
     let dir = tempfile::tempdir().unwrap();

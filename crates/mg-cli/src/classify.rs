@@ -5,11 +5,11 @@ use candle_core::{DType, Device, Tensor};
 use mg_data::{DataSet, Split};
 use mg_energy::Classifier;
 use mg_eval::{Confusion, Score};
-use mg_random::Key;
 use mg_langevin::Base;
 use mg_model::{Energies, Model, Scorer};
-use mg_train::{Methods, Selection, SetImages};
+use mg_random::Key;
 use mg_train::config::SplitChoice;
+use mg_train::{Methods, Selection, SetImages};
 use serde_json::json;
 
 use crate::device::DeviceArgs;
@@ -125,8 +125,7 @@ impl Nets<'_> {
         let bar = progress::bar((k * images) as u64, "images");
         let mut columns = Vec::with_capacity(k);
         for (number, scorer) in self.scorers.iter().enumerate() {
-            let scores =
-                scorer.set(&on_device, &mut |n| bar.set_position((number * images + n) as u64))?;
+            let scores = scorer.set(&on_device, &mut |n| bar.set_position((number * images + n) as u64))?;
             let mut column = self.grid.choose(self.energies, scores).score;
             if draws > 0 {
                 column.extend(self.grid.choose(self.energies, scorer.grids(&grids)?).score);

@@ -14,8 +14,8 @@ use mg_eval::{
     kernel_distance, nearest, pairwise_distance, precision_recall,
 };
 use mg_figures::{Panels, Sheet, histogram};
-use mg_random::Key;
 use mg_model::Synthesis;
+use mg_random::Key;
 use mg_train::Methods;
 
 use crate::device::DeviceArgs;

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use mg_eval::recovery_error;
 use mg_figures::Sheet;
+use mg_model::Model;
 use mg_pyramid::Mask;
 use mg_random::Key;
-use mg_model::Model;
 use mg_train::{Methods, Selection};
 
 use crate::device::DeviceArgs;

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_data::Split;
 use mg_eval::BitsPerDim;
-use mg_random::Key;
 use mg_model::{Annealing, Density, NormalizerEstimate};
+use mg_random::Key;
 use mg_train::{Methods, Selection, SetImages};
 use serde_json::{Value, json};
 
@@ -131,7 +131,13 @@ fn doubts(annealed: &NormalizerEstimate, temperature: f64) {
     }
 }
 
-fn report(args: &Args, grid: Grid, density: &Density, annealed: &NormalizerEstimate, bits: &BitsPerDim) -> Result<()> {
+fn report(
+    args: &Args,
+    grid: Grid,
+    density: &Density,
+    annealed: &NormalizerEstimate,
+    bits: &BitsPerDim,
+) -> Result<()> {
     if !args.json.write(&as_json(args, grid, density, annealed, bits))? {
         return Ok(());
     }
@@ -160,7 +166,13 @@ fn report(args: &Args, grid: Grid, density: &Density, annealed: &NormalizerEstim
     Ok(())
 }
 
-fn as_json(args: &Args, grid: Grid, density: &Density, annealed: &NormalizerEstimate, bits: &BitsPerDim) -> Value {
+fn as_json(
+    args: &Args,
+    grid: Grid,
+    density: &Density,
+    annealed: &NormalizerEstimate,
+    bits: &BitsPerDim,
+) -> Value {
     let NormalizerEstimate { log_z, acceptance, mixing } = annealed;
     let mixing = mixing.map(|m| {
         json!({ "chains": m.n_chains, "steps": m.n_steps, "acceptance": m.acceptance,

@@ -5,8 +5,8 @@ use candle_core::Device;
 use mg_data::DataSet;
 use mg_eval::{Detection, Histogram, Score};
 use mg_figures::Panels;
-use mg_random::Key;
 use mg_model::{Model, Scorer, generate};
+use mg_random::Key;
 use mg_train::{Methods, Selection, SetImages};
 use serde_json::{Value, json};
 
@@ -135,7 +135,13 @@ fn open(args: &Args, model: &dyn Model) -> Result<Vec<(&'static str, DataSet)>> 
     Ok(opened)
 }
 
-fn of_set(scorer: &Scorer, model: &dyn Model, grid: Grid, set: &DataSet, device: &Device) -> Result<Vec<f64>> {
+fn of_set(
+    scorer: &Scorer,
+    model: &dyn Model,
+    grid: Grid,
+    set: &DataSet,
+    device: &Device,
+) -> Result<Vec<f64>> {
     let bar = progress::bar(set.len(), "images");
     let scores = scorer.set(&SetImages { set, device }, &mut |n| bar.set_position(n as u64))?;
     bar.finish_and_clear();

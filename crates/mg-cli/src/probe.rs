@@ -130,10 +130,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
 fn measure(args: &Args, start: TrunkStart<'_>, sets: &(Labelled, Labelled), on: &str) -> Result<()> {
     let (train, test) = sets;
     let (pool, finds) = (train.len(), test.len());
-    tracing::info!(
-        "labels from {pool} images of {}, {finds} test images, on {on}",
-        train.data().name()
-    );
+    tracing::info!("labels from {pool} images of {}, {finds} test images, on {on}", train.data().name());
     if train.data().content_hash() == test.data().content_hash() {
         tracing::warn!("the test images are those that labels are drawn from: these are no test errors");
     }
@@ -171,7 +168,11 @@ impl Nets {
         let mut layers = match self.preset.is_empty() {
             // The preset's own crop is for photographs of faces.
             true => vec![Layer::preset(methods, "full")?, Layer::assignment("data.crop=0")?],
-            false => self.preset.iter().map(|name| Layer::preset(methods, name)).collect::<mg_train::Result<_>>()?,
+            false => self
+                .preset
+                .iter()
+                .map(|name| Layer::preset(methods, name))
+                .collect::<mg_train::Result<_>>()?,
         };
         if let Some(path) = &self.config {
             layers.push(Layer::file(path)?);

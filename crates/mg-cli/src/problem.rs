@@ -77,7 +77,9 @@ fn for_model(error: &Model) -> Option<String> {
         Model::Value { key, .. } if key.contains('.') => {
             format!("`mg config explain {key}` says what it means; set it with --set {key}=VALUE")
         }
-        Model::Class(_) => "`mg data info` lists the classes of a set, `mg runs show` those of a model".into(),
+        Model::Class(_) => {
+            "`mg data info` lists the classes of a set, `mg runs show` those of a model".into()
+        }
         Model::NoGrid { .. } => "`mg config explain model.grids` says what grids are".into(),
         Model::Pyramid(_) => "model.grids goes up from 1, for example --set model.grids=[1,4,16,64]".into(),
         Model::Images(source) => source.downcast_ref::<mg_data::Error>().map(for_data)?,

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_figures::Sheet;
 use mg_hub::{Kind, Repo, Upload};
-use mg_random::Key;
 use mg_model::{Model, Synthesis, generate};
+use mg_random::Key;
 use mg_train::{Config, Methods};
 
 use crate::device::DeviceArgs;

@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use candle_core::Tensor;
 use mg_figures::Sheet;
 use mg_langevin::Progress;
-use mg_random::Key;
 use mg_model::{Model, Synthesis, generate};
+use mg_random::Key;
 use mg_train::Methods;
 
 use crate::device::DeviceArgs;
@@ -83,16 +83,18 @@ impl How {
 pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model = args.device.adjust(hub::model(&args.run, args.revision.as_deref(), methods, &device)?, &device);
+    let model =
+        args.device.adjust(hub::model(&args.run, args.revision.as_deref(), methods, &device)?, &device);
     let folder = ImageFolder::make(&args.out, args.n)?;
     let coarser = args.coarser_folders(&*model)?;
     let bar = progress::bar(args.n as u64, "images");
     let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
     let key = Key::new(args.seed);
     let mut chains = Chains { every: args.chains, states: Vec::new(), done: false };
-    let grids = generate(&*model, args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
-        bar.set_position(done as u64);
-    })?;
+    let grids =
+        generate(&*model, args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
+            bar.set_position(done as u64);
+        })?;
     bar.finish_and_clear();
     let finest = grids.last().context("the model has no grid")?;
     folder.write(finest)?;

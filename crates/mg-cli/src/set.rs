@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_data::{DataSet, Spec, Split};
-use mg_random::Key;
 use mg_model::Model;
+use mg_random::Key;
 use mg_train::{Selection, SetImages};
 
 use crate::{hub, progress};
@@ -53,7 +53,12 @@ impl SetArgs {
     }
 
     /// The split that was asked for; without a wish the test split where there is one, else all of the set.
-    pub(crate) fn for_testing(&self, selection: &Selection, name: &str, split: Option<Split>) -> Result<DataSet> {
+    pub(crate) fn for_testing(
+        &self,
+        selection: &Selection,
+        name: &str,
+        split: Option<Split>,
+    ) -> Result<DataSet> {
         match split {
             Some(_) => self.open(selection, name, split),
             None => self.test_split(selection, name)?.map_or_else(|| self.open(selection, name, None), Ok),
@@ -108,7 +113,8 @@ pub(crate) fn title(set: &DataSet) -> String {
 /// Gives a model statistics of all of a set, where it has any, with a bar.
 pub(crate) fn observe(model: &mut dyn Model, set: &DataSet, device: &Device) -> Result<()> {
     let bar = progress::bar(0, "images for statistics");
-    model.observe(&SetImages { set, device }, &mut |done, of| progress::show(&bar, done as u64, of as u64))?;
+    model
+        .observe(&SetImages { set, device }, &mut |done, of| progress::show(&bar, done as u64, of as u64))?;
     bar.finish_and_clear();
     Ok(())
 }

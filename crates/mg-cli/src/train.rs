@@ -7,11 +7,11 @@ use mg_train::{Config, Methods, Outcome, RunDir, Selection, Training};
 
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
+use crate::hub;
 use crate::session;
 use crate::set::SetArgs;
 use crate::settings::Settings;
 use crate::watcher::Watcher;
-use crate::hub;
 
 /// Learn a model.
 #[derive(clap::Args)]
@@ -79,7 +79,9 @@ impl Args {
     fn resumed(&self) -> Result<RunDir> {
         if let Some(file) = self.settings.files.first() {
             let name = file.display();
-            anyhow::bail!("a run keeps its configuration: leave out {name}, and give what may change with --set");
+            anyhow::bail!(
+                "a run keeps its configuration: leave out {name}, and give what may change with --set"
+            );
         }
         ensure!(self.settings.preset.is_empty(), "a run keeps its configuration: leave out --preset");
         let path = self.run.clone().or_else(|| newest(Path::new(RUNS))).with_context(|| {

@@ -104,9 +104,7 @@ impl Optimizer {
         updates: u64,
         from: &BTreeMap<String, Tensor>,
     ) -> Result<()> {
-        let moment = |name: &str| {
-            Params::from_tensors(spec, &below(from, &format!("{prefix}.{name}")))
-        };
+        let moment = |name: &str| Params::from_tensors(spec, &below(from, &format!("{prefix}.{name}")));
         self.updates = updates;
         (self.first, self.second) = (None, None);
         if updates > 0 {

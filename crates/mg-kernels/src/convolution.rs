@@ -5,7 +5,7 @@ use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
 use crate::target::{Gate, Target};
-use crate::winograd::{Room, Winograd};
+use crate::winograd_convolution::{Room, Winograd};
 use crate::{ConvGeometry, Window};
 
 /// A forward convolution or an input adjoint between two maps, in its fastest form.

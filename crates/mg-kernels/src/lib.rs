@@ -166,6 +166,7 @@ mod weight_tile;
 mod weights;
 mod windows;
 mod winograd;
+mod winograd_convolution;
 
 pub use activation::Activation;
 pub use channels::{channel_mean, channel_sum, per_channel};

@@ -107,7 +107,9 @@ impl Base {
     /// When a device fails.
     pub fn draw_like(&self, key: Key, like: &Tensor) -> Result<Tensor> {
         let values: Vec<f64> = match (self.reference, self.bounds) {
-            (Reference::Gaussian { sigma }, None) => return Ok((ChainKey::from(key).normal_like(like)? * sigma)?),
+            (Reference::Gaussian { sigma }, None) => {
+                return Ok((ChainKey::from(key).normal_like(like)? * sigma)?);
+            }
             (Reference::Uniform, bounds) => {
                 let (min, max) = bounds.unwrap_or((0.0, 0.0));
                 let mut values = vec![0f32; like.elem_count()];

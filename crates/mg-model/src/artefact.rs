@@ -60,7 +60,15 @@ fn first_kind() -> String {
 impl Header {
     /// The description of a model of a kind.
     pub fn new(kind: &str, config: Value, iteration: u64, data: DataId, classes: Vec<String>) -> Self {
-        Header { format: FORMAT.into(), version: VERSION, kind: kind.into(), config, iteration, data, classes }
+        Header {
+            format: FORMAT.into(),
+            version: VERSION,
+            kind: kind.into(),
+            config,
+            iteration,
+            data,
+            classes,
+        }
     }
 
     /// The number of a class: of this name, or of the only one.

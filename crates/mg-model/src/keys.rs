@@ -208,7 +208,11 @@ mod tests {
     #[test]
     fn a_range_allows_what_lies_in_it_and_nothing_else() {
         for (text, inside, outside) in [
-            ("whole [1, 400]", vec![json!(1), json!(400)], vec![json!(0), json!(401), json!(1.5), json!("1"), json!([1])]),
+            (
+                "whole [1, 400]",
+                vec![json!(1), json!(400)],
+                vec![json!(0), json!(401), json!(1.5), json!("1"), json!([1])],
+            ),
             ("(0, 16]", vec![json!(0.1), json!(16), json!(16.0)], vec![json!(0), json!(16.1), json!(null)]),
             ("[0, 1)", vec![json!(0), json!(0.99)], vec![json!(1), json!(-0.1), json!(true)]),
             ("[0, inf)", vec![json!(0), json!(1e300)], vec![json!(-1)]),

@@ -50,9 +50,9 @@ pub use error::{Error, Result};
 pub use feature_nets::{FEATURE_SIDE, FeatureNet, FeatureNets, pixel_features};
 pub use images::Images;
 pub use kind::{Kind, open};
+pub use mg_energy::below;
 pub use model::{Features, Generate, Model, Recover, Synthesis, generate};
 pub use scorer::{GridScores, Scorer};
-pub use mg_energy::below;
 pub use tensor_file::{decode, encode};
 
 /// The kinds that this crate knows.

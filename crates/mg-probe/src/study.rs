@@ -246,7 +246,9 @@ impl TrunkStart<'_> {
     /// The configuration of the nets.
     pub fn nets(&self) -> Value {
         match self {
-            TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => model.header().config["model"].clone(),
+            TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => {
+                model.header().config["model"].clone()
+            }
             TrunkStart::Supervised(settings, _) => serde_json::to_value(&settings.model).unwrap_or_default(),
         }
     }

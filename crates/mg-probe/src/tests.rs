@@ -7,8 +7,8 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use mg_data::{DataSet, ImageSource, Spec};
 use mg_energy::Params;
-use mg_random::Key;
 use mg_model::multigrid::{MultigridModel, Settings};
+use mg_random::Key;
 use mg_train::config::{Layer, resolve};
 use mg_train::{Config, Learning, METHODS};
 
@@ -292,8 +292,10 @@ fn what_does_not_fit_is_refused_before_learning() {
 
 #[test]
 fn maps_that_do_not_fit_memory_are_refused_with_their_size() {
-    let config =
-        resolve(METHODS, &[Layer::preset(METHODS, "full").unwrap(), Layer::assignment("model.precision=f32").unwrap()]);
+    let config = resolve(
+        METHODS,
+        &[Layer::preset(METHODS, "full").unwrap(), Layer::assignment("model.precision=f32").unwrap()],
+    );
     let probe = Probe::from_scratch(&of(&config.unwrap()), 10, Key::new(0), CPU).unwrap();
     let extractor = probe.extractor().unwrap();
     // 256 channels on 2x2, 512 on 8x8 and 256 on 16x16, four bytes each.
@@ -313,7 +315,9 @@ fn a_study_reports_every_seed_and_their_mean() {
     let model = model(&tiny(&[]));
     let config = ProbeConfig { epochs: 4, ..quick() };
     let settings = settings(&[]);
-    for start in [TrunkStart::Frozen(&model), TrunkStart::FineTuned(&model), TrunkStart::Supervised(&settings, CPU)] {
+    for start in
+        [TrunkStart::Frozen(&model), TrunkStart::FineTuned(&model), TrunkStart::Supervised(&settings, CPU)]
+    {
         let study = Study { start, config: config.clone(), labels: vec![9, 18], seeds: vec![1, 2] };
         let (mut epochs, mut measured) = (0, 0);
         let findings = study

@@ -164,7 +164,9 @@ mod tests {
         let key = Key::new(4);
         let mut whole = vec![0f32; 2 * PIECE + 9];
         key.fill_normal(&mut whole);
-        for (first, len) in [(0, 5), (1, 1), (1, 3), (2, 2), (3, PIECE + 2), (PIECE - 1, PIECE + 3), (8, 0), (9, 0)] {
+        for (first, len) in
+            [(0, 5), (1, 1), (1, 3), (2, 2), (3, PIECE + 2), (PIECE - 1, PIECE + 3), (8, 0), (9, 0)]
+        {
             let mut part = vec![0f32; len];
             key.fill_normal_from(first as u64, &mut part);
             assert_eq!(part, whole[first..first + len], "{len} from {first}");

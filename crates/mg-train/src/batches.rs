@@ -36,12 +36,7 @@ impl Batches {
     ///
     /// # Errors
     /// When the data do not have the classes that are asked for.
-    pub fn new(
-        config: &Config,
-        classes: Vec<Class>,
-        device: &Device,
-        (rank, size): (usize, usize),
-    ) -> Self {
+    pub fn new(config: &Config, classes: Vec<Class>, device: &Device, (rank, size): (usize, usize)) -> Self {
         Batches {
             classes,
             flip: config.data.flip,
@@ -94,13 +89,7 @@ impl Batches {
     }
 
     /// A share of batch number `turn` of a class out of its images as they are in the set, [n, c, s, s].
-    fn batch(
-        &self,
-        number: usize,
-        turn: u64,
-        share: (usize, usize),
-        mut images: Tensor,
-    ) -> Result<Batch> {
+    fn batch(&self, number: usize, turn: u64, share: (usize, usize), mut images: Tensor) -> Result<Batch> {
         let class = &self.classes[number];
         let key = self.key.named(&class.name).fold(turn);
         let whole = class.request(turn, self.flip).indices.len();

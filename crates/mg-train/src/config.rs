@@ -237,7 +237,8 @@ pub(crate) fn pointer(key: &str) -> String {
 /// A part of the values, whose ranges have been checked.
 pub(crate) fn part<T: for<'de> Deserialize<'de>>(values: &Value, name: &str) -> Result<T> {
     let value = values.get(name).cloned().unwrap_or(Value::Null);
-    serde_json::from_value(value).map_err(|error| Error::ConfigSection { name: name.to_string(), source: error })
+    serde_json::from_value(value)
+        .map_err(|error| Error::ConfigSection { name: name.to_string(), source: error })
 }
 
 /// Keys and values of a part.

@@ -155,11 +155,7 @@ impl Learning {
 
 /// Which images a run learns from.
 pub fn data_id(config: &Config, data: &DataSet) -> DataId {
-    DataId {
-        source: config.data.source.clone(),
-        images: data.len(),
-        sha256: data.content_hash().to_string(),
-    }
+    DataId { source: config.data.source.clone(), images: data.len(), sha256: data.content_hash().to_string() }
 }
 
 impl std::fmt::Debug for Learning {

@@ -20,10 +20,7 @@ impl PerClass {
     }
 
     /// The model of every class; `next` reads the batch of a class that comes next.
-    pub(crate) fn artefact(
-        &self,
-        next: &dyn Fn(usize) -> Result<Batch>,
-    ) -> Result<BTreeMap<String, Tensor>> {
+    pub(crate) fn artefact(&self, next: &dyn Fn(usize) -> Result<Batch>) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = BTreeMap::new();
         for (c, learner) in self.learners.iter().enumerate() {
             add(&mut tensors, c, learner.artefact(&mut || next(c))?);

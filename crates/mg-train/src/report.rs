@@ -100,7 +100,12 @@ mod tests {
         let values: Vec<(&str, f64)> = report.values.iter().map(|(name, v)| (name.as_str(), *v)).collect();
         assert_eq!(
             values,
-            [("grid4.first_energy", 1.0), ("grid4.gap", 0.5), ("grid4.last_energy", 0.5), ("grid4.rate", 1e-3)]
+            [
+                ("grid4.first_energy", 1.0),
+                ("grid4.gap", 0.5),
+                ("grid4.last_energy", 0.5),
+                ("grid4.rate", 1e-3)
+            ]
         );
         assert_eq!(report.class.as_deref(), Some("a"));
     }

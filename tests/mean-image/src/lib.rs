@@ -8,7 +8,9 @@ use candle_core::{Device, Tensor};
 use mg_langevin::{ChainKey, StepObserver};
 use mg_model::{Artefact, Error, Generate, Header, Kind, Model, Synthesis};
 use mg_random::Key;
-use mg_train::{At, Batch, Bound, Class, Learner, Limit, Method, MethodConfig, Methods, Report, Result, State};
+use mg_train::{
+    At, Batch, Bound, Class, Learner, Limit, Method, MethodConfig, Methods, Report, Result, State,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

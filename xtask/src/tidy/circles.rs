@@ -16,38 +16,11 @@ use crate::repo::Repo;
 const KNOWN: &[(&str, &[&str], &str)] = &[
     (
         "crates/mg-data/src",
-        &["archive", "cifar", "folder", "input", "lmdb", "mat", "packed", "source", "spec"],
-        "readers take what a specification is made of, which knows them all; to be untied",
-    ),
-    (
-        "crates/mg-data/src",
         &["decode", "defect", "error", "record", "resize"],
         "a defect tells the limits of those that find it; to be untied",
     ),
-    ("crates/mg-eval/src", &["curves", "legend", "panels"], "share how lines are drawn; to be untied"),
-    ("crates/mg-eval/src/svm", &["conjugate", "newton"], "share the point where they are; to be untied"),
     ("crates/mg-hub/src", &["hub", "transfer"], "share events and patience; to be untied"),
-    (
-        "crates/mg-kernels/src",
-        &[
-            "amx",
-            "format",
-            "kernels",
-            "map",
-            "packed",
-            "panel",
-            "pointwise",
-            "simd",
-            "taps",
-            "tile",
-            "weight_gradient",
-            "windows",
-            "winograd",
-        ],
-        "the trait Format knows the kernels of each format; to be untied",
-    ),
     ("crates/mg-kernels/src", &["error", "geometry"], "an error holds the window that it is about"),
-    ("crates/mg-kernels/src", &["score_net", "tensor_route"], "share the precision; to be untied"),
     ("crates/mg-pyramid/src", &["error", "grids"], "an error tells the limit that it is about"),
     ("crates/mg-random/src", &["key", "permutation", "stream"], "a key makes what is drawn from it"),
 ];

@@ -12,23 +12,11 @@ const MAX_LINES: usize = 60;
 const TABLES: &[(&str, &str, &str)] = &[];
 
 /// Path, name of the function, and who will split it.
-const KNOWN: &[(&str, &str, &str)] = &[
-    (
-        "crates/mg-hub/tests/loopback/server.rs",
-        "content",
-        "faults of a server, arm by arm; its preparations can go",
-    ),
-    (
-        "crates/mg-kernels/src/winograd/transform.rs",
-        "transform_output",
-        "split with the circle through Format",
-    ),
-    (
-        "crates/mg-train/src/config/validate.rs",
-        "check_ranges",
-        "one line a key; a table of keys waits to be written",
-    ),
-];
+const KNOWN: &[(&str, &str, &str)] = &[(
+    "crates/mg-hub/tests/loopback/server.rs",
+    "content",
+    "faults of a server, arm by arm; its preparations can go",
+)];
 
 const HERE: &str = "xtask/src/tidy/function_size.rs";
 

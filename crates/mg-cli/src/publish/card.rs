@@ -31,12 +31,7 @@ impl Card<'_> {
     pub(super) fn text(&self) -> Result<String> {
         let mut text = self.header();
         let (id, name) = (self.repo.id(), &self.repo.name);
-        write!(
-            text,
-            "# {name}\n\n{} Made by Multigrid {}.\n\n",
-            self.what(),
-            env!("CARGO_PKG_VERSION")
-        )?;
+        write!(text, "# {name}\n\n{} Made by Multigrid {}.\n\n", self.what(), env!("CARGO_PKG_VERSION"))?;
         if self.model.generate().is_some() {
             write!(
                 text,

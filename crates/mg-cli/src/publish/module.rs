@@ -80,10 +80,10 @@ mod tests {
 
     use candle_core::{DType, Device, Tensor};
     use mg_energy::{ConvNet, Params};
-    use mg_pyramid::{InitialDistribution, InitialForm};
-    use mg_random::Key;
     use mg_model::multigrid::{ChainStarts, MultigridClass, MultigridModel, Settings};
     use mg_model::{DataId, GridNet, Header, Model};
+    use mg_pyramid::{InitialDistribution, InitialForm};
+    use mg_random::Key;
     use mg_train::config::{Layer, resolve};
     use mg_train::{Config, METHODS};
 

@@ -16,7 +16,10 @@ pub(super) fn compare(runs: &[RunRecord], out: &Path, clock: bool, json: &JsonAr
     let in_all = |name: &&str| others.iter().all(|run| names(run).contains(name));
     let shared: Vec<&str> = names(first).into_iter().filter(in_all).collect();
     let span = Span::of(runs, clock)?;
-    ensure!(!shared.is_empty(), "these runs have no value in common; compare runs of one method and the same grids");
+    ensure!(
+        !shared.is_empty(),
+        "these runs have no value in common; compare runs of one method and the same grids"
+    );
     make_folder(out)?;
     let name =
         |run: &RunRecord| run.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -31,7 +34,8 @@ pub(super) fn compare(runs: &[RunRecord], out: &Path, clock: bool, json: &JsonAr
             let curve = span.curve(run, value);
             let inside = curve.iter().filter(|(x, _)| *x > span.start && *x <= span.end).map(|(_, y)| *y);
             let found = mean_and_deviation(&inside.collect::<Vec<_>>());
-            let told = found.map_or("-".to_owned(), |(mean, deviation)| format!("{mean:.3} ({deviation:.3})"));
+            let told =
+                found.map_or("-".to_owned(), |(mean, deviation)| format!("{mean:.3} ({deviation:.3})"));
             row += &format!("{told:>20}");
             means.insert(name(run), found.map_or(Value::Null, |(m, d)| json!({ "mean": m, "std_dev": d })));
             curves = curves.line(&name(run), curve);

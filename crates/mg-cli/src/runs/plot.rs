@@ -29,9 +29,10 @@ pub(super) fn plot(run: &RunRecord, out: &Path, json: &JsonArgs) -> Result<()> {
         let title = TITLES.iter().find(|(known, _)| *known == quantity).map_or(quantity, |(_, title)| title);
         let mut curves = Curves::new(title, "iteration", quantity);
         for name in names {
-            let points = run.reports.iter().filter_map(|report| {
-                Some((report.iteration as f64, *report.values.get(name)?))
-            });
+            let points = run
+                .reports
+                .iter()
+                .filter_map(|report| Some((report.iteration as f64, *report.values.get(name)?)));
             curves = curves.line(&told(name, quantity), points.collect::<Vec<_>>());
         }
         let file = out.join(format!("{quantity}.svg"));

@@ -7,7 +7,7 @@ use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::finish::Finish;
 use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
-use crate::winograd::Room;
+use crate::winograd_convolution::Room;
 use candle_core::WithDType;
 
 /// One block of images on its way through the network.

@@ -13,7 +13,7 @@ use crate::map::Map;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::weight_gradient::WeightGradient;
-use crate::winograd::Winograd;
+use crate::winograd_convolution::Winograd;
 use crate::{ConvGeometry, Error, LayerShape, LayerWeights, Result, ScoreShape, ScoreWeights};
 
 /// Everything about a network that does not change between calls.

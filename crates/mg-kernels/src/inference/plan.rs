@@ -10,7 +10,7 @@ use crate::map::Map;
 use crate::packed::Packed;
 use crate::simd::Level;
 use crate::windows::Pooling;
-use crate::winograd::Winograd;
+use crate::winograd_convolution::Winograd;
 use crate::{Error, Result, Window};
 
 pub(super) type F32 = Whole<f32>;

@@ -16,7 +16,7 @@ use crate::packed::Packed;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::target::Target;
-use crate::winograd::{Room, Winograd};
+use crate::winograd_convolution::{Room, Winograd};
 
 fn normal<E: Element>(len: usize, name: &str) -> Vec<E> {
     let mut values = vec![0f32; len];

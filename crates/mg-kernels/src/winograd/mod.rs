@@ -4,13 +4,10 @@
 //! The interpolation points are 0, +-3/4, +-3/2 and infinity instead of the usual 0, +-1, +-2: in f32 that halves the
 //! rounding error, to about four times a direct convolution's.
 
-mod convolution;
-mod filter;
+pub(crate) mod filter;
 pub(crate) mod fixed;
-mod fixed_weights;
+pub(crate) mod fixed_weights;
 pub(crate) mod transform;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vnni;
-mod weights;
-
-pub(crate) use convolution::{Room, Winograd};
+pub(crate) mod weights;

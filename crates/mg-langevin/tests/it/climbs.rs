@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_langevin::{
-    Begin, Chain, ChainKey, Clamped, Error, Held, Kernel, Langevin, Level, Mala, Upscaling, Within, climb, recover,
-    recover_from, run, unobserved,
+    Begin, Chain, ChainKey, Clamped, Error, Held, Kernel, Langevin, Level, Mala, Upscaling, Within, climb,
+    recover, recover_from, run, unobserved,
 };
 use mg_pyramid::{ConditionalGaussian, Mask, down, up};
 use mg_random::Key;
@@ -18,9 +18,23 @@ const MALA: Mala = Mala { step_size: 0.02, temperature: 1.0 };
 
 fn levels() -> [Level<'static>; 3] {
     [
-        Level { side: 2, energy: &COARSE, kernels: &[&LANGEVIN], n_steps: 3, begin: Begin::default(), held: None },
+        Level {
+            side: 2,
+            energy: &COARSE,
+            kernels: &[&LANGEVIN],
+            n_steps: 3,
+            begin: Begin::default(),
+            held: None,
+        },
         Level { side: 4, energy: &FINE, kernels: &[&MALA], n_steps: 2, begin: Begin::default(), held: None },
-        Level { side: 8, energy: &FINE, kernels: &[&LANGEVIN], n_steps: 4, begin: Begin::default(), held: None },
+        Level {
+            side: 8,
+            energy: &FINE,
+            kernels: &[&LANGEVIN],
+            n_steps: 4,
+            begin: Begin::default(),
+            held: None,
+        },
     ]
 }
 
@@ -218,7 +232,14 @@ fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
     let boxed: Box<dyn Kernel> = Box::new(plain);
     let at = |kernel: &dyn Kernel| {
         climb(
-            &[Level { side: 4, energy: &FINE, kernels: &[kernel], n_steps: 3, begin: Begin::default(), held: None }],
+            &[Level {
+                side: 4,
+                energy: &FINE,
+                kernels: &[kernel],
+                n_steps: 3,
+                begin: Begin::default(),
+                held: None,
+            }],
             &start,
             Key::new(0),
             &mut unobserved,
@@ -256,8 +277,14 @@ fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
 fn several_kernels_share_the_steps_in_turn() -> Outcome {
     let start = noise(&[2, 1, 4, 4], DType::F32, 1);
     let (long, short) = (LANGEVIN, Langevin { step_size: 0.001, noise_scale: 0.0 });
-    let level =
-        Level { side: 4, energy: &FINE, kernels: &[&long, &short], n_steps: 5, begin: Begin::default(), held: None };
+    let level = Level {
+        side: 4,
+        energy: &FINE,
+        kernels: &[&long, &short],
+        n_steps: 5,
+        begin: Begin::default(),
+        held: None,
+    };
     let key = Key::new(7);
     let at = |x, held| climb(&[Level { begin: Begin::At(x), held, ..level }], x, key, &mut unobserved);
     let together = at(&start, None)?.remove(0);

@@ -131,7 +131,8 @@ fn clamped_langevin_is_langevin_then_a_clamp() {
     let mut expected = noise(&[20, 30], DType::F32, 1);
     let x = after(&clamped, &WELL, &expected, 4, 6);
     for t in 0..4 {
-        let (chain, _) = langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t).into()).unwrap();
+        let (chain, _) =
+            langevin.step(&WELL, Chain::new(expected).unwrap(), Key::new(6).fold(t).into()).unwrap();
         expected = chain.x().clamp(-0.5, 0.8).unwrap();
     }
     assert_eq!(bits(&x), bits(&expected));

@@ -22,9 +22,8 @@ impl Recover for MultigridModel {
             let x = images.narrow(0, rows.start, rows.len())?;
             let masks = masks.get(rows.clone()).unwrap_or(&[]);
             let key = key.named("recover").fold(number as u64);
-            let mut runs = self.with_levels(class, how, |levels| {
-                Ok(recover(levels, &x, masks, key, &mut unobserved)?)
-            })?;
+            let mut runs =
+                self.with_levels(class, how, |levels| Ok(recover(levels, &x, masks, key, &mut unobserved)?))?;
             recovered.extend(runs.pop().map(|run| run.x));
             done(rows.end);
         }

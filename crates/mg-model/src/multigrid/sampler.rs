@@ -163,7 +163,8 @@ mod tests {
         let energy = Normal { mean: 0.0, std_dev: 1.0 };
         let one = Tensor::ones((1, 1), DType::F64, &Device::Cpu).unwrap();
         let moved = |kernel: &dyn Kernel| {
-            let (chain, _) = kernel.step(&energy, Chain::new(one.clone()).unwrap(), Key::new(0).into()).unwrap();
+            let (chain, _) =
+                kernel.step(&energy, Chain::new(one.clone()).unwrap(), Key::new(0).into()).unwrap();
             1.0 - chain.x().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
         };
         let steps: Vec<f64> = kernels.iter().map(|kernel| moved(&**kernel)).collect();

@@ -248,7 +248,11 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let levels = self.grids()?.sides().len() - 1;
         if !(1..=MAX_BATCH).contains(&self.batch) {
-            return Err(Error::value("learn.batch", self.batch, format!("a whole number from 1 to {MAX_BATCH}")));
+            return Err(Error::value(
+                "learn.batch",
+                self.batch,
+                format!("a whole number from 1 to {MAX_BATCH}"),
+            ));
         }
         self.check_layers()?;
         for level in 0..levels {

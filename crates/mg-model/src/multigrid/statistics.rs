@@ -4,11 +4,7 @@ use candle_core::Tensor;
 use mg_energy::{NetSpec, Statistics};
 
 /// Puts statistics of a net, where there are any, under `prefix`: `norm1.running_mean`, `norm1.running_var`, ...
-pub fn save_statistics(
-    statistics: Option<&Statistics>,
-    prefix: &str,
-    into: &mut BTreeMap<String, Tensor>,
-) {
+pub fn save_statistics(statistics: Option<&Statistics>, prefix: &str, into: &mut BTreeMap<String, Tensor>) {
     for (i, (mean, variance)) in (1..).zip(statistics.into_iter().flatten()) {
         into.insert(format!("{prefix}.norm{i}.running_mean"), mean.clone());
         into.insert(format!("{prefix}.norm{i}.running_var"), variance.clone());

@@ -22,7 +22,8 @@ fn perturbed(config: &Config, of_model: bool) -> Probe {
             (0..2).map(|level| Trunk::init(&spec(level), Key::new(1), DType::F64, CPU).unwrap()).collect()
         }
     };
-    let mut probe = Probe::new(of(config).grids().unwrap(), trunks, 3, Key::new(2), (DType::F64, Device::Cpu)).unwrap();
+    let mut probe =
+        Probe::new(of(config).grids().unwrap(), trunks, 3, Key::new(2), (DType::F64, Device::Cpu)).unwrap();
     let moved = |params: &Params| {
         let noise = |name: &str, t: &Tensor| normal(t.dims(), Key::new(3).named(name)).to_dtype(DType::F64);
         params.map(|name, t| t + (noise(name, t)? * 0.2)?).unwrap()

@@ -31,7 +31,8 @@ impl MultigridLearner {
             self.grids[level].update(&gradient, rate)?;
 
             let side = self.grids[level].spec.side;
-            GridIteration { side, observed: images.0, run, gradient: &gradient, rate }.tell(&mut report, at.peers)?;
+            GridIteration { side, observed: images.0, run, gradient: &gradient, rate }
+                .tell(&mut report, at.peers)?;
         }
         self.keep(batch, &chains, at)?;
         Ok(report)

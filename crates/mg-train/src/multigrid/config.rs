@@ -97,9 +97,7 @@ impl LearnKeys {
     pub fn rule(&self) -> DescentRule {
         match self.optimizer {
             OptimizerKind::Sgd => DescentRule::Sgd { momentum: self.momentum },
-            OptimizerKind::Adam => {
-                DescentRule::Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
-            }
+            OptimizerKind::Adam => DescentRule::Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps },
         }
     }
 }

@@ -111,7 +111,8 @@ impl Learner for MultigridLearner {
     }
 
     fn describe(&self) -> Vec<String> {
-        let counts = self.grids.iter().map(|grid| format!("{0}x{0} {1}", grid.spec.side, grid.params.count()));
+        let counts =
+            self.grids.iter().map(|grid| format!("{0}x{0} {1}", grid.spec.side, grid.params.count()));
         let counts: Vec<String> = counts.collect();
         let temperature = |level| Sampler::new(&self.config.settings, level).temperature();
         let temperatures = (0..self.grids.len()).map(|level| format!("{:.1e}", temperature(level)));

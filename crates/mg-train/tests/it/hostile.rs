@@ -6,9 +6,9 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use mg_random::{Key, Stream};
 use mg_model::Artefact;
 use mg_model::multigrid::MultigridModel;
+use mg_random::{Key, Stream};
 use mg_train::{Checkpoint, Error, Learning, METHODS, RunDir, Training};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -272,9 +272,7 @@ fn damaged_configurations_are_errors() {
         RunDir::create(dir.path(), &tiny(&["model.nets=[[[8, 3, 2]], [[16, 5, 1], [8, 3, 1]]]"])).unwrap();
     let path = run_dir.config_path();
     let whole = fs::read(&path).unwrap();
-    let read = || {
-        run_dir.config(METHODS).map(drop)
-    };
+    let read = || run_dir.config(METHODS).map(drop);
     survives(&path, "config", damaged_bytes(whole.clone()), read);
     let numbers = move |random: &mut Stream| {
         let mut text = whole.clone();

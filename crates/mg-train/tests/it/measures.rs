@@ -3,10 +3,10 @@
 use candle_core::{DType, Tensor};
 use mg_eval::BitsPerDim;
 use mg_langevin::Base;
-use mg_pyramid::down;
-use mg_random::Key;
 use mg_model::multigrid::MultigridModel;
 use mg_model::{Annealing, Density, Energies, GridScores, Scorer};
+use mg_pyramid::down;
+use mg_random::Key;
 use mg_train::{Config, SetImages};
 
 use crate::support::{self, CPU, data, model};
@@ -39,7 +39,8 @@ fn an_image_has_the_same_score_in_any_company_also_where_nets_learn_with_batch_s
         let scorer = Scorer::of(&model, None).unwrap();
         let all = scorer.set(&SetImages { set: &data, device: CPU }, &mut |_| {}).unwrap();
         assert!(all.len() == 2 && all.iter().all(|grid| grid.score.len() == 40 && grid.energy.len() == 40));
-        let alone = scorer.set(&SetImages { set: &data.subset(&[13]).unwrap(), device: CPU }, &mut |_| {}).unwrap();
+        let alone =
+            scorer.set(&SetImages { set: &data.subset(&[13]).unwrap(), device: CPU }, &mut |_| {}).unwrap();
         for (all, alone) in all.iter().zip(&alone) {
             assert_eq!(all.score[13].to_bits(), alone.score[0].to_bits(), "{norm}");
             assert!(all.score.iter().any(|f| *f != all.score[0]), "{norm}: {:?}", all.score);
@@ -67,7 +68,8 @@ fn a_net_with_batch_statistics_and_none_to_keep_to_is_refused() {
 fn the_energy_is_the_reference_s_less_the_score_and_grids_add_up() {
     let config = tiny(&["model.reference=gaussian", "model.sigma=0.5"]);
     let (model, data) = (model(&config), data(&config));
-    let all = Scorer::of(&model, None).unwrap().set(&SetImages { set: &data, device: CPU }, &mut |_| {}).unwrap();
+    let all =
+        Scorer::of(&model, None).unwrap().set(&SetImages { set: &data, device: CPU }, &mut |_| {}).unwrap();
     let first = data.batch(&[0], &[], CPU).unwrap();
     let squares: f32 = first.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
     let expected = f64::from(squares) / 0.5 - all[1].score[0];
@@ -94,7 +96,9 @@ fn a_score_of_zero_has_the_normaliser_one_and_costs_all_bits() {
         assert!((annealed.log_z.ess - 14.0).abs() < 1e-3);
         if uniform {
             assert_eq!(annealed.acceptance, Some(1.0), "between mirrors nothing is rejected");
-            let values = density.log_unnormalized(&SetImages { set: &data(&config), device: CPU }, Key::new(2), &mut |_| {}).unwrap();
+            let values = density
+                .log_unnormalized(&SetImages { set: &data(&config), device: CPU }, Key::new(2), &mut |_| {})
+                .unwrap();
             let bits = BitsPerDim::of(&values, 0.0, (0.0, 0.0), density.dimension(), 256).unwrap();
             assert!((bits.mean.mean - 8.0).abs() < 1e-12 && bits.images.len() == 40);
         }

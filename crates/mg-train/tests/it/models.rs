@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use mg_data::DataSet;
-use mg_pyramid::Mask;
-use mg_random::Key;
 use mg_model::multigrid::MultigridModel;
 use mg_model::{FEATURE_SIDE, Features, Generate, Model, Recover, Synthesis, generate};
+use mg_pyramid::Mask;
+use mg_random::Key;
 use mg_train::SetImages;
 
 use crate::support::{CPU, data, load, model, raw, tiny};

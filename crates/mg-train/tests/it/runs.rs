@@ -6,7 +6,9 @@ use std::path::Path;
 use candle_core::Tensor;
 use mg_data::DataSet;
 use mg_train::run::{open_model, read_model};
-use mg_train::{Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, Training};
+use mg_train::{
+    Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, Training,
+};
 
 use crate::support::{CPU, data, raw, step, tiny};
 

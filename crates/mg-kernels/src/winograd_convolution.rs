@@ -2,11 +2,6 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::WithDType;
 
-use super::filter::{CHUNK, FREQUENCIES, OUT};
-use super::fixed::{FixedKernels, FixedRoom};
-use super::fixed_weights::FixedWeights;
-use super::transform::{Back, TilePlace, Transform};
-use super::weights::transform_weights;
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
 use crate::compiled::Compiled;
@@ -20,6 +15,11 @@ use crate::share::Shared;
 use crate::taps::adjoint_start;
 use crate::target::Gate;
 use crate::tile::{Segment, TILE_VECTORS};
+use crate::winograd::filter::{CHUNK, FREQUENCIES, OUT};
+use crate::winograd::fixed::{FixedKernels, FixedRoom};
+use crate::winograd::fixed_weights::FixedWeights;
+use crate::winograd::transform::{Back, TilePlace, Transform};
+use crate::winograd::weights::transform_weights;
 use crate::{ConvGeometry, Window};
 
 /// A 3x3 convolution between two maps, with its weights transformed.
