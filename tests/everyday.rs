@@ -147,7 +147,12 @@ fn looking_around_prints_data_on_standard_output_only() {
     assert!(ok(dir, "data list").contains("portraits"));
     assert!(ok(dir, "data info portraits").contains("Apache"));
     assert!(ok(dir, "runs list").contains("runs/one"));
-    assert!(ok(dir, "runs show runs/one").contains("12 of 12"));
+    let shown = ok(dir, "runs show runs/one");
+    assert!(shown.contains("12 of 12") && shown.contains("train tiny.toml --run runs/one"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&ok(dir, "runs show runs/one --json")).unwrap();
+    assert_eq!((json["iteration"].as_u64(), json["config"]["learn"]["batch"].as_u64()), (Some(12), Some(16)));
+    let session = &json["sessions"][0];
+    assert!(session["end"].as_u64() >= session["start"].as_u64() && session["threads"].is_u64(), "{json}");
     let plots = ok(dir, "runs plot runs/one --out plots");
     assert!(
         plots.contains("gap.svg")
@@ -156,7 +161,7 @@ fn looking_around_prints_data_on_standard_output_only() {
     ok(dir, "train tiny.toml --run runs/two --seed 4");
     let table = ok(dir, "runs plot runs/one runs/two --out both");
     assert!(table.contains("iterations 9 to 12") && table.contains("deviation"), "{table}");
-    assert_eq!(files(&dir.join("both")).len(), 2 * 4);
+    assert_eq!(files(&dir.join("both")).len(), 2 * 11, "every value of both grids");
     let table = ok(dir, "runs plot runs/one runs/two --out both --clock");
     assert!(table.contains("means over minutes"), "{table}");
     assert!(String::from_utf8(read(dir.join("both/gap-16.svg"))).unwrap().contains("minutes"));
@@ -167,6 +172,12 @@ fn looking_around_prints_data_on_standard_output_only() {
     // What `config show` prints is a configuration.
     std::fs::write(dir.join("shown.toml"), shown).unwrap();
     ok(dir, "config show shown.toml");
+    // Files lie over each other in their order.
+    std::fs::write(dir.join("more.toml"), "seed = 10\n[learn]\nbatch = 17\n").unwrap();
+    let both = ok(dir, "config show shown.toml more.toml");
+    assert!(both.contains("seed = 10") && both.contains("batch = 17") && both.contains("iterations = 12"));
+    assert!(ok(dir, "config explain learn.batch").contains("from 1 to 1048576; default 32"));
+    assert!(ok(dir, "config methods").contains("multigrid"));
 }
 
 #[test]

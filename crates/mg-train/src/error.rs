@@ -25,7 +25,7 @@ pub enum Error {
     Eval(#[from] mg_eval::Error),
     /// A model could not be made, opened or used.
     #[error(transparent)]
-    Model(#[from] mg_model::Error),
+    Model(Box<mg_model::Error>),
     /// A file could not be read or written.
     #[error("cannot {action} {path}: {source}{}", advice(.source))]
     Io {
@@ -122,7 +122,13 @@ impl Error {
     }
 
     pub(crate) fn value(key: &str, value: impl ToString, must: impl ToString) -> Self {
-        Error::Model(mg_model::Error::value(key, value, must))
+        mg_model::Error::value(key, value, must).into()
+    }
+}
+
+impl From<mg_model::Error> for Error {
+    fn from(error: mg_model::Error) -> Self {
+        Error::Model(Box::new(error))
     }
 }
 

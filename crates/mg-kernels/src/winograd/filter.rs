@@ -3,15 +3,15 @@
 use crate::tile::TILE_VECTORS;
 
 /// Side of a tile of outputs.
-pub(super) const OUT: usize = 4;
+pub(crate) const OUT: usize = 4;
 /// Side of the tile of inputs it needs, and of the transformed tile.
-pub(super) const IN: usize = 6;
+pub(crate) const IN: usize = 6;
 /// Values of a transformed tile: independent products of matrices.
-pub(super) const FREQUENCIES: usize = IN * IN;
+pub(crate) const FREQUENCIES: usize = IN * IN;
 /// Vectors of output channels taken through all frequencies at once, so that a transformed input is read that much
 /// less often.
-pub(super) const CHUNK: usize = 2 * TILE_VECTORS;
+pub(crate) const CHUNK: usize = 2 * TILE_VECTORS;
 
 /// The positive finite points.
-pub(super) const A: f64 = 0.75;
-pub(super) const B: f64 = 1.5;
+pub(crate) const A: f64 = 0.75;
+pub(crate) const B: f64 = 1.5;

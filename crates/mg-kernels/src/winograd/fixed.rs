@@ -19,39 +19,39 @@ pub(crate) struct FixedRoom {
 }
 
 impl FixedRoom {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { values: Aligned::zeroed(0), units: Aligned::zeroed(0) }
     }
 }
 
 /// One tile of products: `output[i][o] = units[i] * weight_units[o] * sum over k: input[i][k] * weights[k, o]`.
-pub(super) struct FixedTile<E> {
-    pub(super) input: [*const i16; MOST_ROWS],
-    pub(super) units: [f32; MOST_ROWS],
+pub(crate) struct FixedTile<E> {
+    pub(crate) input: [*const i16; MOST_ROWS],
+    pub(crate) units: [f32; MOST_ROWS],
     /// Rows to store; the pointers of `input` beyond are valid but their sums are dropped.
-    pub(super) rows: usize,
-    pub(super) pairs: usize,
-    pub(super) weights: *const i16,
-    pub(super) weight_units: *const f32,
-    pub(super) output: [*mut E; MOST_ROWS],
+    pub(crate) rows: usize,
+    pub(crate) pairs: usize,
+    pub(crate) weights: *const i16,
+    pub(crate) weight_units: *const f32,
+    pub(crate) output: [*mut E; MOST_ROWS],
 }
 
-pub(super) type TileFn<E> = unsafe fn(&FixedTile<E>);
+pub(crate) type TileFn<E> = unsafe fn(&FixedTile<E>);
 
 /// The kernels of one instruction set.
 ///
 /// Invariant: only used on a processor that has the instructions of `tiles` and `quantize`.
 pub(crate) struct FixedKernels<E: 'static> {
-    pub(super) lanes: usize,
+    pub(crate) lanes: usize,
     /// Rows, and the functions for one and two vectors of channels, by falling number of rows.
-    pub(super) tiles: &'static [(usize, [TileFn<E>; 2])],
+    pub(crate) tiles: &'static [(usize, [TileFn<E>; 2])],
     /// Scales values to integers; returns what one is worth.
-    pub(super) quantize: unsafe fn(&[E], f32, &mut [i16]) -> f32,
+    pub(crate) quantize: unsafe fn(&[E], f32, &mut [i16]) -> f32,
 }
 
 impl<E: Element> FixedKernels<E> {
     /// Takes a transformed tile in, number `tile` of `tiles`: `[frequency][pitch]` of which `c_in` channels count.
-    pub(super) fn load(
+    pub(crate) fn load(
         &self,
         weights: &FixedWeights,
         (line, pitch): (&[E], usize),
@@ -75,7 +75,7 @@ impl<E: Element> FixedKernels<E> {
     }
 
     /// The products of one frequency with block `block` of output channels, of `vectors` vectors, for all tiles: `output[output_from + tile * output_step..]`.
-    pub(super) fn multiply(
+    pub(crate) fn multiply(
         &self,
         weights: &FixedWeights,
         (block, vectors): (usize, usize),
@@ -119,7 +119,7 @@ impl<E: Element> FixedKernels<E> {
 /// # Safety
 /// The processor has `S`.
 #[inline(always)]
-pub(super) unsafe fn quantize<S: HalfSimd>(row: &[f32], bound: f32, to: &mut [i16]) -> f32 {
+pub(crate) unsafe fn quantize<S: HalfSimd>(row: &[f32], bound: f32, to: &mut [i16]) -> f32 {
     assert!(row.len() == to.len() && row.len().is_multiple_of(S::LANES) && S::LANES <= 16);
     // SAFETY: the caller's contract; all addresses lie in the slices, of equal length.
     unsafe {

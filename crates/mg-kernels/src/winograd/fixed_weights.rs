@@ -13,9 +13,9 @@ use crate::element::Element;
 use crate::tile::TILE_VECTORS;
 
 /// Bound of every sum: 2^31 less what rounding adds to the terms, at most half of the largest weight for each channel.
-pub(super) const BOUND: f32 = 2_140_000_000.0;
+pub(crate) const BOUND: f32 = 2_140_000_000.0;
 /// Largest integer.
-pub(super) const MOST: f32 = 32_767.0;
+pub(crate) const MOST: f32 = 32_767.0;
 
 /// The largest weight in integers. With normally distributed channels, whose greatest is about 3 deviations and whose
 /// mean size is 0.8, this makes the rounding errors of inputs and weights equal.
@@ -31,18 +31,18 @@ fn nearest(v: f32) -> i16 {
 /// Weights `[frequency][c_in][c_out]` as integers, with what one is worth.
 pub(crate) struct FixedWeights {
     /// `[blocks of TILE_VECTORS vectors][frequency][pairs of c_in][vectors of the block][2]`.
-    pub(super) values: Aligned<i16>,
+    pub(crate) values: Aligned<i16>,
     /// `[blocks of TILE_VECTORS vectors][frequency][channels of the block]`.
-    pub(super) units: Aligned<f32>,
-    pub(super) pairs: usize,
-    pub(super) frequencies: usize,
+    pub(crate) units: Aligned<f32>,
+    pub(crate) pairs: usize,
+    pub(crate) frequencies: usize,
     /// Bound of the sum of a row's sizes, in integers.
-    pub(super) row_bound: f32,
+    pub(crate) row_bound: f32,
 }
 
 impl FixedWeights {
     /// `weights` are `[blocks of TILE_VECTORS vectors][frequency][c_in][channels of the block]`.
-    pub(super) fn new<E: Element>(weights: &[E], lanes: usize, c_in: usize, frequencies: usize) -> Self {
+    pub(crate) fn new<E: Element>(weights: &[E], lanes: usize, c_in: usize, frequencies: usize) -> Self {
         let (pairs, channels) = (c_in.div_ceil(2), weights.len() / (c_in * frequencies));
         let mut values = Aligned::zeroed(frequencies * 2 * pairs * channels);
         let mut units = Aligned::<f32>::zeroed(frequencies * channels);

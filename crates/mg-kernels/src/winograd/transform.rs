@@ -11,34 +11,34 @@ use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
 /// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
 pub(crate) struct Transform<'a> {
-    pub(super) tiles: &'a [TilePlace],
-    pub(super) map: &'a Map,
-    pub(super) channels: usize,
-    pub(super) pitch: usize,
+    pub(crate) tiles: &'a [TilePlace],
+    pub(crate) map: &'a Map,
+    pub(crate) channels: usize,
+    pub(crate) pitch: usize,
 }
 
 /// `A^T m A` of every tile, finished: from `[tile][frequency][CHUNK vectors]` to `vectors` vectors of channels
 /// beginning with `from` of `map`.
 pub(crate) struct Back<'a, P: Format> {
-    pub(super) tiles: &'a [TilePlace],
-    pub(super) map: &'a Map,
-    pub(super) from: usize,
-    pub(super) vectors: usize,
-    pub(super) bias: &'a [P::Elem],
-    pub(super) finish: Finish<P::Elem>,
-    pub(super) gate: Option<&'a [P::Stored]>,
-    pub(super) gate_map: Option<&'a Map>,
+    pub(crate) tiles: &'a [TilePlace],
+    pub(crate) map: &'a Map,
+    pub(crate) from: usize,
+    pub(crate) vectors: usize,
+    pub(crate) bias: &'a [P::Elem],
+    pub(crate) finish: Finish<P::Elem>,
+    pub(crate) gate: Option<&'a [P::Stored]>,
+    pub(crate) gate_map: Option<&'a Map>,
 }
 
 /// Where a tile of outputs is read and written.
 #[derive(Clone, Copy)]
 pub(crate) struct TilePlace {
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) gate: usize,
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+    pub(crate) gate: usize,
     /// Rows and columns inside the map.
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
 }
 
 #[inline(always)]

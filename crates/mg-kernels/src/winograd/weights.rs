@@ -10,7 +10,7 @@ const TOGETHER: usize = 16;
 
 /// `G g G^T` of every pair of channels, as `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`. `kernel(i, o)` is entry
 /// (i, o)'s, row by row.
-pub(super) fn transform_weights<E: Element>(
+pub(crate) fn transform_weights<E: Element>(
     lanes: usize,
     (c_in, c_out): (usize, usize),
     kernel: impl Fn(usize, usize) -> [f64; 9] + Sync,
