@@ -1,3 +1,4 @@
+#[cfg(feature = "files")]
 use std::path::PathBuf;
 
 /// What can go wrong between an image and its grids; every message says what to change.
@@ -142,6 +143,7 @@ pub enum Error {
     #[error("no masks were given; pass one mask, or one per image")]
     NoMasks,
     /// A mask file that cannot be opened.
+    #[cfg(feature = "files")]
     #[error("cannot read the mask {}: {source}", path.display())]
     MaskIo {
         /// The file.
@@ -150,6 +152,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A mask file that is no image.
+    #[cfg(feature = "files")]
     #[error("the mask {} is not a readable image: {source}", path.display())]
     MaskImage {
         /// The file.
@@ -158,6 +161,7 @@ pub enum Error {
         source: image::ImageError,
     },
     /// A mask file of another size.
+    #[cfg(feature = "files")]
     #[error("the mask {} is {width}x{height}, the images are {side}x{side}; resize the mask", path.display())]
     MaskFileSize {
         /// The file.

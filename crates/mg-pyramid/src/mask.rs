@@ -1,6 +1,7 @@
 //! Hidden pixels: the type here, its constructors in [`shapes`] and [`file`], its batches in [`batch`].
 
 mod batch;
+#[cfg(feature = "files")]
 mod file;
 mod shapes;
 
