@@ -1,4 +1,5 @@
-//! Tells the program which revision of its source it is built from, where that is known.
+//! Tells the program which revision of its source it is built from, where that is known, and the tests what is here, so that
+//! those that need what is not are ignored.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,4 +19,34 @@ fn main() {
         }
     }
     println!("cargo::rerun-if-changed=build.rs");
+    tests();
+}
+
+/// What tests need.
+fn tests() {
+    let say = |name: &str, is_here: bool| {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if is_here {
+            println!("cargo::rustc-cfg={name}");
+        }
+    };
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    say("has_real_data", data.is_dir());
+    println!("cargo::rerun-if-env-changed=MG_PYTHON");
+    say("has_pytorch", std::env::var_os("MG_PYTHON").is_some());
+    println!("cargo::rerun-if-env-changed=MG_RECORD_BITS");
+    say("knows_bits", knows_bits() || std::env::var_os("MG_RECORD_BITS").is_some());
+}
+
+/// Whether tests/golden/bits.json holds the numbers of processors like this one.
+fn knows_bits() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        let avx512 = has!("avx512f");
+        let bf16 = has!("avx512bf16") && has!("avx512bw") && has!("avx512vnni");
+        return has!("avx2") && has!("fma") && (!avx512 || bf16);
+    }
+    #[allow(unreachable_code)]
+    false
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::repo::Repo;
-use crate::{smoke, spawn, tidy};
+use crate::{smoke, spawn, tidy, wasm};
 
 /// Run what continuous integration runs.
 #[derive(clap::Args)]
@@ -29,6 +29,8 @@ enum Step {
     Doc,
     /// All tests pass
     Test,
+    /// Models and what they need compile for browsers
+    Wasm,
     /// Every published crate can be packaged
     Package,
     /// The mg binary learns, resumes, samples and inpaints
@@ -91,6 +93,7 @@ fn run_step(root: &Path, step: Step) -> Result<()> {
             spawn::run(root, "cargo", &args, &[("RUSTDOCFLAGS", "-D warnings")]).map(drop)
         }
         Step::Test => cargo(&["test", "--workspace", "--locked"]),
+        Step::Wasm => wasm::run(root),
         Step::Package => package(root),
         Step::Smoke => smoke::run(root),
         Step::Reproduce => {

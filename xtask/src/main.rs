@@ -15,6 +15,7 @@ mod source;
 mod spawn;
 mod tidy;
 mod tokens;
+mod wasm;
 
 use std::process::ExitCode;
 
