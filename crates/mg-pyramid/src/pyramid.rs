@@ -52,6 +52,11 @@ impl Pyramid {
         Ok(&self.levels[self.grids.index_of(side)?])
     }
 
+    /// The levels above the 1x1 version, coarse to fine: those that have models.
+    pub fn above_minimal(&self) -> &[Tensor] {
+        &self.levels[1..]
+    }
+
     /// The 1x1 version, where chains begin: [n, c, 1, 1].
     pub fn minimal(&self) -> &Tensor {
         &self.levels[0]

@@ -5,11 +5,11 @@ use mg_energy::{
     ConvNet, EnergyNet, NetSpec, Norm, Optimizer, Params, Part, Reference, Statistics, below, moving_average,
 };
 use mg_model::GridNet;
-use mg_model::multigrid::{restore_statistics, save_statistics};
+use mg_model::multigrid::{ChainStart, restore_statistics, save_statistics};
 use mg_random::Key;
 
 use super::gradient::treat;
-use super::{GradientTreatment, LearnKeys};
+use super::{GradientTreatment, MultigridConfig};
 use crate::{Collective, Result};
 
 /// What is learned on one grid: the parameters of its score, with all that their learning needs.
@@ -24,6 +24,10 @@ pub struct Grid {
     /// Statistics that normalise the net for ever (`norm = "frozen"`).
     frozen: Option<Statistics>,
     optimizer: Optimizer,
+    /// Where its chains begin.
+    pub start: ChainStart,
+    /// Learning rate, before all factors.
+    pub rate: f64,
     treatment: GradientTreatment,
     /// Strength of the energy regularisation.
     regularization: f64,
@@ -43,16 +47,20 @@ pub struct Gradient {
 }
 
 impl Grid {
-    /// A grid that has learned nothing yet.
+    /// Grid number `level` before its first update.
     ///
     /// # Errors
     /// When the net cannot be built.
-    pub fn new(spec: NetSpec, learn: &LearnKeys, key: Key, device: &Device) -> Result<Self> {
+    pub fn new(config: &MultigridConfig, level: usize, key: Key, device: &Device) -> Result<Self> {
+        let (settings, learn) = (&config.settings, &config.learn);
+        let spec = settings.net_spec_on(level, device)?;
         let key = key.named("params").named(&spec.side.to_string());
         let params = Params::init(&spec, key, DType::F32, device)?;
         Ok(Grid {
             average: params.clone(),
             optimizer: Optimizer::new(learn.rule()),
+            start: settings.chains.start.at(level),
+            rate: learn.rate.at(level),
             treatment: learn.gradient,
             regularization: learn.energy_regularization,
             ema: learn.ema,

@@ -7,7 +7,7 @@ use mg_pyramid::Pyramid;
 use mg_random::Key;
 use serde_json::Value;
 
-use super::report::limits;
+use super::limits::limits;
 use super::{Grid, MultigridConfig, PersistentChains};
 use crate::{Alone, At, Batch, Error, Learner, Limit, Rehearsal, Report, Result, State};
 
@@ -44,11 +44,11 @@ impl MultigridLearner {
         device: &Device,
     ) -> Result<Self> {
         let settings = &config.settings;
-        let grid = |level| Grid::new(settings.net_spec_on(level, device)?, &config.learn, key, device);
+        let grid = |level| Grid::new(&config, level, key, device);
         let mut grids = (0..settings.sides().len()).map(grid).collect::<Result<Vec<_>>>()?;
         if grids.iter().any(|grid| grid.spec.norm == Norm::Frozen) {
             let observed = Pyramid::of(&first()?.images, &settings.grids()?)?;
-            for (grid, observed) in grids.iter_mut().zip(&observed.levels()[1..]) {
+            for (grid, observed) in grids.iter_mut().zip(observed.above_minimal()) {
                 grid.freeze(observed)?;
             }
         }
@@ -95,9 +95,8 @@ impl Learner for MultigridLearner {
             true => Some(Pyramid::of(&next()?.images, &self.config.settings.grids()?)?),
             false => None,
         };
-        let grid = |(level, grid): (usize, &Grid)| {
-            grid.finished(observed.as_ref().map(|observed| &observed.levels()[level + 1]))
-        };
+        let on_grid = |level: usize| observed.as_ref().map(|observed| &observed.above_minimal()[level]);
+        let grid = |(level, grid): (usize, &Grid)| grid.finished(on_grid(level));
         let grids = self.grids.iter().enumerate().map(grid).collect::<Result<_>>()?;
         Ok(MultigridClass { starts: self.starts.clone(), grids }.tensors()?)
     }

@@ -6,6 +6,7 @@ mod config;
 mod gradient;
 mod grid;
 mod learner;
+mod limits;
 mod masks;
 mod method;
 mod persistent;

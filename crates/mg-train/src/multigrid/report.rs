@@ -1,22 +1,14 @@
 use candle_core::{DType, Tensor};
 use mg_eval::SampleStatistics;
 use mg_langevin::Run;
+use mg_pyramid::Pyramid;
 
-use super::{Gradient, MultigridConfig};
-use crate::{Bound, Collective, Limit, Report, Result};
+use super::learner::MultigridLearner;
+use super::{Gradient, rate_factor};
+use crate::{At, Collective, Report, Result};
 
-/// What one grid's part of an iteration is told by: `grid16.gap` and so on.
-pub(super) struct GridIteration<'a> {
-    pub(super) side: usize,
-    /// [n, c, s, s]
-    pub(super) observed: &'a Tensor,
-    pub(super) run: &'a Run,
-    pub(super) gradient: &'a Gradient,
-    pub(super) rate: f64,
-}
-
-impl GridIteration<'_> {
-    /// Adds what there is to say of this grid to a report, about the images of all peers.
+impl MultigridLearner {
+    /// What one iteration looked like on every grid, `grid16.gap` and so on, about the images of all peers.
     ///
     /// | name | meaning |
     /// |---|---|
@@ -29,30 +21,57 @@ impl GridIteration<'_> {
     /// | gradient_norm | mean norm of the energy's gradient at the last step |
     /// | acceptance | share of accepted proposals (MALA, HMC) |
     /// | rate | learning rate |
-    pub(super) fn tell(&self, report: &mut Report, peers: &dyn Collective) -> Result<()> {
-        let (observed, chains) = (peers.gather(self.observed)?, peers.gather(&self.run.x)?);
-        let mut say = |name: &str, value: f64| report.say(format!("grid{}.{name}", self.side), value);
-        let score = mean(&self.gradient.observed_scores)?;
-        say("gap", mean(&self.gradient.synthesized_scores)? - score);
-        say("score", score);
-        say("difference", mean(&(&observed - &chains)?.abs()?)? * 127.5);
-        let (ours, theirs) = (SampleStatistics::of(&chains)?, SampleStatistics::of(&observed)?);
-        say("deviation", ours.std_dev);
-        say("data_deviation", theirs.std_dev);
-        say("saturation", ours.saturated);
-        say("data_saturation", theirs.saturated);
-        let trace = &self.run.trace;
-        let n = self.observed.dim(0)?;
-        let over_peers = |value: Option<f64>| mean_over_peers(value.unwrap_or(0.0), n, peers);
-        say("first_energy", over_peers(trace.energy.first().copied())?);
-        say("last_energy", over_peers(trace.energy.last().copied())?);
-        say("gradient_norm", over_peers(trace.grad_norm.last().copied())?);
-        if let Some(acceptance) = trace.mean_acceptance() {
-            say("acceptance", over_peers(Some(acceptance))?);
+    pub(super) fn report(
+        &self,
+        observed: &Pyramid,
+        chains: &[Run],
+        gradients: &[Gradient],
+        at: &At<'_>,
+    ) -> Result<Report> {
+        let mut report = Report::default();
+        let grids = self.grids.iter().zip(observed.above_minimal()).zip(chains.iter().zip(gradients));
+        for ((grid, observed), (run, gradient)) in grids {
+            let mut say =
+                |name: &str, value: f64| report.say(format!("grid{}.{name}", grid.spec.side), value);
+            tell_images(&mut say, (observed, &run.x), gradient, at.peers)?;
+            tell_chains(&mut say, run, observed.dim(0)?, at.peers)?;
+            say("rate", grid.rate * rate_factor(&self.config.learn, at.passes) * at.rate_scale);
         }
-        say("rate", self.rate);
-        Ok(())
+        Ok(report)
     }
+}
+
+/// Scores and pixels of observed and synthesized images.
+fn tell_images(
+    say: &mut dyn FnMut(&str, f64),
+    (observed, chains): (&Tensor, &Tensor),
+    gradient: &Gradient,
+    peers: &dyn Collective,
+) -> Result<()> {
+    let (observed, chains) = (peers.gather(observed)?, peers.gather(chains)?);
+    let score = mean(&gradient.observed_scores)?;
+    say("gap", mean(&gradient.synthesized_scores)? - score);
+    say("score", score);
+    say("difference", mean(&(&observed - &chains)?.abs()?)? * 127.5);
+    let (ours, theirs) = (SampleStatistics::of(&chains)?, SampleStatistics::of(&observed)?);
+    say("deviation", ours.std_dev);
+    say("data_deviation", theirs.std_dev);
+    say("saturation", ours.saturated);
+    say("data_saturation", theirs.saturated);
+    Ok(())
+}
+
+/// Means over the chains of all peers, `n` of them here.
+fn tell_chains(say: &mut dyn FnMut(&str, f64), run: &Run, n: usize, peers: &dyn Collective) -> Result<()> {
+    let trace = &run.trace;
+    let over_peers = |value: Option<f64>| mean_over_peers(value.unwrap_or(0.0), n, peers);
+    say("first_energy", over_peers(trace.energy.first().copied())?);
+    say("last_energy", over_peers(trace.energy.last().copied())?);
+    say("gradient_norm", over_peers(trace.grad_norm.last().copied())?);
+    if let Some(acceptance) = trace.mean_acceptance() {
+        say("acceptance", over_peers(Some(acceptance))?);
+    }
+    Ok(())
 }
 
 /// The mean of all numbers of a tensor: taken in its own type where it is one of images, in f64 of scores.
@@ -69,21 +88,4 @@ fn mean_over_peers(value: f64, n: usize, peers: &dyn Collective) -> Result<f64> 
     let mine = Tensor::new(&[[value * n as f64, n as f64]], &candle_core::Device::Cpu)?; // [1, 2]
     let all = peers.gather(&mine)?.sum(0)?.to_vec1::<f64>()?;
     Ok(all[0] / all[1])
-}
-
-/// What the values of every grid must keep to.
-pub(super) fn limits(config: &MultigridConfig) -> Vec<Limit> {
-    let guard = &config.guard;
-    let of_grid = |side: &usize| {
-        let name = |value: &str| format!("grid{side}.{value}");
-        let deviation =
-            Bound::Times { times: guard.max_deviation_ratio, of: name("data_deviation"), least: 1e-2 };
-        let saturation = Bound::Above { by: guard.max_saturation, of: name("data_saturation") };
-        [
-            Limit { value: name("gap"), bound: Bound::Size(guard.max_gap) },
-            Limit { value: name("deviation"), bound: deviation },
-            Limit { value: name("saturation"), bound: saturation },
-        ]
-    };
-    config.settings.sides().iter().flat_map(of_grid).collect()
 }
