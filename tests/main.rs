@@ -11,5 +11,5 @@ mod probe;
 mod publish;
 mod support;
 
-#[path = "../crates/mg-hub/tests/loopback/server.rs"]
+#[path = "../crates/mg-hub/tests/it/server.rs"]
 mod server;

@@ -73,7 +73,7 @@
 //!   it (twice the f32 rate) or by widening. Winograd's transformed values are too many bits for bf16: they are multiplied
 //!   as 16-bit integers with scales of their own, summed exactly, at the same rate. Weight gradients pair pixels side by
 //!   side in a row. The error is what rounding the operands of a direct convolution explains, layer by layer
-//!   (`tests/precision.rs`).
+//!   (`tests/it/precision.rs`).
 //! - **Tile units** (AMX): pixels' values are copied into panels of 32 pixels that stay in the first cache while all output
 //!   channels are computed; no Winograd then, for products cost next to nothing. The unit is used when the system grants it
 //!   and a small product comes out right.

@@ -13,7 +13,7 @@ const TABLES: &[(&str, &str, &str)] = &[];
 
 /// Path, name of the function, and who will split it.
 const KNOWN: &[(&str, &str, &str)] = &[(
-    "crates/mg-hub/tests/loopback/server.rs",
+    "crates/mg-hub/tests/it/server.rs",
     "content",
     "faults of a server, arm by arm; its preparations can go",
 )];

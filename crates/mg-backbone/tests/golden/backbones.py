@@ -1,4 +1,4 @@
-"""Makes backbones.json: features and logits by the PyTorch implementations, for `tests/published.rs`.
+"""Makes backbones.json: features and logits by the PyTorch implementations, for `tests/it/published.rs`.
 
     pip install torch torchvision torch-fidelity pytorch-fid safetensors efficientnet-lite-pytorch
     python backbones.py

@@ -3,7 +3,7 @@
     pip install torch torchvision torch-fidelity==0.4.0 scikit-image scikit-learn
     python scores.py
 
-Features and images come from a hash of their indices, in integers, so that tests/golden.rs makes the same bits.
+Features and images come from a hash of their indices, in integers, so that tests/it/golden.rs makes the same bits.
 torch-fidelity computes in the precision of its input: it gets doubles.
 """
 

@@ -1,8 +1,6 @@
 //! Damaged files: bytes flipped, cut, repeated, overwritten. Whatever the bytes, a set opens or an error names its file, and
 //! nothing panics, hangs or takes much memory.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -130,7 +128,7 @@ fn survives_alone(name: &str, original: &[u8], in_folder: bool) {
 #[test]
 fn damaged_tables_are_errors() {
     for (codec, name) in ["plain.parquet", "snappy.parquet", "zstd.parquet"].into_iter().enumerate() {
-        survives_alone(name, &common::table_bytes(codec), false);
+        survives_alone(name, &crate::common::table_bytes(codec), false);
     }
 }
 
@@ -138,13 +136,13 @@ fn damaged_tables_are_errors() {
 fn damaged_images_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["a.png", "b.jpg", "c.webp"];
-    common::write_images(folder.path(), &names);
+    crate::common::write_images(folder.path(), &names);
     names.iter().for_each(|name| survives_alone(name, &fs::read(folder.path().join(name)).unwrap(), true));
 }
 
 #[test]
 fn damaged_packed_files_are_errors() {
-    survives_alone("set.mgpack", &common::packed_bytes(), false);
+    survives_alone("set.mgpack", &crate::common::packed_bytes(), false);
 }
 
 /// Leaves out the messages of panics that the library catches; those of this file's assertions stay.

@@ -1,12 +1,10 @@
 //! Whole sets, from files on disk to tensors: folders, parquet, packed files, and damage to each.
 
-mod common;
-
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::common::{Photographs, write_images, write_table};
 use candle_core::{Device, Tensor};
-use common::{Photographs, write_images, write_table};
 use mg_data::{DataSet, Defect, Error, ImageSource, OnBadImage, Resize, Spec, Split, pack};
 use proptest::prelude::*;
 
@@ -314,8 +312,8 @@ fn the_set_is_the_same_on_one_and_two_threads() {
     assert_eq!(on(1), on(2));
 }
 
-static TABLES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| [0, 1, 2].map(common::table_bytes));
-static PACKED: LazyLock<Vec<u8>> = LazyLock::new(common::packed_bytes);
+static TABLES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| [0, 1, 2].map(crate::common::table_bytes));
+static PACKED: LazyLock<Vec<u8>> = LazyLock::new(crate::common::packed_bytes);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]

@@ -1,9 +1,7 @@
 //! The convolution and its adjoints against their definitions.
 
-mod common;
-
+use crate::common::{distance, dot, normal, plain_conv2d, plain_input_adjoint, plain_weight_adjoint};
 use candle_core::{DType, Tensor, Var};
-use common::{distance, dot, normal, plain_conv2d, plain_input_adjoint, plain_weight_adjoint};
 use mg_kernels::{ConvGeometry, Error, conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
 use mg_random::Key;
 use proptest::prelude::*;
@@ -64,7 +62,7 @@ proptest! {
         let direct = dot(&conv2d(&x, &w, g).unwrap(), &dy);
         let by_input = dot(&x, &conv2d_input_adjoint(&dy, &w, g, case.side).unwrap());
         let by_weight = dot(&w, &conv2d_weight_adjoint(&x, &dy, g).unwrap());
-        let size = common::flat(&dy).len() as f64;
+        let size = crate::common::flat(&dy).len() as f64;
         prop_assert!((direct - by_input).abs() < 1e-10 * size);
         prop_assert!((direct - by_weight).abs() < 1e-10 * size);
     }

@@ -1,9 +1,7 @@
 //! Graphs by the fused route against candle's operations in f64.
 
-mod common;
-
+use crate::common::{distance, normal};
 use candle_core::{DType, Device, Tensor};
-use common::{distance, normal};
 use mg_kernels::{Clip, Error, Graph, Inference, MapId, Result, Route, Window};
 use mg_random::Key;
 use proptest::prelude::*;

@@ -53,7 +53,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn objectives_decisions_and_predictions_are_those_of_scikit_learn() {
-    let golden: Value = serde_json::from_str(include_str!("golden/svm.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/svm.json")).unwrap();
     let problems = golden["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 4);
     for problem in problems {

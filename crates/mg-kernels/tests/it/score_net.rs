@@ -1,9 +1,7 @@
 //! Networks: the fused engine against finite differences, the tensor route and candle's autograd.
 
-mod common;
-
+use crate::common::{activations, distance, flat, named, normal, norms, small, weights, wide, with_named};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{activations, distance, flat, named, normal, norms, small, weights, wide, with_named};
 use mg_kernels::{Activation, Error, Norm, Precision, Route, ScoreNet, ScoreShape, ScoreWeights, conv2d};
 use mg_random::Key;
 
@@ -59,7 +57,7 @@ fn gradients_are_finite_differences() {
             let direction = normal(Key::new(3), x.dims(), DType::F64);
             let expected =
                 slope(&[1.0; N], |e| net.score(&(x + (&direction * e).unwrap()).unwrap()).unwrap());
-            let found = common::dot(&net.score_and_grad(x).unwrap().1, &direction);
+            let found = crate::common::dot(&net.score_and_grad(x).unwrap().1, &direction);
             assert!(
                 (found - expected).abs() < 1e-6 * (1.0 + expected.abs()),
                 "{route:?} x: {found} {expected}"
@@ -74,7 +72,7 @@ fn gradients_are_finite_differences() {
                     let moved = with_named(weights, i, moved);
                     ScoreNet::with_route(shape, &moved, Precision::Full, route).unwrap().score(x).unwrap()
                 });
-                let found = common::dot(&grad, &direction);
+                let found = crate::common::dot(&grad, &direction);
                 let gap = (found - expected).abs();
                 assert!(gap < 1e-6 * (1.0 + expected.abs()), "{route:?} {name}: {found} {expected}");
             }
@@ -284,7 +282,7 @@ fn a_network_may_mix_norms_and_have_no_layer_at_all() {
     shape.layers[2].norm = Norm::Group { groups: 3, eps: 1e-5 };
     shape.layers[2].activation = Activation::Silu;
     // Many channels in the images, so that the first layer takes Winograd's route too.
-    let first = common::layer(20, 33, 3, 1, Norm::None, LEAKY);
+    let first = crate::common::layer(20, 33, 3, 1, Norm::None, LEAKY);
     let wide = ScoreShape { channels: 20, side: 6, layers: vec![first] };
     for shape in [shape, ScoreShape { channels: 3, side: 12, layers: vec![] }, wide] {
         let (weights, x) = (weights(&shape, Key::new(1), DType::F64), images(&shape, N, DType::F64));

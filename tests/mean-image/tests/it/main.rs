@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-#[path = "../../../crates/mg-hub/tests/loopback/server.rs"]
+#[path = "../../../../crates/mg-hub/tests/it/server.rs"]
 mod server;
 
 const TRAIN: &str = "train --set method=mean-image --set learn.batch=16 --set output.checkpoint_every=2 --set output.sheet_every=8 --set output.sheet_images=4";

@@ -1,9 +1,7 @@
 //! Parts of a batch make the weight gradients of the whole.
 
-mod common;
-
+use crate::common::{activations, distance, flat, named, normal, small, weights, wide};
 use candle_core::{DType, Tensor};
-use common::{activations, distance, flat, named, normal, small, weights, wide};
 use mg_kernels::{Error, Norm, Part, Precision, Route, ScoreNet, ScoreShape, ScoreWeights};
 use mg_random::Key;
 

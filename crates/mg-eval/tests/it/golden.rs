@@ -9,7 +9,7 @@ use mg_eval::{
 use serde_json::Value;
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/scores.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/scores.json")).unwrap()
 }
 
 /// As in `scores.py`.

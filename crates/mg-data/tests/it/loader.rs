@@ -1,7 +1,5 @@
 //! Batches that are prepared ahead are those that are asked for one by one.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +17,7 @@ fn bits(batch: &Tensor) -> Vec<u32> {
 fn packed() -> (tempfile::TempDir, DataSet) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("set.mgpack");
-    std::fs::write(&path, common::packed_bytes()).unwrap();
+    std::fs::write(&path, crate::common::packed_bytes()).unwrap();
     let set = DataSet::open(&Spec { side: 8, ..Spec::new(ImageSource::Packed(path)) }).unwrap();
     (root, set)
 }

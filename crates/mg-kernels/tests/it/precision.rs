@@ -1,9 +1,7 @@
 //! How exact scores, features and gradients of the paper's nets are, in f32 and in bf16.
 
-mod common;
-
+use crate::common::{distance, normal};
 use candle_core::{DType, Tensor};
-use common::{distance, normal};
 use mg_kernels::{
     Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Precision, ScoreNet, ScoreShape, ScoreWeights,
     conv2d, conv2d_input_adjoint,

@@ -1,9 +1,7 @@
 //! The tensor route on a GPU against the CPU.
 
-mod common;
-
+use crate::common::{activations, distance, named, normal, norms, small, weights};
 use candle_core::{DType, Device, Tensor};
-use common::{activations, distance, named, normal, norms, small, weights};
 use mg_kernels::{
     LayerWeights, Precision, Route, ScoreNet, ScoreWeights, conv2d, conv2d_input_adjoint,
     conv2d_weight_adjoint,
@@ -60,7 +58,7 @@ fn gpu_equals_cpu() {
         let (_, grads) = cpu.score_and_weight_grads(&x, &|i, _| 1.0 + i as f64).unwrap();
         let (_, grads_gpu) = gpu.score_and_weight_grads(&x_gpu, &|i, _| 1.0 + i as f64).unwrap();
         for ((name, grad), (_, expected)) in named(&grads_gpu).iter().zip(named(&grads)) {
-            let zero = common::flat(&expected).iter().all(|v| v.abs() < 1e-3);
+            let zero = crate::common::flat(&expected).iter().all(|v| v.abs() < 1e-3);
             assert!(zero || distance(&back(grad), &expected) < limit, "{norm:?} {name}");
         }
     }
@@ -71,7 +69,7 @@ fn gpu_equals_cpu() {
 fn single_operations_on_the_gpu_equal_those_on_the_cpu() {
     let device = device().expect("a device that answers: this was built for one");
     let there = |t: &Tensor| t.to_device(&device).unwrap();
-    let g = common::layer(3, 8, 5, 2, norms()[0], activations()[0]).conv;
+    let g = crate::common::layer(3, 8, 5, 2, norms()[0], activations()[0]).conv;
     let (x, w) =
         (normal(Key::new(1), &[4, 3, 11, 11], DType::F32), normal(Key::new(2), &g.weight_dims(), DType::F32));
     let y = conv2d(&x, &w, &g).unwrap();

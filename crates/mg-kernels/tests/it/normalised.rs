@@ -1,9 +1,7 @@
 //! Norms and activations by tensor operations against finite differences.
 
-mod common;
-
+use crate::common::{activations, distance, dot, flat, normal, norms};
 use candle_core::{DType, Tensor};
-use common::{activations, distance, dot, flat, normal, norms};
 use mg_kernels::{LayerWeights, Norm, Normalised, channel_mean, channel_sum};
 use mg_random::Key;
 

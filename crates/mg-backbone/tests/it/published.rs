@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 fn golden(case: &str) -> Value {
-    let all: Value = serde_json::from_str(include_str!("golden/backbones.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../golden/backbones.json")).unwrap();
     all[case].clone()
 }
 
@@ -56,7 +56,7 @@ fn lite0_is_pytorchs() {
 /// Numbers by the golden script's formula, for the shapes that the graph asks for.
 fn formula_weights() -> Weights {
     let shapes: BTreeMap<String, Vec<usize>> =
-        serde_json::from_str(include_str!("golden/inception-shapes.json")).unwrap();
+        serde_json::from_str(include_str!("../golden/inception-shapes.json")).unwrap();
     let tensor = |(salt, (name, shape)): (usize, (&String, &Vec<usize>))| {
         let (low, high) = match shape.len() {
             1 if name.ends_with("running_var") || name.ends_with("bn.weight") => (0.5, 1.5),

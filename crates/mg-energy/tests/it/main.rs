@@ -1,0 +1,3 @@
+//! Claims about nets and energies.
+
+mod nets;

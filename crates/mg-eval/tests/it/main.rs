@@ -1,0 +1,4 @@
+//! Claims about scores, against reference implementations.
+
+mod golden;
+mod svm;

@@ -1,0 +1,10 @@
+//! Claims about convolutions and whole nets.
+
+mod common;
+mod convolution;
+mod gpu;
+mod inference;
+mod normalised;
+mod precision;
+mod score_net;
+mod weight_sums;
