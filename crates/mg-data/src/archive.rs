@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::decode::MAX_FILE;
 use crate::folder::{class_of, classes, first_level, is_image};
+use crate::limits::MAX_FILE;
 use crate::record::{Content, Record};
 use crate::split::{Split, no_split};
 use crate::{Error, Result};

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::decode::MAX_FILE;
+use crate::limits::{MAX_FILE, MAX_LABEL};
 use crate::pickle;
-use crate::record::{Content, MAX_LABEL, Record, interleaved, read};
+use crate::record::{Content, Record, interleaved, read};
 use crate::split::Split;
 use crate::{Error, Result};
 

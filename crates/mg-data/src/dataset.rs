@@ -6,9 +6,9 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::decode::CHANNELS;
 use crate::hex::hex;
 use crate::input::Input;
+use crate::limits::CHANNELS;
 use crate::pack::{Progress, decode_all, pack_input};
 use crate::packed::{ContentHash, Header, Packed};
 use crate::spec::MAX_IN_MEMORY;

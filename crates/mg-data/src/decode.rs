@@ -3,18 +3,9 @@ use std::panic::catch_unwind;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::limits::{MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::{Defect, Resize};
 
-/// An image with fewer pixels on a side is bad.
-pub const MIN_SIDE: u32 = 8;
-/// An image with more pixels in all is bad: 8192 x 8192, 64 megapixels.
-pub const MAX_PIXELS: u64 = 1 << 26;
-/// A file of more bytes is bad.
-pub const MAX_FILE: u64 = 1 << 28;
-/// The largest side that an image is brought to.
-pub const MAX_SIDE: usize = 4096;
-/// Every image becomes RGB.
-pub(crate) const CHANNELS: usize = 3;
 /// Bytes a decoder may allocate for one image.
 const MAX_DECODER_BYTES: u64 = 1 << 30;
 

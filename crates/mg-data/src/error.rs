@@ -86,7 +86,7 @@ pub enum Error {
     )]
     MixedLabels(String),
     /// A label that is no class number.
-    #[error("{name}: label {label} is not a class number (0 to {max})", max = crate::record::MAX_LABEL)]
+    #[error("{name}: label {label} is not a class number (0 to {max})", max = crate::limits::MAX_LABEL)]
     Label {
         /// Path, or file and row.
         name: String,

@@ -31,7 +31,7 @@
 //!
 //! The feature `serde` writes and reads [`Split`], [`OnBadImage`], [`ResizeKind`] and [`Resize`] as the words of configurations.
 //!
-//! Modules, from the bottom up: `defect`, `resample`, `resize`, `decode`, `record`; `split`, `listing`; the readers `folder`,
+//! Modules, from the bottom up: `limits`, `defect`, `resample`, `resize`, `decode`, `record`; `split`, `listing`; the readers `folder`,
 //! `archive` (tar), `table` (parquet), `mat`, `cifar` on `pickle`, `lmdb`, `portraits` and `packed`, the file format; `input`,
 //! which is what one of them opened, `source`, which finds what to open, and `spec`; `pack`; `dataset`, `order`, `loader`,
 //! `description`.
@@ -39,6 +39,7 @@
 mod decode;
 mod defect;
 mod hex;
+mod limits;
 mod listing;
 mod resample;
 mod resize;
@@ -71,10 +72,11 @@ mod order;
 mod error;
 
 pub use dataset::DataSet;
-pub use decode::{MAX_FILE, MAX_PIXELS, MAX_SIDE, MIN_SIDE, decode};
+pub use decode::decode;
 pub use defect::Defect;
 pub use description::Description;
 pub use error::{Error, Result};
+pub use limits::{MAX_FILE, MAX_PIXELS, MAX_SIDE, MIN_SIDE};
 pub use loader::{Loader, Request};
 pub use order::Order;
 pub use pack::{Progress, pack};

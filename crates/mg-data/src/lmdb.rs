@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::decode::MAX_FILE;
 use crate::hex::hex;
+use crate::limits::MAX_FILE;
 use crate::record::{Content, Record};
 use crate::{Error, Result};
 

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::ZlibDecoder;
 use image::RgbImage;
 
-use crate::decode::{CHANNELS, MAX_FILE, MAX_PIXELS};
-use crate::record::{Content, MAX_LABEL, Record, interleaved};
+use crate::limits::{CHANNELS, MAX_FILE, MAX_LABEL, MAX_PIXELS};
+use crate::record::{Content, Record, interleaved};
 use crate::{Error, Result};
 
 /// How such a file begins.

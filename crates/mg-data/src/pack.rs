@@ -4,8 +4,8 @@ use std::path::Path;
 use mg_files::WholeFile;
 use rayon::prelude::*;
 
-use crate::decode::CHANNELS;
 use crate::input::Input;
+use crate::limits::CHANNELS;
 use crate::packed::{ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;

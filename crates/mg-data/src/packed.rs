@@ -23,8 +23,8 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::decode::{CHANNELS, MAX_SIDE};
 use crate::hex::hex;
+use crate::limits::{CHANNELS, MAX_SIDE};
 use crate::skipped::Skipped;
 use crate::{Error, Result};
 

@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use parquet::data_type::ByteArray;
 
-use crate::decode::{MAX_FILE, size};
+use crate::decode::size;
+use crate::limits::MAX_FILE;
 use crate::{Defect, Resize, decode};
 
 /// One image of a source before it is decoded.
@@ -22,9 +23,6 @@ pub(crate) enum Content {
     Pixels(RgbImage),
     Null,
 }
-
-/// The largest class number.
-pub(crate) const MAX_LABEL: i64 = 65_535;
 
 impl Record {
     /// Bytes of memory the record holds.

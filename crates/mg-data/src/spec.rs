@@ -3,9 +3,9 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::MAX_SIDE;
 use crate::hex::hex;
 use crate::input::Input;
+use crate::limits::MAX_SIDE;
 use crate::packed::Packed;
 use crate::{Error, ImageSource, Resize, Result, Split};
 

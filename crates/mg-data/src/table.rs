@@ -10,7 +10,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::record::{Content, MAX_LABEL, Record};
+use crate::limits::MAX_LABEL;
+use crate::record::{Content, Record};
 use crate::{Error, Result};
 
 /// One parquet file with an image column `image` or `img`, a `struct<bytes, path>` or plain bytes, and perhaps an

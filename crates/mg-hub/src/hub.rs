@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use hf_hub::HFClientSync;
 use hf_hub::repository::RepoTreeEntry;
@@ -10,7 +9,7 @@ use crate::lock::Lock;
 use crate::repo::{check_path, check_revision};
 use crate::store::{State, Store};
 use crate::transfer::{Patience, Transfer};
-use crate::{Error, Kind, Known, Options, Repo, Result, is_commit};
+use crate::{Error, Event, Kind, Known, Options, Repo, Result, is_commit};
 
 /// A hub and a cache: files of repositories, verified.
 pub struct Hub {
@@ -40,38 +39,6 @@ pub struct Planned {
     pub known: Known,
     /// Whether verified content lies in the cache.
     pub is_cached: bool,
-}
-
-/// What happens while files are fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Bytes of the plan are there.
-    Progress {
-        /// The file that grows.
-        file: &'a str,
-        /// Bytes of all files of the plan that are there.
-        bytes: u64,
-    },
-    /// Another process fetches this file; it will serve both.
-    Waiting {
-        /// The file.
-        file: &'a str,
-    },
-    /// A try failed; another follows.
-    Retrying {
-        /// The file.
-        file: &'a str,
-        /// What went wrong.
-        reason: &'a str,
-        /// How long the next try waits.
-        wait: Duration,
-    },
-    /// Content had a wrong hash and was deleted; it is fetched anew.
-    Wrong {
-        /// The file.
-        file: &'a str,
-    },
 }
 
 impl Plan {

@@ -23,10 +23,11 @@
 //! - Offline, nothing is sent; files of a commit that are there need no request online either.
 //! - The cache is laid out as every program for the hub lays it out.
 //!
-//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`; `lock`, `store`, `http`, `transfer`; `hub`, `publish`.
+//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`, `event`; `lock`, `store`, `http`, `transfer`; `hub`, `publish`.
 
 mod catalog;
 mod digest;
+mod event;
 mod options;
 mod repo;
 
@@ -43,7 +44,8 @@ mod error;
 pub use catalog::{Entry, Part, WEIGHTS, Weights, find, sets};
 pub use digest::{Digest, Known};
 pub use error::{Error, Result};
-pub use hub::{Event, Hub, Plan, Planned};
+pub use event::Event;
+pub use hub::{Hub, Plan, Planned};
 pub use options::Options;
 pub use publish::Upload;
 pub use repo::{Address, Kind, PREFIX, Repo, is_commit};

@@ -145,7 +145,7 @@ pub(crate) fn weight_adjoint<P: Compiled>(
 
 fn check(geometry: &ConvGeometry, maps: [&Map; 2]) -> Result<()> {
     let fits = maps.iter().try_for_each(|map| map.check_addresses(BLOCK));
-    fits.map_err(|reason| Error::TooLarge { geometry: *geometry, reason })
+    fits.map_err(|reason| Error::TooLarge { geometry: format!("{geometry:?}"), reason })
 }
 
 /// Blocks of images with their results, side by side.

@@ -25,10 +25,10 @@ pub enum Error {
     },
 
     /// A window would make a map that is not square.
-    #[error("{window:?} on side {side} makes {rows} rows and {columns} columns: pad it so that they agree")]
+    #[error("{window} on side {side} makes {rows} rows and {columns} columns: pad it so that they agree")]
     NotSquare {
         /// The window.
-        window: crate::Window,
+        window: String,
         /// Side of the map.
         side: usize,
         /// Rows of the output.
@@ -69,10 +69,10 @@ pub enum Error {
     },
 
     /// A convolution's maps are too large to be addressed.
-    #[error("{geometry:?}: {reason}")]
+    #[error("{geometry}: {reason}")]
     TooLarge {
         /// The convolution.
-        geometry: crate::ConvGeometry,
+        geometry: String,
         /// What is too large and what to do.
         reason: String,
     },

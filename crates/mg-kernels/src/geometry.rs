@@ -40,7 +40,7 @@ impl Window {
         };
         match (length(0)?, length(1)?) {
             (rows, columns) if rows == columns => Ok(rows),
-            (rows, columns) => Err(Error::NotSquare { window: *self, side, rows, columns }),
+            (rows, columns) => Err(Error::NotSquare { window: format!("{self:?}"), side, rows, columns }),
         }
     }
 

@@ -1,9 +1,6 @@
 use std::fmt;
 
-use crate::{Error, Result};
-
-/// Largest side of a grid.
-pub const MAX_SIDE: usize = 8192;
+use crate::{Error, MAX_SIDE, Result};
 
 /// A nested ladder of square grids, from the 1x1 grid where chains begin to the finest.
 ///

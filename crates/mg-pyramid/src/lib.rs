@@ -46,14 +46,16 @@ mod error;
 mod gaussian;
 mod grids;
 mod initial;
+mod limits;
 mod mask;
 mod pyramid;
 mod scale;
 
 pub use error::{Error, Result};
 pub use gaussian::{ConditionalGaussian, GaussianLearner, MAX_GAUSSIAN};
-pub use grids::{Grids, MAX_SIDE};
+pub use grids::Grids;
 pub use initial::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES};
+pub use limits::MAX_SIDE;
 pub use mask::Mask;
 pub use mg_random::Key;
 pub use pyramid::Pyramid;

@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use crate::normal::box_muller;
-use crate::philox::{LANES, Use, block, blocks};
+use crate::philox::{LANES, Use, block, blocks, unit};
 use crate::{Permutation, Stream};
 
 /// A name for randomness: derive children with [`fold`](Key::fold) and [`named`](Key::named), then draw.
@@ -39,7 +39,7 @@ impl Key {
 
     /// A pseudo-random order of `0..len`, in constant memory.
     pub fn permutation(self, len: u64) -> Permutation {
-        Permutation::new(self, len)
+        Permutation::new(std::array::from_fn(|round| self.fold(round as u64).bits()), len)
     }
 
     /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
@@ -119,12 +119,6 @@ impl<const NORMAL: bool> pulp::NullaryFnOnce for Piece<'_, NORMAL> {
             index += LANES as u64;
         }
     }
-}
-
-/// The upper 24 bits of a word as a number of [0, 1).
-#[inline(always)]
-pub(crate) fn unit(word: u32) -> f32 {
-    (word >> 8) as f32 * (1.0 / (1 << 24) as f32)
 }
 
 fn first_64(words: [u32; 4]) -> u64 {

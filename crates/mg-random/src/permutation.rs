@@ -1,5 +1,3 @@
-use crate::Key;
-
 /// A pseudo-random order of `0..len` in constant memory: a Feistel network on the smallest even number of bits
 /// that holds `len`, walked until it lands inside (Black and Rogaway, "Ciphers with arbitrary finite domains",
 /// CT-RSA 2002). Sets of any size shuffle without an index in memory.
@@ -10,12 +8,12 @@ pub struct Permutation {
     keys: [u64; ROUNDS],
 }
 
-const ROUNDS: usize = 6;
+pub(crate) const ROUNDS: usize = 6;
 
 impl Permutation {
-    pub(crate) fn new(key: Key, len: u64) -> Self {
+    /// The order that the keys of the rounds make.
+    pub(crate) fn new(keys: [u64; ROUNDS], len: u64) -> Self {
         let bits = 64 - len.saturating_sub(1).leading_zeros();
-        let keys = std::array::from_fn(|round| key.fold(round as u64).bits());
         Permutation { len, half_bits: bits.div_ceil(2).max(1), keys }
     }
 
@@ -70,7 +68,7 @@ fn mix(mut x: u64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::Key;
 
     proptest! {
         #[test]

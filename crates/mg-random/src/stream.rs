@@ -1,6 +1,5 @@
-use crate::key::unit;
 use crate::normal::box_muller;
-use crate::philox::{Use, block};
+use crate::philox::{Use, block, unit};
 
 /// A sequence of draws from one [`Key`](crate::Key), for small numbers of values.
 #[derive(Clone, Debug)]

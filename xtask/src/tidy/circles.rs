@@ -4,7 +4,7 @@
 //! are nouns again; the file above them, which declares them and lends them its names, does not count there. So neither
 //! `lib.rs` nor `main.rs` ever does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::modules::{Module, ModulePath, Modules};
 use super::nouns::{Arrow, Nouns};
@@ -12,45 +12,13 @@ use super::sources;
 use crate::finding::Finding;
 use crate::repo::Repo;
 
-/// Folder, the nouns in it that may form circles among each other, and why.
-const KNOWN: &[(&str, &[&str], &str)] = &[
-    (
-        "crates/mg-data/src",
-        &["decode", "defect", "error", "record", "resize"],
-        "a defect tells the limits of those that find it; to be untied",
-    ),
-    ("crates/mg-hub/src", &["hub", "transfer"], "share events and patience; to be untied"),
-    ("crates/mg-kernels/src", &["error", "geometry"], "an error holds the window that it is about"),
-    ("crates/mg-pyramid/src", &["error", "grids"], "an error tells the limit that it is about"),
-    ("crates/mg-random/src", &["key", "permutation", "stream"], "a key makes what is drawn from it"),
-];
-
-const HERE: &str = "xtask/src/tidy/circles.rs";
-
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut used = BTreeSet::new();
     let files = sources::all(repo);
-    for modules in Modules::of_all(&files) {
-        for (folder, nouns) in nouns_by_folder(&modules) {
-            for knot in nouns.knots() {
-                let is_known = |row: &&(&str, &[&str], &str)| {
-                    row.0 == folder && knot.iter().all(|noun| row.1.contains(&noun.as_str()))
-                };
-                match KNOWN.iter().find(is_known) {
-                    Some(row) => drop(used.insert((row.0, row.1))),
-                    None => findings.push(finding(&nouns, &knot)),
-                }
-            }
-        }
-    }
-    let stale = KNOWN.iter().filter(|row| !used.contains(&(row.0, row.1)));
-    findings.extend(stale.map(|(folder, nouns, _)| {
-        let message =
-            format!("no circle of {} needs its row in {HERE} any longer; remove the row", nouns.join(", "));
-        Finding::new(folder, 0, message)
-    }));
-    findings
+    let folders =
+        Modules::of_all(&files).into_iter().flat_map(|modules| nouns_by_folder(&modules).into_values());
+    folders
+        .flat_map(|nouns| nouns.knots().iter().map(|knot| finding(&nouns, knot)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// All arrows of a crate, by the folder in which they are between neighbours.
@@ -104,7 +72,7 @@ fn finding(nouns: &Nouns, knot: &[String]) -> Finding {
     if circle.len() < knot.len() {
         message += &format!("; in all {} are tied: {}", knot.len(), knot.join(", "));
     }
-    message += &format!("; move what both need to a file of its own, or add a row with the reason to {HERE}");
+    message += "; move what both need to a file of its own";
     let (file, line) = places.first().copied().unwrap_or_default();
     Finding::new(file, line, message)
 }
@@ -210,18 +178,5 @@ mod tests {
         ]);
         assert!(found[0].contains("in all 3 are tied: a, b, c"), "{found:?}");
         assert_eq!(found[0].matches(" takes ").count(), 2);
-    }
-
-    #[test]
-    fn a_row_allows_what_is_in_it_and_is_needed_for_it() {
-        let key = ("crates/mg-random/src/key.rs", "use crate::stream::S;");
-        let stream = ("crates/mg-random/src/stream.rs", "use crate::key::K;");
-        let about =
-            |findings: Vec<Finding>| findings.into_iter().filter(|f| f.path.contains("mg-random")).count();
-        assert_eq!(about(check(&Repo::of(&[key, stream]))), 0);
-        assert_eq!(about(check(&Repo::of(&[key]))), 1, "the row is not needed");
-        let more = ("crates/mg-random/src/stream.rs", "use crate::{key::K, philox::P};");
-        let philox = ("crates/mg-random/src/philox.rs", "use crate::key::K;");
-        assert_eq!(about(check(&Repo::of(&[key, more, philox]))), 2, "a larger knot, and a row for nothing");
     }
 }

@@ -1,0 +1,2 @@
+/// Largest side of a grid.
+pub const MAX_SIDE: usize = 8192;
