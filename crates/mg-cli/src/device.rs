@@ -1,9 +1,10 @@
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use candle_core::utils::{cuda_is_available, metal_is_available};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use mg_energy::PrecisionKind;
 use mg_model::Model;
-use mg_model::multigrid::PrecisionMode;
 use mg_train::config::Layer;
 
 /// Where to compute.
@@ -16,8 +17,8 @@ pub(crate) struct DeviceArgs {
     #[arg(long, value_name = "T")]
     threads: Option<usize>,
     /// What nets multiply; as configured (model.precision) unless given
-    #[arg(long, value_enum)]
-    precision: Option<Precision>,
+    #[arg(long, value_parser = precisions())]
+    precision: Option<PrecisionKind>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +29,16 @@ enum Kind {
     Metal,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Precision {
-    Auto,
-    F32,
-    Bf16,
+/// The words of precisions.
+fn precisions() -> impl TypedValueParser<Value = PrecisionKind> {
+    let words = PrecisionKind::ALL.map(PrecisionKind::name);
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<PrecisionKind>())
 }
 
 impl DeviceArgs {
     /// The precision that was asked for.
-    pub(crate) fn precision(&self) -> Option<PrecisionMode> {
-        self.precision.map(|precision| match precision {
-            Precision::Auto => PrecisionMode::Auto,
-            Precision::F32 => PrecisionMode::F32,
-            Precision::Bf16 => PrecisionMode::Bf16,
-        })
+    pub(crate) fn precision(&self) -> Option<PrecisionKind> {
+        self.precision
     }
 
     /// `model` in the precision that was asked for; as it was learned if none was.
@@ -55,12 +51,9 @@ impl DeviceArgs {
 
     /// The precision that was asked for, as a layer over a configuration.
     pub(crate) fn layer(&self) -> mg_train::Result<Option<Layer>> {
-        let word = self.precision.map(|precision| match precision {
-            Precision::Auto => "auto",
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-        });
-        word.map(|word| Layer::assignment(&format!("model.precision={word}"))).transpose()
+        let layer =
+            |precision: PrecisionKind| Layer::assignment(&format!("model.precision={}", precision.name()));
+        self.precision.map(layer).transpose()
     }
 
     /// Opens the device and sets the number of threads.

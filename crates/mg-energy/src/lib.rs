@@ -22,6 +22,8 @@
 //! # }
 //! ```
 //!
+//! The feature `serde` writes and reads the kinds ([`NormKind`] and the like) as the words of configurations.
+//!
 //! Invariants: an energy does not know that grids exist; [`Energy::value_and_grad`] never computes a parameter
 //! gradient; initial parameters depend on the seed and their own name only, so adding a layer moves no other.
 
@@ -30,6 +32,7 @@ mod conv_net;
 mod energy;
 mod energy_net;
 mod error;
+mod kinds;
 mod optimizer;
 mod params;
 mod reference;
@@ -41,6 +44,7 @@ pub use conv_net::{ConvNet, Scored};
 pub use energy::{Energy, ValueAndGrad};
 pub use energy_net::EnergyNet;
 pub use error::{Error, Result};
+pub use kinds::{ActivationKind, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
 pub use mg_kernels::{Part, Precision};
 pub use optimizer::{DescentRule, Optimizer, moving_average};
 pub use params::{Params, Statistics, below};

@@ -39,6 +39,8 @@
 //! 5. [`InitialDistribution`]: p(0), learned from 1x1 images by an [`InitialLearner`], stored and sampled.
 //! 6. [`ConditionalGaussian`]: the normal law of a grid's images given a coarser one, learned by a [`GaussianLearner`].
 //!
+//! The feature `serde` writes and reads [`InitialForm`] and [`UpscaleKind`] as the words of configurations.
+//!
 //! Nothing here knows of energies or samplers. Every random choice is named by a [`Key`].
 
 mod area_average;
@@ -50,6 +52,7 @@ mod limits;
 mod mask;
 mod pyramid;
 mod scale;
+mod upscale_kind;
 
 pub use error::{Error, Result};
 pub use gaussian::{ConditionalGaussian, GaussianLearner, MAX_GAUSSIAN};
@@ -60,3 +63,4 @@ pub use mask::Mask;
 pub use mg_random::Key;
 pub use pyramid::Pyramid;
 pub use scale::{Upscale, down, up};
+pub use upscale_kind::UpscaleKind;

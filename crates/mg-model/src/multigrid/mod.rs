@@ -16,10 +16,7 @@ pub use keys::{KEYS, KEYS_TEXT};
 pub use model::{KIND, MultigridClass, MultigridModel};
 pub use per_grid::PerGrid;
 pub use sampler::{Place, RANGE, Sampler, with_levels};
-pub use settings::{
-    ActivationMode, ChainStart, ChainsConfig, ModelConfig, NetFamily, Nets, NormMode, PaddingMode,
-    PrecisionMode, ReferenceMode, SamplerKind, Settings, UpscaleMode,
-};
+pub use settings::{ChainStart, ChainsConfig, ModelConfig, NetFamily, Nets, SamplerKind, Settings};
 pub use starts::{ChainStarts, DrawnGrid};
 pub use statistics::{restore_statistics, save_statistics};
 

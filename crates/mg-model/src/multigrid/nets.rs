@@ -1,7 +1,7 @@
 use candle_core::Device;
-use mg_energy::{Activation, ConvSpec, NetSpec, Norm, Padding, Reference};
+use mg_energy::{ConvSpec, NetSpec, Reference};
 
-use super::{ActivationMode, NetFamily, Nets, NormMode, PaddingMode, ReferenceMode, Settings};
+use super::{NetFamily, Nets, Settings};
 use crate::{Error, Result};
 
 impl Settings {
@@ -38,31 +38,14 @@ impl Settings {
             }
         }
         .scaled(model.width);
-        spec.padding = match model.padding {
-            PaddingMode::Same => Padding::Same,
-            PaddingMode::SameTensorflow => Padding::SameTensorflow,
-            PaddingMode::Two => Padding::Pixels(2),
-        };
-        spec.norm = match model.norm {
-            NormMode::None => Norm::None,
-            NormMode::Batch => Norm::Batch,
-            NormMode::Observed => Norm::Observed,
-            NormMode::Frozen => Norm::Frozen,
-            NormMode::Group => Norm::Group { groups: model.groups },
-        };
-        spec.activation = match model.activation {
-            ActivationMode::LeakyRelu => Activation::LeakyRelu { slope: model.slope },
-            ActivationMode::Relu => Activation::Relu,
-            ActivationMode::Silu => Activation::Silu,
-        };
+        spec.padding = model.padding.padding();
+        spec.norm = model.norm.with_groups(model.groups);
+        spec.activation = model.activation.with_slope(model.slope);
         Ok(spec)
     }
 
     /// The reference distribution.
     pub fn reference(&self) -> Reference {
-        match self.model.reference {
-            ReferenceMode::Uniform => Reference::Uniform,
-            ReferenceMode::Gaussian => Reference::Gaussian { sigma: self.model.sigma },
-        }
+        self.model.reference.with_sigma(self.model.sigma)
     }
 }

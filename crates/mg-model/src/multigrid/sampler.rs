@@ -3,7 +3,7 @@ use mg_energy::{Energy, EnergyNet};
 use mg_langevin::{Begin, Clamped, Held, Hmc, Kernel, Langevin, Level, Mala, Upscaling, Within};
 use mg_pyramid::Upscale;
 
-use super::{ChainStarts, SamplerKind, Settings, UpscaleMode};
+use super::{ChainStarts, SamplerKind, Settings};
 use crate::Result;
 
 /// The transition kernel of one grid, as a configuration describes it.
@@ -44,10 +44,7 @@ impl Sampler {
             n_leapfrog: chains.leapfrog,
             clamp: chains.clamp,
             n_steps: chains.steps.at(level),
-            upscale: match chains.upscale.at(level) {
-                UpscaleMode::Blocks => Upscale::Blocks,
-                UpscaleMode::Smooth | UpscaleMode::Gaussian => Upscale::Smooth,
-            },
+            upscale: chains.upscale.at(level).plain(),
             start_noise: chains.start_noise.at(level),
         }
     }

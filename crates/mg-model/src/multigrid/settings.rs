@@ -1,8 +1,7 @@
 #![allow(missing_docs, reason = "the comments of keys/multigrid.toml say what every key means; see KEYS")]
 
-use candle_core::Device;
-use mg_energy::Precision;
-use mg_pyramid::{Grids, InitialForm};
+use mg_energy::{ActivationKind, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
+use mg_pyramid::{Grids, InitialForm, UpscaleKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,38 +26,15 @@ pub struct ModelConfig {
     pub grids: Vec<usize>,
     pub nets: Nets,
     pub width: f64,
-    pub padding: PaddingMode,
-    pub norm: NormMode,
+    pub padding: PaddingKind,
+    pub norm: NormKind,
     pub groups: usize,
-    pub activation: ActivationMode,
+    pub activation: ActivationKind,
     pub slope: f64,
-    pub reference: ReferenceMode,
+    pub reference: ReferenceKind,
     pub sigma: f64,
     pub initial: InitialForm,
-    pub precision: PrecisionMode,
-}
-
-/// What nets multiply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrecisionMode {
-    /// bf16 on CPUs that multiply it faster than f32, else f32.
-    Auto,
-    /// f32.
-    F32,
-    /// Operands in bf16, sums in f32.
-    Bf16,
-}
-
-impl PrecisionMode {
-    /// What it means on a device.
-    pub fn on(self, device: &Device) -> Precision {
-        match self {
-            PrecisionMode::Auto => Precision::fastest(device),
-            PrecisionMode::F32 => Precision::Full,
-            PrecisionMode::Bf16 => Precision::Bf16,
-        }
-    }
+    pub precision: PrecisionKind,
 }
 
 /// The nets of the grids.
@@ -81,63 +57,13 @@ pub enum NetFamily {
     DcganFinest,
 }
 
-/// Zero padding of convolutions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PaddingMode {
-    /// kernel / 2 on every side.
-    Same,
-    /// TensorFlow's asymmetric SAME.
-    SameTensorflow,
-    /// 2 pixels everywhere (the map sizes of table 3).
-    Two,
-}
-
-/// Normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormMode {
-    /// None.
-    None,
-    /// Statistics of the batch at hand (the paper).
-    Batch,
-    /// Statistics of the observed batch.
-    Observed,
-    /// Statistics of the first observed batch, for ever.
-    Frozen,
-    /// Groups of channels of each image.
-    Group,
-}
-
-/// Activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActivationMode {
-    /// max(x, slope x).
-    LeakyRelu,
-    /// max(x, 0).
-    Relu,
-    /// x sigmoid(x).
-    Silu,
-}
-
-/// The reference distribution p0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReferenceMode {
-    /// Uniform on the clamped range.
-    Uniform,
-    /// White noise of deviation `model.sigma`.
-    Gaussian,
-}
-
 /// `[chains]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChainsConfig {
     pub start: PerGrid<ChainStart>,
     #[serde(default = "blocks")] // files from before it was a key
-    pub upscale: PerGrid<UpscaleMode>,
+    pub upscale: PerGrid<UpscaleKind>,
     #[serde(default = "zero")] // files from before it was a key
     pub start_noise: PerGrid<f64>,
     pub steps: PerGrid<usize>,
@@ -165,18 +91,6 @@ pub enum ChainStart {
     Persistent,
 }
 
-/// How a coarser sample becomes the start of a grid's chains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UpscaleMode {
-    /// Every pixel a constant block (the paper).
-    Blocks,
-    /// The smoothest image with these means.
-    Smooth,
-    /// A draw from the Gaussian of observed images given these means; on grids too large for one, as `Smooth`.
-    Gaussian,
-}
-
 /// The transition kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -190,8 +104,8 @@ pub enum SamplerKind {
 }
 
 /// What a key was before it was one: for files from then.
-fn blocks() -> PerGrid<UpscaleMode> {
-    PerGrid::All(UpscaleMode::Blocks)
+fn blocks() -> PerGrid<UpscaleKind> {
+    PerGrid::All(UpscaleKind::Blocks)
 }
 
 fn zero() -> PerGrid<f64> {
@@ -292,7 +206,7 @@ impl Settings {
             let must = format!("at most the finest grid's side, {finest}");
             return Err(Error::value("chains.hidden_square", hidden, must));
         }
-        if self.model.norm != NormMode::Batch {
+        if self.model.norm != NormKind::Batch {
             return Ok(());
         }
         if self.batch < 2 {

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use mg_pyramid::{ConditionalGaussian, InitialDistribution, MAX_GAUSSIAN};
+use mg_pyramid::{ConditionalGaussian, InitialDistribution, MAX_GAUSSIAN, UpscaleKind};
 
-use super::{ChainStart, Settings, UpscaleMode};
+use super::{ChainStart, Settings};
 use crate::{Result, below};
 
 /// What the chains of one class begin with, learned from its images before the first iteration.
@@ -37,7 +37,7 @@ impl DrawnGrid {
         let of = |level: usize| {
             let (coarse, side) = (grids.sides()[level], grids.sides()[level + 1]);
             let channels = settings.net_spec(level)?.channels;
-            let asked = settings.chains.upscale.at(level) == UpscaleMode::Gaussian
+            let asked = settings.chains.upscale.at(level) == UpscaleKind::Gaussian
                 && settings.chains.start.at(level) == ChainStart::Coarser;
             let fits = channels * side * side <= MAX_GAUSSIAN;
             Ok((asked && fits).then_some(DrawnGrid { channels, coarse, side }))

@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
 use candle_core::Device;
-use mg_energy::Precision;
-use mg_model::multigrid::PrecisionMode;
+use mg_energy::PrecisionKind;
 use mg_random::Key;
 use serde_json::{Value, json};
 
@@ -49,19 +48,12 @@ impl MethodConfig for MultigridConfig {
     }
 
     fn settled(&self, device: &Device) -> Vec<(&'static str, Value)> {
-        let precision = match self.settings.model.precision.on(device) {
-            Precision::Full => PrecisionMode::F32,
-            Precision::Bf16 => PrecisionMode::Bf16,
-        };
+        let precision = PrecisionKind::from(self.settings.model.precision.on(device));
         vec![("model.precision", to_value(&precision))]
     }
 
     fn precision(&self) -> &'static str {
-        match self.settings.model.precision {
-            PrecisionMode::Auto => "auto",
-            PrecisionMode::F32 => "f32",
-            PrecisionMode::Bf16 => "bf16",
-        }
+        self.settings.model.precision.name()
     }
 
     fn learner(

@@ -1,0 +1,21 @@
+/// How a coarser sample becomes the start of a grid's chains, as configurations say it: `blocks`, `smooth` or `gaussian`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum UpscaleKind {
+    /// Every pixel becomes a constant block (the paper).
+    Blocks,
+    /// The smoothest image with these means.
+    Smooth,
+    /// A draw from the Gaussian of observed images given these means; on grids too large for one, as `Smooth`.
+    Gaussian,
+}
+
+impl UpscaleKind {
+    /// The way that needs nothing learned: what it names, or what stands in for a Gaussian that is not there.
+    pub fn plain(self) -> crate::Upscale {
+        match self {
+            UpscaleKind::Blocks => crate::Upscale::Blocks,
+            UpscaleKind::Smooth | UpscaleKind::Gaussian => crate::Upscale::Smooth,
+        }
+    }
+}
