@@ -33,6 +33,11 @@ impl Part {
         border(rank)..border(rank.saturating_add(1))
     }
 
+    /// How many contributors a batch of `n` images can be shared among, so that each has some of it.
+    pub fn most_shares(n: usize) -> usize {
+        lanes(n)
+    }
+
     /// The lanes that the part's `n` images fill.
     ///
     /// # Errors
@@ -73,6 +78,8 @@ mod tests {
                     Part { first: share.start, of: n }.lanes(share.len()).unwrap();
                 }
                 assert_eq!(end, n);
+                let has_some = |rank| !Part::share(rank, size, n).is_empty();
+                assert_eq!((0..size).all(has_some), size <= Part::most_shares(n), "{size} of {n}");
                 assert!(Part::share(size, size, n).is_empty() && Part::share(usize::MAX, size, n).is_empty());
             }
         }

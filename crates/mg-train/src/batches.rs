@@ -7,7 +7,7 @@ use mg_langevin::ChainKey;
 use mg_random::Key;
 
 use crate::config::Config;
-use crate::{Batch, Class, Result};
+use crate::{Batch, Class, Error, Result};
 
 /// The observed images of one iteration after another, of the classes in turn, read ahead while the learner computes. What
 /// an iteration gets does not depend on those before: one that is not the next, as after a rollback, begins the reading
@@ -35,9 +35,21 @@ impl Batches {
     /// The batches of a run; of every batch the part of learner number `rank` of `size`.
     ///
     /// # Errors
-    /// When the data do not have the classes that are asked for.
-    pub fn new(config: &Config, classes: Vec<Class>, device: &Device, (rank, size): (usize, usize)) -> Self {
-        Batches {
+    /// When there are more learners than parts of a batch, or none of this rank.
+    pub fn new(
+        config: &Config,
+        classes: Vec<Class>,
+        device: &Device,
+        (rank, size): (usize, usize),
+    ) -> Result<Self> {
+        for class in &classes {
+            let batch = class.request(0, false).indices.len();
+            let most = Part::most_shares(batch);
+            if size > most.max(1) || rank >= size {
+                return Err(Error::Learners { rank, size, batch, most });
+            }
+        }
+        Ok(Batches {
             classes,
             flip: config.data.flip,
             noise: config.data.noise,
@@ -45,7 +57,7 @@ impl Batches {
             device: device.clone(),
             share: (rank, size),
             ahead: None,
-        }
+        })
     }
 
     /// The classes, in their order.

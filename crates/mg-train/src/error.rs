@@ -36,6 +36,21 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// More learners than parts of a batch, or one that is none of them.
+    #[error(
+        "learner {rank} (from 0) of {size} has no part of a batch of {batch} images, which at most {most} can share; take \
+         fewer learners or a larger learn.batch"
+    )]
+    Learners {
+        /// Which learner.
+        rank: usize,
+        /// How many there are.
+        size: usize,
+        /// Images of a batch.
+        batch: usize,
+        /// Most learners that can share it.
+        most: usize,
+    },
     /// A configuration is not TOML.
     #[error("{place}: {message}")]
     ConfigSyntax {

@@ -35,7 +35,7 @@ impl Learning {
     /// The same, as one of several that share every batch.
     ///
     /// # Errors
-    /// As [`new`](Learning::new).
+    /// As [`new`](Learning::new), and when there are more of them than parts of a batch.
     pub fn among(
         config: &Config,
         data: &DataSet,
@@ -44,7 +44,7 @@ impl Learning {
     ) -> Result<Self> {
         let config = config.pinned(device)?;
         let classes = classes(&config, data)?;
-        let batches = Batches::new(&config, classes, device, (peers.rank(), peers.size()));
+        let batches = Batches::new(&config, classes, device, (peers.rank(), peers.size()))?;
         let (key, flip) = (Key::new(config.seed), config.data.flip);
         let learner = |(number, class): (usize, &Class)| {
             let first = &mut || batches.of_class(number, 0);

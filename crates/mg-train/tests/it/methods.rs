@@ -24,7 +24,7 @@ fn single_grid_by_hand(config: &Config, iterations: u64) -> Params {
     let init = key.named("all").named("params").named("16");
     let mut params = Params::init(&spec, init, candle_core::DType::F32, CPU).unwrap();
     let mut optimizer = Optimizer::new(own.learn.rule());
-    let mut batches = Batches::new(config, classes(config, &data(config)).unwrap(), CPU, (0, 1));
+    let mut batches = Batches::new(config, classes(config, &data(config)).unwrap(), CPU, (0, 1)).unwrap();
     let langevin = Langevin { step_size: chains.step_size.at(0), noise_scale: chains.noise_scale.at(0) };
     let kernel = Clamped { inner: langevin, min: -1.0, max: 1.0 };
     for t in 0..iterations {
@@ -160,6 +160,17 @@ fn parts_of_a_batch_learn_what_the_whole_batch_does() {
             }
         }
     }
+}
+
+#[test]
+fn learners_without_a_part_of_the_batch_are_refused() {
+    let config = tiny(&["learn.batch=8"]);
+    let peers = Threads::all(9).remove(4);
+    let refused = Learning::among(&config, &data(&config), CPU, Box::new(peers)).err().unwrap().to_string();
+    assert!(
+        refused.contains("learner 4") && refused.contains("of 9") && refused.contains("at most 8"),
+        "{refused}"
+    );
 }
 
 #[test]
