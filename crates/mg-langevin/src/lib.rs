@@ -71,7 +71,7 @@ mod observed;
 mod reflected;
 mod within;
 
-mod climb;
+mod coarse_to_fine;
 mod level;
 mod recover;
 mod run;
@@ -79,10 +79,10 @@ mod trace;
 mod upscaling;
 
 mod ais;
+mod ais_ladder;
 mod base;
 mod exact;
 mod geometric_path;
-mod ladder;
 mod log_z;
 mod pilot;
 
@@ -92,18 +92,18 @@ mod error;
 mod rows;
 
 pub use ais::{Ais, Annealed};
+pub use ais_ladder::Ladder;
 pub use base::Base;
 pub use chain::Chain;
 pub use chain_key::ChainKey;
 pub use clamped::Clamped;
-pub use climb::climb;
+pub use coarse_to_fine::climb;
 pub use diagnosis::{effective_sample_size, split_r_hat};
 pub use error::{Error, Result};
 pub use exact::Exact;
 pub use geometric_path::GeometricPath;
 pub use hmc::Hmc;
 pub use kernel::{Kernel, Unadjusted};
-pub use ladder::Ladder;
 pub use langevin::Langevin;
 pub use level::{Begin, Held, Level};
 pub use log_z::LogZ;

@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/mg-train/src/run/dir.rs", "makes, locks and lists a run directory"),
     ("crates/mg-train/src/run/lines.rs", "appends lines"),
     ("crates/mg-train/src/run/model.rs", "reads a model file"),
+    ("crates/mg-train/src/run/newest.rs", "lists run directories"),
     ("crates/mg-train/src/run/record.rs", "reads a run directory"),
 ];
 

@@ -4,10 +4,12 @@ pub mod checkpoint;
 mod dir;
 mod lines;
 mod model;
+mod newest;
 mod record;
 
 pub use checkpoint::Checkpoint;
 pub use dir::RunDir;
 pub(crate) use lines::{LineFile, write_atomically};
 pub use model::{MODEL, model_file, open_model, read_model};
-pub use record::{RunRecord, Session, newest, runs};
+pub use newest::{newest, runs};
+pub use record::{RunRecord, Session};
