@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use candle_core::{Device, Tensor};
 use mg_data::{Loader, Request};
 use mg_energy::Part;
@@ -104,10 +102,12 @@ impl Batches {
     fn batch(&self, number: usize, turn: u64, share: (usize, usize), mut images: Tensor) -> Result<Batch> {
         let class = &self.classes[number];
         let key = self.key.named(&class.name).fold(turn);
-        let whole = class.request(turn, self.flip).indices.len();
-        let Request { set, indices: numbers, mut flips } = part_of(class.request(turn, self.flip), share);
+        let request = class.request(turn, self.flip);
+        let whole = request.indices.len();
+        let first = Part::share(share.0, share.1, whole).start;
+        let Request { set, indices: numbers, mut flips } = part_of(request, share);
         flips.resize(numbers.len(), false);
-        let part = Part { first: rows(whole, share).start, of: whole };
+        let part = Part { first, of: whole };
         if self.noise > 0.0 {
             let noise = ChainKey { key: key.named("noise"), first: part.first }.normal_like(&images)?;
             images = (images + (noise * self.noise)?)?.clamp(-1.0, 1.0)?;
@@ -123,14 +123,9 @@ fn turn(iteration: u64, classes: usize) -> (usize, u64) {
     ((iteration % classes) as usize, iteration / classes)
 }
 
-/// The rows of a batch of `n` that belong to a share.
-fn rows(n: usize, (rank, size): (usize, usize)) -> Range<usize> {
-    if size == 1 { 0..n } else { Part::share(rank, size, n) }
-}
-
 /// The part of a request that belongs to a share.
-fn part_of(mut request: Request, share: (usize, usize)) -> Request {
-    let rows = rows(request.indices.len(), share);
+fn part_of(mut request: Request, (rank, size): (usize, usize)) -> Request {
+    let rows = Part::share(rank, size, request.indices.len());
     if !request.flips.is_empty() {
         request.flips = request.flips[rows.clone()].to_vec();
     }
