@@ -1,6 +1,6 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use candle_core::Tensor;
 use indicatif::ProgressBar;
 use mg_figures::Sheet;
+use mg_train::run::{seconds, times_path};
 use mg_train::{Event, Observer, Report, Training};
 
 use crate::estimate::human;
@@ -39,7 +40,8 @@ const MARKS: u64 = 100;
 
 impl Watcher {
     pub(crate) fn new(training: &Training, limit: Option<Duration>) -> Result<Self> {
-        let path = training.run_dir().path().join("times.jsonl");
+        let run = training.run_dir().path();
+        let path = times_path(run);
         let times = OpenOptions::new().create(true).append(true).open(&path);
         let learn = &training.learning().config().learn;
         let (start, interrupted) = (Instant::now(), Arc::new(AtomicBool::new(false)));
@@ -54,7 +56,10 @@ impl Watcher {
             limit,
             interrupted,
             times: times.with_context(|| format!("cannot open {}", path.display()))?,
-            earlier: last_seconds(&path, training.iteration()),
+            earlier: seconds(run)
+                .range(..=training.iteration())
+                .next_back()
+                .map_or(0.0, |(_, &seconds)| seconds),
             iteration: training.iteration(),
             of: learn.iterations,
         })
@@ -101,14 +106,6 @@ fn listen(flag: Arc<AtomicBool>) -> Result<()> {
         tracing::info!("stopping after this iteration; Ctrl-C again stops at once and loses it");
     })
     .context("cannot listen to Ctrl-C")
-}
-
-/// Seconds that the last line of `times.jsonl` up to an iteration tells.
-fn last_seconds(path: &Path, iteration: u64) -> f64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut upto = lines.rev().filter(|line| line["iteration"].as_u64().is_some_and(|i| i <= iteration));
-    upto.find_map(|line| line["seconds"].as_f64()).unwrap_or(0.0)
 }
 
 impl Observer for Watcher {

@@ -12,4 +12,4 @@ pub use dir::RunDir;
 pub(crate) use lines::{LineFile, write_atomically};
 pub use model::{MODEL, model_file, open_model, read_model};
 pub use newest::{newest, runs};
-pub use record::{RunRecord, Session};
+pub use record::{RunRecord, Session, seconds, times_path};

@@ -60,10 +60,7 @@ impl RunRecord {
         let metrics = fs::read_to_string(path.join("metrics.jsonl")).unwrap_or_default();
         let reports = metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let rollbacks = metrics.matches("\"rolled back\"").count();
-        let times = fs::read_to_string(path.join("times.jsonl")).unwrap_or_default();
-        let times = times.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let seconds = times.filter_map(|line| Some((line["iteration"].as_u64()?, line["seconds"].as_f64()?)));
-        let (seconds, sessions) = (seconds.collect(), read_sessions(path));
+        let (seconds, sessions) = (seconds(path), read_sessions(path));
         Ok(RunRecord { path: path.to_path_buf(), config, reports, rollbacks, seconds, sessions })
     }
 
@@ -103,6 +100,18 @@ impl Session {
         let lines = sessions.iter().map(|session| serde_json::to_string(session).unwrap_or_default() + "\n");
         super::write_atomically(&run.join(SESSIONS), lines.collect::<String>().as_bytes())
     }
+}
+
+/// The times file of a run directory.
+pub fn times_path(run: &Path) -> PathBuf {
+    run.join("times.jsonl")
+}
+
+/// Seconds that a run has taken up to each of its iterations, all sessions counted.
+pub fn seconds(run: &Path) -> BTreeMap<u64, f64> {
+    let text = fs::read_to_string(times_path(run)).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| Some((line["iteration"].as_u64()?, line["seconds"].as_f64()?))).collect()
 }
 
 fn read_sessions(run: &Path) -> Vec<Session> {
