@@ -30,7 +30,7 @@ impl Backbone {
     /// [`Convention::HalfPixel`].
     ///
     /// # Errors
-    /// Those of the device.
+    /// When the weights cannot be put on the device.
     pub fn lite0(device: &Device) -> Result<Self> {
         Self::lite0_of(&Weights::from_safetensors(LITE0)?, device)
     }
@@ -60,18 +60,18 @@ impl Backbone {
         self.name
     }
 
-    /// Names the network, its weights and how images reach it: 64 hexadecimal digits. Features of one image by backbones
-    /// with one id are the same.
+    /// Names the network, its weights and how images reach it: 64 hexadecimal digits. Backbones with the same id give
+    /// the same features for an image.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Features of an image.
+    /// Number of features per image.
     pub fn width(&self) -> usize {
         self.head.dims()[1]
     }
 
-    /// Logits of an image.
+    /// Number of logits per image.
     pub fn classes(&self) -> usize {
         self.head.dims()[0]
     }

@@ -87,7 +87,7 @@ pub enum Error {
     },
 
     /// Rows were asked for that a table does not have.
-    #[error("rows {range:?} of {path}, which has {rows}", path = .path.display())]
+    #[error("cannot read rows {range:?} of {path}, which has {rows} rows", path = .path.display())]
     Rows {
         /// The file.
         path: PathBuf,
@@ -98,7 +98,7 @@ pub enum Error {
     },
 
     /// Images cannot be read.
-    #[error("images {range:?}: {source}")]
+    #[error("cannot read images {range:?}: {source}")]
     Image {
         /// Their numbers.
         range: std::ops::Range<usize>,
@@ -107,7 +107,7 @@ pub enum Error {
     },
 
     /// Features have another width than the network makes.
-    #[error("{network} makes {expected} features an image, found {found}")]
+    #[error("{network} makes {expected} features per image, found {found}")]
     Width {
         /// The network.
         network: &'static str,

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::weights::hash;
 use crate::{Backbone, Error, Result};
 
-/// Images that features are made of, of any number: they are read block by block.
+/// A set of images to compute features of. It may be larger than memory: it is read block by block.
 pub trait Images {
     /// Names these images: the same name must always mean the same images in the same order.
     fn id(&self) -> String;
@@ -37,7 +37,7 @@ pub trait Images {
     ) -> std::result::Result<Tensor, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Features of a backbone in a file, rows of f32, of as many images as there are.
+/// The features that a backbone gives for a set of images, kept in a file: one row of f32 per image.
 ///
 /// A file holds a header, then blocks of up to 64 rows with a checksum each, written to the disk before the next. So a
 /// run that is interrupted goes on where it was, and a damaged block is noticed when it is read.
@@ -54,10 +54,10 @@ pub struct FeatureFile {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
-    /// Of the backbone.
+    /// Id of the backbone.
     backbone: String,
     network: String,
-    /// Of the images.
+    /// Id of the images.
     images: String,
     rows: usize,
     width: usize,
@@ -70,8 +70,9 @@ const BLOCK: usize = 64;
 const CHECK: usize = 8;
 
 impl FeatureFile {
-    /// The features of `images` by `backbone`, kept in `folder` under a name made of both: those that are there already are
-    /// not computed again. `done` hears how many images are finished, and from then on after every block.
+    /// The features of `images` by `backbone`, kept in `folder` under a name made of both: those that are there already
+    /// are not computed again. `done` is called with the number of finished images, once at the start and after every
+    /// block.
     ///
     /// # Errors
     /// When the folder cannot be written, another process is writing the same features, or an image cannot be read.
@@ -123,12 +124,12 @@ impl FeatureFile {
         &self.path
     }
 
-    /// Name of the network that made them.
+    /// Name of the network that made the features.
     pub fn network(&self) -> &str {
         &self.header.network
     }
 
-    /// Rows of a range, one after the other.
+    /// The rows of a range, [range, width] row-major.
     ///
     /// # Errors
     /// When the range leaves the table, the file cannot be read, or a block is damaged.

@@ -7,8 +7,8 @@ use crate::layers::Layers;
 type Parts = Vec<MapId>;
 
 /// The network of 2015-12-05 (Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016),
-/// as the inception score and the Fréchet inception distance use it: means over the last 8 x 8 map, 2048 a image. Where
-/// it differs from later releases: mean pools leave out the padding, and the last block pools by maximum.
+/// as the inception score and the Fréchet inception distance use it: means over the last 8 x 8 map, 2048 per image.
+/// It differs from later releases in two ways: mean pools leave out the padding, and the last block pools by maximum.
 pub(crate) fn features(net: &mut Layers<'_>) -> Result<MapId> {
     let x = net.graph.image();
     let x = unit(net, x, "Conv2d_1a_3x3", Window::square(3, 2, 0))?;

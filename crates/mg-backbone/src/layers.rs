@@ -28,7 +28,7 @@ impl Layers<'_> {
         Ok(self.graph.conv(from, window, (&weight, &bias), clip)?)
     }
 
-    /// The same of every channel by itself.
+    /// As [`conv`](Layers::conv), with a convolution of every channel by itself.
     pub(crate) fn depthwise(
         &mut self,
         from: MapId,

@@ -1,4 +1,4 @@
-//! Pretrained networks whose features images are scored by.
+//! Pretrained networks that turn images into the features that scores are computed from.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A [`Backbone`] takes images [n, 3, s, s] of any side and returns features and logits; what scores make of them is
-//! another crate's matter. [`FeatureFile`] keeps features on the disk, so that none is computed twice. There are two:
+//! another crate's matter. [`FeatureFile`] keeps features on the disk, so that none is computed twice. There are two
+//! networks:
 //!
 //! - **EfficientNet-Lite0** ([`Backbone::lite0`]), whose weights are part of this crate (Apache-2.0, see
 //!   `weights/README.md`), so that scores work offline. They are rounded to f16.

@@ -7,7 +7,7 @@ use crate::layers::Layers;
 struct Stage {
     blocks: usize,
     kernel: usize,
-    /// Of the first block.
+    /// Stride of the first block; the others have stride 1.
     stride: usize,
     /// Channels inside a block, as a multiple of those that enter it.
     expansion: usize,
@@ -29,7 +29,7 @@ const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 6, 320),
 ];
 
-/// The means over the last 7 x 7 map, 1280 an image.
+/// The means over the last 7 x 7 map, 1280 per image.
 pub(crate) fn features(net: &mut Layers<'_>) -> Result<MapId> {
     let image = net.graph.image();
     let window = tensorflow_same(net, image, 3, 2)?;

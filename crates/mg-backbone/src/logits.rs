@@ -6,9 +6,9 @@ use mg_eval::Features;
 
 use crate::{Backbone, Result};
 
-/// The logits that a backbone makes of features, as they are asked for.
+/// The logits that a backbone makes of features, computed as they are asked for.
 pub struct Logits<'a> {
-    /// Features of the backbone.
+    /// Features that the backbone made.
     pub features: &'a dyn Features,
     /// The backbone.
     pub backbone: &'a Backbone,

@@ -51,7 +51,7 @@ impl Weights {
                 };
                 Ok(Self { tensors, sha256: found })
             }
-            _ => Err(wrong("weights end in .safetensors or .pth".to_owned())),
+            _ => Err(wrong("files of weights end in .safetensors, .pth or .pt".to_owned())),
         }
     }
 

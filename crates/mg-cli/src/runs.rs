@@ -117,6 +117,7 @@ fn as_json(run: &RunRecord) -> Value {
         "config": run.config.values(),
         "last": run.reports.last(),
         "sessions": run.sessions,
+        "unreadable": run.unreadable,
     })
 }
 
@@ -140,6 +141,9 @@ fn show(run: &RunRecord, json: &JsonArgs) -> Result<()> {
         let revision = session.revision.as_deref().map_or(String::new(), |r| format!(" at {r}"));
         say!("made by    mg {}{revision} on {}, {}", session.version, session.cpu, session.device);
         say!("           {}", session.command.join(" "));
+    }
+    for what in &run.unreadable {
+        say!("unreadable {what}");
     }
     for (name, value) in run.reports.last().iter().flat_map(|report| &report.values) {
         say!("{name:<24} {value:.4}");

@@ -64,8 +64,10 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let mut watcher = Watcher::new(&training, args.minutes)?;
     let outcome = training.run(&mut watcher);
     watcher.finish();
-    session::finish(&session, training.run_dir().path())?;
-    conclude(outcome?, &training, &watcher)
+    let ended = session::finish(&session, training.run_dir().path());
+    let outcome = outcome?; // the error that ended the run comes first
+    ended?;
+    conclude(outcome, &training, &watcher)
 }
 
 /// A number of minutes, with fractions.

@@ -19,7 +19,7 @@ use crate::{Error, ImageSource, Result, Skipped, Spec};
 #[derive(Clone)]
 pub struct DataSet {
     store: Arc<Store>,
-    /// Images of the store, when not all.
+    /// The images of the store that belong to the set; `None` for all of them.
     chosen: Option<Arc<[u64]>>,
     hash: String,
 }
@@ -46,7 +46,7 @@ impl Pixels {
 }
 
 impl DataSet {
-    /// Opens what the spec names; decodes it first unless it is packed, here or in the spec's cache folder.
+    /// Opens what the spec names; decodes it first unless the source, or a copy in the spec's cache folder, is packed.
     ///
     /// # Errors
     /// Anything wrong with the source, named by path and row; a set that neither fits into memory nor has a
@@ -55,7 +55,7 @@ impl DataSet {
         Self::open_with(spec, &mut |_, _| {})
     }
 
-    /// [`open`](DataSet::open) that tells how far the decoding has come.
+    /// As [`open`](DataSet::open), and tells `progress` how far the decoding has come.
     ///
     /// # Errors
     /// As for [`open`](DataSet::open).
@@ -162,7 +162,7 @@ impl DataSet {
         self.store.header.split.as_deref()
     }
 
-    /// What must be said about the images wherever they go, where it is known.
+    /// The licence and attribution that must go with the images, where they are known.
     pub fn licence(&self) -> Option<&str> {
         self.store.header.licence.as_deref()
     }
@@ -189,9 +189,9 @@ impl DataSet {
         (0..self.len()).map(|i| self.label(i)).collect()
     }
 
-    /// SHA-256, in hexadecimal, of the pixels and labels in order; two sets with one hash train alike.
+    /// SHA-256, in hexadecimal, of the pixels and labels in order; two sets with the same hash train alike.
     ///
-    /// That of a [`subset`](DataSet::subset) is the hash of the whole set's and the numbers chosen.
+    /// For a [`subset`](DataSet::subset) it is the hash of the whole set's hash and of the numbers chosen.
     pub fn content_hash(&self) -> &str {
         &self.hash
     }
@@ -215,7 +215,7 @@ impl DataSet {
     /// Where `flips` is true the image is mirrored left to right; an empty `flips` mirrors none.
     ///
     /// # Errors
-    /// An index past the end; as many flips as images are needed, or none.
+    /// An index past the end; a number of flips that is neither 0 nor that of the images.
     pub fn batch(&self, indices: &[u64], flips: &[bool], device: &Device) -> Result<Tensor> {
         let (side, bytes) = (self.side(), self.image_bytes());
         let images = indices.iter().map(|&i| self.image(i).ok_or(Error::Index { index: i, len: self.len() }));
@@ -280,7 +280,7 @@ impl DataSet {
     /// No index, or one past the end.
     pub fn subset(&self, indices: &[u64]) -> Result<Self> {
         if indices.is_empty() {
-            return Err(Error::Setting(format!("a subset of {} without images", self.name())));
+            return Err(Error::Setting(format!("a subset of {} needs at least one image", self.name())));
         }
         let stored = |&i: &u64| self.stored(i).ok_or(Error::Index { index: i, len: self.len() });
         let chosen: Vec<u64> = indices.iter().map(stored).collect::<Result<_>>()?;
@@ -355,7 +355,7 @@ fn to_planes(image: &[u8], side: usize, flip: bool, planes: &mut [f32]) {
     }
 }
 
-/// A byte as a value of [-1, 1].
+/// A byte as a value in [-1, 1].
 fn scaled(byte: u8) -> f32 {
     f32::from(byte) / 127.5 - 1.0
 }

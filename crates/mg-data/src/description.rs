@@ -16,7 +16,7 @@ pub struct Description {
     pub count: u64,
     /// Pixels on a side.
     pub side: usize,
-    /// 3.
+    /// Channels per image: 3.
     pub channels: usize,
     /// How the images became squares.
     pub resize: String,
@@ -28,7 +28,7 @@ pub struct Description {
     pub std: [f64; 3],
     /// [`DataSet::content_hash`].
     pub hash: String,
-    /// What must be said about the images.
+    /// The licence and attribution that must go with the images, where they are known.
     pub licence: Option<String>,
     /// Bad images that were left out.
     pub skipped: Skipped,

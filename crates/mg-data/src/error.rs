@@ -40,7 +40,7 @@ pub enum Error {
     /// Parquet files that hold no row.
     #[error("{0}: no rows")]
     NoRows(String),
-    /// A folder of parquet files without the asked split, or a source that has no splits.
+    /// A source without the split that was asked for, or without splits at all.
     #[error("{source_name}: no `{split}` split here; found {found}")]
     NoSplit {
         /// The source.
@@ -101,8 +101,8 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
-    /// A packed set of another side than asked.
-    #[error("{}: packed with side {packed}, but side {asked} was asked; pack it again", path.display())]
+    /// A packed set of another side than the one asked for.
+    #[error("{}: packed with side {packed}, but side {asked} was asked for; pack it again", path.display())]
     Side {
         /// The file.
         path: PathBuf,
@@ -121,7 +121,7 @@ pub enum Error {
         source_name: String,
         /// Images.
         count: u64,
-        /// Pixels a side.
+        /// Pixels on a side.
         side: usize,
         /// Bytes needed.
         bytes: u64,
@@ -145,7 +145,7 @@ pub enum Error {
         classes: String,
     },
     /// An image number past the end.
-    #[error("image {index} of a set of {len}")]
+    #[error("there is no image {index} in a set of {len}; images are numbered from 0")]
     Index {
         /// The number asked for.
         index: u64,
@@ -163,7 +163,7 @@ pub enum Error {
     /// No thread could be started to prepare batches.
     #[error("cannot start the thread that prepares batches: {0}")]
     Thread(std::io::Error),
-    /// The thread that prepares batches came to an end of its own.
+    /// The thread that prepares batches panicked.
     #[error("the thread that prepares batches has panicked")]
     Loader,
     /// A tensor operation failed.

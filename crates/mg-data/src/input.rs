@@ -32,7 +32,7 @@ impl Input {
             (Some(folder), _) => Ok(Input::Folder(Folder::open(&folder)?, Some(split))),
             (None, None) => Ok(Input::Folder(Folder::open(path)?, None)),
             (None, wish) => {
-                let found = "no folder of that name among splits alone";
+                let found = "no such folder, or other folders beside the splits";
                 Err(no_split(&path.display().to_string(), wish, found))
             }
         }

@@ -16,7 +16,7 @@
 //! An [`ImageSource`] is a folder of png, jpeg and webp images, whose sub-folders give labels, one such image, or a tar archive of
 //! them; a parquet file or a folder of them, laid out as on the Hugging Face hub; SVHN's MATLAB files, CIFAR's batches, LSUN's
 //! LMDB environments; the embedded set `portraits`; or a file made by [`pack`]. A
-//! [`Spec`] adds how images become squares ([`Resize`]), what a bad one does ([`OnBadImage`]) and where packed
+//! [`Spec`] adds how images become squares ([`Resize`]), what happens to a bad one ([`OnBadImage`]) and where packed
 //! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
 //! [`Order`] shuffles it, and a [`Loader`] has the batches of an order ready before they are asked for.
 //!
@@ -27,7 +27,7 @@
 //! - A file of many images that is damaged is an error that names it and the row.
 //! - A damaged, cut, tiny or absurdly large image is named, with what is wrong with it ([`Defect`]), and is left
 //!   out or refused, as the spec says; whatever the bytes, nothing panics and no file is left half written.
-//! - The first thing that can fail without decoding an image fails before one is decoded.
+//! - Whatever can fail without decoding an image fails before the first one is decoded.
 //!
 //! The feature `serde` writes and reads [`Split`], [`OnBadImage`], [`ResizeKind`] and [`Resize`] as the words of configurations.
 //!

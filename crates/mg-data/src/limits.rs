@@ -2,9 +2,9 @@
 pub const MIN_SIDE: u32 = 8;
 /// An image with more pixels in all is bad: 8192 x 8192, 64 megapixels.
 pub const MAX_PIXELS: u64 = 1 << 26;
-/// A file of more bytes is bad.
+/// A file of more bytes is bad: 256 MiB.
 pub const MAX_FILE: u64 = 1 << 28;
-/// The largest side that an image is brought to.
+/// The largest side that images are resized to.
 pub const MAX_SIDE: usize = 4096;
 /// Every image becomes RGB.
 pub(crate) const CHANNELS: usize = 3;

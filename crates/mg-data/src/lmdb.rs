@@ -82,7 +82,7 @@ impl Lmdb {
             return Err(damaged("it keeps several values for a key, which are no images".into()));
         }
         if entries > pages.saturating_mul(page as u64 / 8) {
-            return Err(damaged(format!("{entries} entries in {pages} pages")));
+            return Err(damaged(format!("{entries} entries do not fit into {pages} pages")));
         }
         Ok(Lmdb { path, page, pages, root, entries })
     }
@@ -147,7 +147,7 @@ impl Entries<'_> {
             if leaf {
                 // A tree that leads to its own pages again would never end.
                 if self.row >= self.of.entries {
-                    return Err(self.damaged(format!("more entries than the {} it has", self.of.entries)));
+                    return Err(self.damaged(format!("more than its {} entries", self.of.entries)));
                 }
                 return self.record(found).map(Some);
             }
@@ -159,7 +159,7 @@ impl Entries<'_> {
         }
         match self.row == self.of.entries {
             true => Ok(None),
-            false => Err(self.damaged(format!("{} entries of {}", self.row, self.of.entries))),
+            false => Err(self.damaged(format!("it has {} entries instead of {}", self.row, self.of.entries))),
         }
     }
 
@@ -185,7 +185,7 @@ impl Entries<'_> {
     fn large(&mut self, number: u64, size: usize) -> Result<Vec<u8>> {
         let room = self.of.pages.saturating_sub(number).saturating_mul(self.of.page as u64);
         if size as u64 > MAX_FILE || (HEAD + size) as u64 > room {
-            return Err(self.damaged(format!("a value of {size} bytes on page {number}")));
+            return Err(self.damaged(format!("a value of {size} bytes on page {number} is too long")));
         }
         let mut bytes = self.read(number, HEAD + size)?;
         let pages = u64::from(word(&bytes, 12));
@@ -202,13 +202,13 @@ impl Entries<'_> {
     /// A page of the tree.
     fn page(&mut self, number: u64) -> Result<Vec<u8>> {
         if number < 2 || number >= self.of.pages {
-            return Err(self.damaged(format!("page {number} of {}", self.of.pages)));
+            return Err(self.damaged(format!("no page {number} in a tree of {} pages", self.of.pages)));
         }
         let page = self.read(number, self.of.page)?;
         let (flags, lower) = (half(&page, 10), half(&page, 12) as usize);
         let sound = (HEAD..=page.len()).contains(&lower) && lower.is_multiple_of(2);
         if long(&page, 0) != number || (flags & (BRANCH | LEAF)).count_ones() != 1 || !sound {
-            return Err(self.damaged(format!("page {number} is none of the tree")));
+            return Err(self.damaged(format!("page {number} is not a page of the tree")));
         }
         Ok(page)
     }

@@ -10,9 +10,9 @@ use crate::{DataSet, Error, Order, Result};
 /// Batches that a thread of its own prepares before they are asked for.
 ///
 /// It may begin at any iteration and holds nothing that a run must save: its batches are those of
-/// [`DataSet::batch`], to the bit. Of a mapped set the system is told some batches ahead which images come, so that
-/// their reads overlap, and they are read past the map, so that the memory of the process does not grow with the
-/// file. Dropping it ends its thread.
+/// [`DataSet::batch`], to the bit. For a mapped set the system is told some batches ahead which images come, so that
+/// their reads overlap, and they are read from the file, not through the map, so that the memory of the process does
+/// not grow with the file. Dropping it ends its thread.
 pub struct Loader {
     batches: Option<Receiver<Result<Tensor>>>,
     thread: Option<JoinHandle<()>>,
@@ -24,7 +24,7 @@ pub struct Loader {
 pub struct Request {
     /// The set the images are taken from.
     pub set: DataSet,
-    /// Their numbers.
+    /// The numbers of the images in the set.
     pub indices: Vec<u64>,
     /// Which of them are mirrored left to right; empty for none.
     pub flips: Vec<bool>,
@@ -35,7 +35,7 @@ const TOLD: usize = 4;
 
 impl Loader {
     /// Batches of `set` in the order `order` from iteration `first` on, without end, mirrored as the order says if
-    /// `flip`. `ahead`, at least 1, batches are held ready, and one more is at work; every batch is on the CPU until it
+    /// `flip`. `ahead` batches (at least 1) are held ready while one more is prepared; a batch is on the CPU until it
     /// is asked for, and on `device` from then on.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Loader {
         Self::of((first..=u64::MAX).map(move |i| Request::of(&set, &order, flip, i)), ahead, device)
     }
 
-    /// The batches that `requests` name, one by one; [`begin`](Loader::begin) says the rest.
+    /// The batches that `requests` name, one by one; for `ahead` and `device` see [`begin`](Loader::begin).
     ///
     /// # Errors
     /// When no thread can be started.

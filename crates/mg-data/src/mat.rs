@@ -78,7 +78,7 @@ impl Mat {
         let shape = images.shape().map_err(damaged)?;
         let [height, width, count] = shape;
         if u64::from(height) * u64::from(width) > MAX_PIXELS {
-            return Err(damaged(format!("images of {width} x {height} pixels")));
+            return Err(damaged(format!("images of {width} x {height} pixels, more than {MAX_PIXELS}")));
         }
         if let Some(labels) = &labels
             && labels.len() as u64 != u64::from(count)
@@ -192,11 +192,11 @@ impl Matrix {
             3 | 4 => 2,
             5..=7 => 4,
             9 | 12 | 13 => 8,
-            kind => return Err(bad(format!("labels of type {kind}"))),
+            kind => return Err(bad(format!("labels of type {kind}, which are not numbers"))),
         };
         let count = self.dimensions.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
         if count.and_then(|count| count.checked_mul(width)) != Some(u64::from(self.size)) {
-            return Err(bad(format!("{:?} labels in {} bytes", self.dimensions, self.size)));
+            return Err(bad(format!("{:?} labels do not fill {} bytes", self.dimensions, self.size)));
         }
         if u64::from(self.size) > MAX_FILE {
             return Err(bad(format!("labels of {} bytes, more than {MAX_FILE}", self.size)));
@@ -271,7 +271,7 @@ fn described(from: &mut dyn Read) -> io::Result<Vec<u8>> {
         return Ok(data[..size as usize].to_vec());
     }
     if size > MOST_DESCRIPTION {
-        return Err(bad(format!("a description of {size} bytes")));
+        return Err(bad(format!("a description of {size} bytes, more than {MOST_DESCRIPTION}")));
     }
     let mut bytes = vec![0; size.next_multiple_of(8) as usize];
     from.read_exact(&mut bytes)?;

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 ///
 /// Each pass over the data is a new permutation of it, cut into batches; the images that are left when no whole
 /// batch fits wait for another pass. A set smaller than the batch is gone through as often as needed to fill it:
-/// then passes follow each other without a gap, and after any number of iterations every image has been used equally
-/// often but for one.
+/// then passes follow each other without a gap, and after any number of iterations the numbers of times that two
+/// images have been used differ by at most one.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     key: Key,
@@ -23,7 +23,9 @@ impl Order {
     /// No images, or batches of none.
     pub fn new(key: Key, len: u64, batch: u64) -> Result<Self> {
         if len == 0 || batch == 0 {
-            return Err(Error::Setting(format!("batches of {batch} images out of {len}")));
+            return Err(Error::Setting(format!(
+                "batches of {batch} images out of {len}: both must be at least 1"
+            )));
         }
         Ok(Order { key, len, batch })
     }
@@ -38,8 +40,8 @@ impl Order {
         (self.len / self.batch).max(1)
     }
 
-    /// Passes completed before this iteration, in images seen per image: iteration x batch / len for a set smaller
-    /// than a batch, else iterations / batches a pass.
+    /// Passes completed before this iteration, with their fraction: iteration x batch / len for a set smaller than a
+    /// batch, else iteration / [`batches_per_pass`](Order::batches_per_pass).
     pub fn passes(&self, iteration: u64) -> f64 {
         if self.len < self.batch {
             return iteration as f64 * self.batch as f64 / self.len as f64;

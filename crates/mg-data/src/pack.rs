@@ -11,7 +11,7 @@ use crate::portraits::Portraits;
 use crate::record::Record;
 use crate::{Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
 
-/// Called now and then with the images done and the images there are.
+/// Called now and then with the number of images done and the number of all images.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Images decoded side by side before they are written, at most.

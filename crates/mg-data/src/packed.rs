@@ -124,8 +124,8 @@ impl Packed {
         let _ = bytes;
     }
 
-    /// Reads the pixels from byte `start` on into `buffer` past the map: what is read through the map counts as memory of
-    /// the process until the system wants it back.
+    /// Reads the pixels from byte `start` on into `buffer`, not through the map: what is read through the map counts as
+    /// memory of the process until the system wants it back.
     ///
     /// # Errors
     /// When the file has been cut since it was opened, or the disk fails.
@@ -178,7 +178,7 @@ fn sections(map: &[u8]) -> Result<[usize; 3], String> {
         return Err(format!("{found} bytes instead of {HEAD} + {pixels} + {labels} + {header}"));
     }
     if lengths[2] > MAX_HEADER {
-        return Err(format!("a header of {} bytes", lengths[2]));
+        return Err(format!("a header of {} bytes, more than {MAX_HEADER}", lengths[2]));
     }
     Ok(lengths.map(|length| length as usize))
 }

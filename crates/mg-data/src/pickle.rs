@@ -169,7 +169,7 @@ impl<'a> Machine<'a> {
             b'h' => self.recall(1)?,
             b'j' => self.recall(4)?,
             b'0' => drop(self.pop()?),
-            operation => return Err(format!("operation {operation:#04x} at byte {}", self.at - 1)),
+            operation => return Err(format!("unknown operation {operation:#04x} at byte {}", self.at - 1)),
         }
         Ok(())
     }

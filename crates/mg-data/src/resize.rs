@@ -23,7 +23,7 @@ pub enum Resize {
     Squash,
     /// The largest square around the centre.
     CropSquare,
-    /// A centred square of this many pixels; 108 is the habit with CelebA's 178 x 218. A smaller image is bad.
+    /// A centred square of this many pixels on a side; 108 is usual for CelebA's 178 x 218. A smaller image is bad.
     Crop(u32),
     /// Not at all: an image that is no square of the right size, or has other than three channels of 8 bits, is bad.
     /// For measuring images as they are.
@@ -33,6 +33,9 @@ pub enum Resize {
 impl Resize {
     /// The rectangle of a `width` x `height` image that is kept: left, top, width, height. When the margins
     /// cannot be equal, the left and the upper one are a pixel narrower.
+    ///
+    /// # Errors
+    /// When the crop does not fit into the image, or [`Resize::Exact`] meets an image that is not square.
     pub fn region(self, width: u32, height: u32) -> Result<[u32; 4], Defect> {
         let crop = match self {
             Resize::Squash => return Ok([0, 0, width, height]),

@@ -1,6 +1,6 @@
 use crate::Resize;
 
-/// How an image becomes a square, without the pixels of a crop, which configurations hold beside it: `squash` or `crop`.
+/// How an image becomes a square, without the side of a crop, which configurations hold beside it: `squash` or `crop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum ResizeKind {
@@ -11,7 +11,7 @@ pub enum ResizeKind {
 }
 
 impl ResizeKind {
-    /// With a crop of so many pixels; of the largest square when they are 0.
+    /// The [`Resize`] with a crop of `pixels` on a side, or of the largest square when `pixels` is 0.
     pub fn with_crop(self, pixels: u32) -> Resize {
         match (self, pixels) {
             (ResizeKind::Squash, _) => Resize::Squash,

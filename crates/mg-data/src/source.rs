@@ -40,8 +40,8 @@ pub enum ImageSource {
 impl ImageSource {
     /// Finds out what a name or a path means: the name `portraits`, else whatever lies at the path.
     ///
-    /// A folder with parquet files is [`ImageSource::Parquet`], any other [`ImageSource::Folder`]. To mean a folder of the
-    /// name `portraits`, write `./portraits`.
+    /// A folder counts as the first of these that it holds: an LMDB environment, CIFAR's batches, parquet files, MATLAB
+    /// files; any other is [`ImageSource::Folder`]. To mean a folder of the name `portraits`, write `./portraits`.
     ///
     /// # Errors
     /// When nothing is there, or a file of a format that is not read.
@@ -130,7 +130,7 @@ impl ImageSource {
         }
     }
 
-    /// A short name for reports and cache files: that of the file or folder.
+    /// A short name for reports and cache files: that of the file or folder, without its extension.
     pub fn name(&self) -> String {
         let Some(path) = self.path() else { return "portraits".to_owned() };
         let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());

@@ -14,16 +14,16 @@ use crate::{Error, ImageSource, Resize, Result, Split};
 pub struct Spec {
     /// Where the images come from.
     pub source: ImageSource,
-    /// Pixels on a side of every image, 1 to [`MAX_SIDE`]; 64 unless told.
+    /// Pixels on a side of every image, 1 to [`MAX_SIDE`]; 64 by default.
     pub side: usize,
     /// How images become squares. A packed set keeps the way it was packed with.
     pub resize: Resize,
-    /// What a bad image does.
+    /// What is done with a bad image.
     pub on_bad: OnBadImage,
     /// The part to read. `None` is `train` where there are splits, and everything where there are none.
     pub split: Option<Split>,
-    /// A folder for packed copies. With one, folders and parquet files are decoded once, packed there, and
-    /// memory-mapped from then on; without, they are decoded into memory, up to [`MAX_IN_MEMORY`] bytes.
+    /// A folder for packed copies. With one, every source but `portraits` is decoded once, packed there, and
+    /// memory-mapped from then on; without, sources are decoded into memory, up to [`MAX_IN_MEMORY`] bytes.
     pub cache: Option<PathBuf>,
     /// What the set is called in reports; the name of its file or folder unless given.
     pub name: Option<String>,
@@ -106,7 +106,7 @@ fn size_and_age(path: &Path) -> String {
     format!("\n{:?} {:?}\n", metadata.map(|m| m.len()), age)
 }
 
-/// What an image that cannot be used does: `skip` or `refuse` in configurations.
+/// What is done with an image that cannot be used: `skip` or `refuse` in configurations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum OnBadImage {

@@ -7,7 +7,7 @@ use crate::{Error, Result, Score};
 ///
 /// Meaningful only where the density is one of uniformly dequantised pixels, (byte + u) 2 / levels - 1 with u uniform
 /// on [0, 1): then the mean over u is an upper bound of the code length of the bytes (Theis, van den Oord, Bethge,
-/// ICLR 2016). Of undisturbed bytes a density can be made as large as one likes.
+/// ICLR 2016). Without that noise the density at the bytes can be made as large as one likes.
 pub fn bits_per_dim(log_density: f64, d: usize, levels: u32) -> f64 {
     -log_density / (d as f64 * std::f64::consts::LN_2) + (0.5 * f64::from(levels)).log2()
 }
@@ -15,16 +15,18 @@ pub fn bits_per_dim(log_density: f64, d: usize, levels: u32) -> f64 {
 /// Bits per dimension of a set of images under a density whose normaliser is an estimate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BitsPerDim {
-    /// Of every image.
+    /// Bits per dimension of every image.
     pub images: Vec<f64>,
-    /// Mean and deviation over the images; its standard error is what other images of the kind would change.
+    /// Mean and deviation over the images; the standard error tells how far other images of the kind would move the
+    /// mean.
     pub mean: Score,
-    /// What the mean over these images may be within the interval of log Z.
+    /// The mean over these images at the lower and at the upper end of the interval of log Z.
     pub interval: (f64, f64),
 }
 
 impl BitsPerDim {
-    /// Of images with these log densities up to the normaliser, `log_z` with its interval; see [`bits_per_dim`].
+    /// The bits of images from their log densities up to the normaliser Z, in nats, and from `log_z` with its interval;
+    /// for `d` and `levels` see [`bits_per_dim`].
     ///
     /// # Errors
     /// When there are no images or no dimensions, or a log density is no number.

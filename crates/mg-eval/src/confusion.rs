@@ -1,6 +1,6 @@
 use crate::{Error, Result};
 
-/// How often images of every category were taken for each.
+/// A confusion matrix: how often images of each category were taken for each category.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     /// Invariant: square, with at least one count.
@@ -8,7 +8,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Of `truth` and `predicted` categories, one each per image, both in 0..n.
+    /// The counts of `truth` against `predicted` categories, one of each per image, both in 0..n.
     ///
     /// # Errors
     /// When there are no images, their numbers differ, or a category is not below n.
@@ -39,7 +39,7 @@ impl Confusion {
         right as f64 / self.counts.iter().flatten().sum::<u64>() as f64
     }
 
-    /// The same for the images of every category; `None` where there are none.
+    /// The same share for the images of each category, its recall; `None` for a category without images.
     pub fn recalls(&self) -> Vec<Option<f64>> {
         let recall = |(category, row): (usize, &Vec<u64>)| match row.iter().sum::<u64>() {
             0 => None,

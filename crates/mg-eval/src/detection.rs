@@ -3,13 +3,13 @@ use crate::{Error, Result};
 /// How well a number that should be larger for inliers tells them from outliers: minus the energy, the score f.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
-    /// Area under the curve of true over false positives: the probability that an inlier's value is above an
+    /// Area under the receiver operating characteristic (ROC) curve: the probability that an inlier's value is above an
     /// outlier's, ties counting one half.
     pub auroc: f64,
-    /// Its standard error (DeLong, DeLong, Clarke-Pearson, Biometrics 44, 1988); `None` of a single value.
+    /// Its standard error (DeLong, DeLong, Clarke-Pearson, Biometrics 44, 1988); `None` when a set has one value.
     pub auroc_std_error: Option<f64>,
-    /// Area under the curve of precision over recall, inliers positive, as the sum over thresholds of precision
-    /// times the gain in recall, without interpolation.
+    /// Area under the precision-recall curve, inliers positive, as the sum over thresholds of precision times the gain
+    /// in recall, without interpolation.
     pub average_precision: f64,
     /// Share of outliers that pass where 95 % of the inliers do.
     pub fpr_at_95_tpr: f64,

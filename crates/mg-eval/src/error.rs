@@ -72,7 +72,9 @@ pub enum Error {
         images: usize,
     },
     /// Numbers that make no table of features.
-    #[error("{values} numbers make no rows of {dim} features; pass whole rows of at least one")]
+    #[error(
+        "{values} numbers do not make whole rows of {dim} features; pass whole rows of at least one feature"
+    )]
     Ragged {
         /// Numbers given.
         values: usize,
@@ -102,7 +104,7 @@ pub enum Error {
     Features(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Tables of different features.
     #[error(
-        "{first} features do not compare with {second}; take both from one network, at least one feature"
+        "tables of {first} and {second} features cannot be compared; take both from one network, at least one feature"
     )]
     Dims {
         /// Features per row of the first.
@@ -121,7 +123,7 @@ pub enum Error {
         n: usize,
     },
     /// A matrix that no set of rows has as its covariance.
-    #[error("a covariance of {dim} features is not positive; compute the moments again")]
+    #[error("a covariance of {dim} features is not positive semi-definite; compute the moments again")]
     NotACovariance {
         /// Features per row.
         dim: usize,
@@ -148,7 +150,9 @@ pub enum Error {
     #[error("the nearest neighbour is number 1, got 0")]
     NoNeighbour,
     /// Rows that make no groups.
-    #[error("{n} images make no groups of {group}; take groups of at least 2 that leave none over")]
+    #[error(
+        "{n} images cannot be split into groups of {group}; take groups of at least 2 that leave none over"
+    )]
     Groups {
         /// Rows of a group.
         group: usize,
@@ -182,7 +186,7 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// Fewer than two classes.
-    #[error("a classifier needs at least 2 classes, got {classes}; give images of more classes labels")]
+    #[error("a classifier needs at least 2 classes, got {classes}; label images of more classes")]
     OneClass {
         /// Number of classes.
         classes: usize,
@@ -232,7 +236,7 @@ pub enum Error {
         width: usize,
         /// The set it should fit.
         other: &'static str,
-        /// The columns of that.
+        /// Columns of the set it should fit.
         expected: usize,
     },
     /// Sets of different classes.
@@ -246,7 +250,7 @@ pub enum Error {
         classes: usize,
         /// The set it should fit.
         other: &'static str,
-        /// The classes of that.
+        /// Classes of the set it should fit.
         expected: usize,
     },
     /// A class that no row belongs to.
@@ -269,7 +273,7 @@ pub enum Error {
         /// Images a draw takes of each class.
         wanted: usize,
     },
-    /// A regularisation that is none.
+    /// A regularisation constant C out of its range.
     #[error("C is {c}; it must be positive and finite, 1e-3 for example")]
     Regularisation {
         /// C as given.
@@ -284,7 +288,7 @@ pub enum Error {
     /// Features too large for their products.
     #[error("products of the features overflow at C = {c}; scale the features down")]
     FeaturesOverflow {
-        /// C.
+        /// The regularisation constant.
         c: f64,
     },
     /// A fit that rounding keeps from its minimum.
@@ -293,7 +297,7 @@ pub enum Error {
          scale the features to about 1, or lower C"
     )]
     Unsolved {
-        /// C.
+        /// The regularisation constant.
         c: f64,
         /// Newton steps done.
         steps: usize,

@@ -9,8 +9,8 @@ use faer::{Accum, Mat, Par, diag::Diag};
 
 use crate::{Error, Moments, Result};
 
-/// The Frechet distance of two sets' features, as normals with their moments; with the features of the Inception
-/// network it is called FID (Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter, NIPS 2017).
+/// The Frechet distance of two sets' features, each taken as a normal distribution with the set's moments; with the
+/// features of the Inception network it is called FID (Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter, NIPS 2017).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrechetDistance {
     /// |m1 - m2|^2, what the means add.
@@ -27,12 +27,12 @@ pub struct FrechetDistance {
 ///
 /// The trace of (S1 S2)^(1/2) is the sum of the roots of the eigenvalues of S1 S2. With any factors S1 = A A^T and
 /// S2 = B B^T these roots are the singular values of A^T B, which is how they are computed here: a direction that
-/// a set does not vary in adds 1e-16 and not, as the root of an eigenvalue does, 1e-8. The factors come from
-/// Cholesky's method with pivots, which also ends at a covariance's rank. So the distance is well defined for
+/// a set does not vary in adds 1e-16 and not, as the root of an eigenvalue does, 1e-8. The factors come from a
+/// pivoted Cholesky decomposition, which also stops at a covariance's rank. So the distance is well defined for
 /// sets of n <= d rows too, though not a good estimate: see [`FrechetDistance::warning`].
 ///
-/// One set's distance to another of the same distribution falls like 1 / n, so only distances of equally many
-/// rows compare. The order of the sets does not matter.
+/// One set's distance to another of the same distribution falls like 1 / n, so only distances between sets of the
+/// same sizes can be compared. The order of the sets does not matter.
 ///
 /// # Errors
 /// When a set has fewer than two rows, their features differ in number, or the singular values do not converge.

@@ -7,7 +7,7 @@ use crate::{Error, Features, Result, Score};
 ///
 /// `logits` [n, K] are a classifier's outputs before the softmax, which is taken here in double precision. Part i
 /// holds the images from `i n / splits` on, in order, as the paper's code does; torch-fidelity shuffles them
-/// before unless told otherwise. The paper has ten parts of 5,000 images and all 1,008 logits of its network,
+/// first unless told otherwise. The paper has ten parts of 5,000 images and all 1,008 logits of its network,
 /// without their biases: numbers of other networks or fewer images are not comparable.
 ///
 /// # Errors

@@ -7,9 +7,9 @@ use crate::{Error, FeatureTable, Features, Result, Score};
 /// How many subsets of how many rows a kernel distance is averaged over; torch-fidelity's by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subsets {
-    /// Number of subsets, 100.
+    /// Number of subsets; 100 by default.
     pub n: usize,
-    /// Rows of each set in a subset, 1,000.
+    /// Rows of each set in a subset; 1,000 by default.
     pub size: usize,
 }
 
@@ -24,9 +24,9 @@ impl Default for Subsets {
 /// replacement; with the features of the Inception network it is called KID (Binkowski, Sutherland, Arbel,
 /// Gretton, "Demystifying MMD GANs", ICLR 2018).
 ///
-/// Unlike a Frechet distance its expectation does not depend on the number of rows; it can be negative.
-/// torch-fidelity draws its subsets from numpy's generator, so its numbers differ by the draws, by a small part
-/// of the deviation divided by the root of their number. To score given subsets see [`kernel_distance_on`].
+/// Unlike a Frechet distance's, its expectation does not depend on the number of rows; it can be negative.
+/// torch-fidelity draws its subsets with numpy's generator; its mean differs for that reason by a small part of the
+/// deviation divided by the root of the number of subsets. To score given subsets see [`kernel_distance_on`].
 ///
 /// # Errors
 /// When there are no subsets or they have fewer than two rows or more than a set, the features differ in number,

@@ -42,18 +42,18 @@
 //! 3. [`SampleStatistics`]: mean, deviation and saturation, what a divergence guard watches.
 //! 4. [`Features`]: a table of features, in memory or larger; [`FeatureTable`] is one in memory.
 //! 5. [`inception_score`], [`Moments`] and [`frechet_distance`] (FID), [`kernel_distance`] (KID),
-//!    [`precision_recall`]: numbers for a set of samples. torch-fidelity's on the same features.
+//!    [`precision_recall`]: numbers for a set of samples, those of torch-fidelity on the same features.
 //! 6. [`nearest`] and [`pairwise_distance`]: which image a sample is a copy of, and how varied samples are.
-//! 7. [`Detection`], with [`auroc`] and its standard error: how well an energy tells foreign images. [`Histogram`]:
-//!    energies of several sets in the same bins.
+//! 7. [`Detection`], with [`auroc`] and its standard error: how well an energy tells outliers from inliers.
+//!    [`Histogram`]: energies of several sets in the same bins.
 //! 8. [`BitsPerDim`]: log densities as code lengths. [`Confusion`]: what a classifier takes for what.
 //! 9. [`svm`]: linear support vector machines on features, and the protocol of table 2.
 //!
 //! A score of features means nothing without the network that made them. It is not part of the score, for the
 //! functions never see it: whoever reports a number names the network beside it.
 //!
-//! Nothing here reads or writes a file. Random is only which subsets [`kernel_distance`] and which images
-//! [`svm::RadfordProtocol`] draw, named by keys.
+//! Nothing here reads or writes a file. The only random choices are the subsets that [`kernel_distance`] draws and the
+//! images that [`svm::RadfordProtocol`] draws, both named by keys.
 //! Scores are the same bits on any number of threads.
 
 mod bits;

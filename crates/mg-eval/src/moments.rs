@@ -6,7 +6,7 @@ use crate::blocks::{blocks, read};
 use crate::pairs::{Of, pairs};
 use crate::{Error, Features, Result};
 
-/// Number, mean and covariance of features, in double precision: what a Frechet distance needs of a set.
+/// Number of rows, mean and covariance of features, in double precision: what a Frechet distance needs of a set.
 ///
 /// They are built block by block and joined exactly (Chan, Golub, LeVeque, "Updating formulae and a pairwise
 /// algorithm for computing sample variances", 1979), so that a set may be larger than memory; d features take
@@ -55,7 +55,7 @@ impl Moments {
     /// The moments of two sets' union.
     ///
     /// # Errors
-    /// When the sets have features of different numbers.
+    /// When the sets differ in their number of features.
     pub fn merge(mut self, other: &Moments) -> Result<Self> {
         if self.dim() != other.dim() {
             return Err(Error::Dims { first: self.dim(), second: other.dim() });

@@ -12,7 +12,7 @@ pub struct Neighbour {
 }
 
 /// For each row of `features` the nearest row `among` others, the first of equally near ones: which training
-/// image a sample is closest to, and whether it is a copy (distance 0). Memory for one block of both tables.
+/// image a sample is closest to, and whether it is a copy (distance 0). One block of each table is in memory at a time.
 ///
 /// # Errors
 /// When there are no others, the features differ in number, or one is not finite.

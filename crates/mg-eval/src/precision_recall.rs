@@ -23,7 +23,8 @@ pub struct PrecisionRecall {
 /// A row lies within a set when it is no further from some row of the set than that row's k-th nearest other row
 /// is; rows that are twice in a set are each other's neighbours at distance 0. The paper and torch-fidelity take
 /// k = 3 ([`NEIGHBOUR`]). Distances are summed from differences, in double precision, so equal rows have none;
-/// n m d operations, three times. Numbers depend on how many rows there are: the paper takes 50,000 of both.
+/// for n and m rows of d features that takes (n + m)^2 d operations. Numbers depend on how many rows there are: the
+/// paper takes 50,000 of both.
 ///
 /// # Errors
 /// When k is 0 or a set has no more than k rows, the features differ in number, or one is not finite.

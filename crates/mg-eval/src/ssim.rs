@@ -13,7 +13,7 @@ pub enum SsimWindow {
     Gaussian,
 }
 
-/// The structural similarity of each image of `a` with that of `b`, both [n, c, s, s] in [-1, 1]: one number of
+/// The structural similarity of each image of `a` with that of `b`, both [n, c, s, s] in [-1, 1]: one number in
 /// [-1, 1] per image, 1 for equal images (Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error
 /// visibility to structural similarity", IEEE TIP 2004, equation 13, with K1 = 0.01 and K2 = 0.03).
 ///
@@ -48,7 +48,7 @@ fn unit_values(what: &'static str, images: &Tensor, n: usize) -> Result<Vec<f64>
 }
 
 struct Window {
-    /// Of one axis, of sum 1; a pixel's weight is the product of its two.
+    /// Weights along one axis, of sum 1; a pixel's weight is the product of its two.
     weights: Vec<f64>,
     /// What makes a mean of squared deviations a variance.
     correction: f64,

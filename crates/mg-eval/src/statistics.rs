@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::Result;
 use crate::pixels::values;
 
-/// |x| from which a pixel of [-1, 1] counts as saturated: within 1 % of black or white.
+/// |x| above which a pixel in [-1, 1] counts as saturated: within 1 % of black or white.
 pub const SATURATION: f32 = 0.98;
 
 /// The pixels of a batch in five numbers: what a divergence guard compares between chains and data.
@@ -20,9 +20,9 @@ pub struct SampleStatistics {
     pub std_dev: f64,
     /// Share of the finite values with |x| > [`SATURATION`].
     pub saturated: f64,
-    /// Values that are infinite or not numbers.
+    /// Number of values that are infinite or not numbers.
     pub n_not_finite: usize,
-    /// All values.
+    /// Number of all values.
     pub n: usize,
 }
 

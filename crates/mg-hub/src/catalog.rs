@@ -7,9 +7,9 @@ use crate::{Kind, Repo};
 pub struct Entry {
     /// What it is called here.
     pub name: &'static str,
-    /// In a few words.
+    /// What it is, in a few words.
     pub summary: &'static str,
-    /// `OWNER/NAME` on the hub; `None` of a set that its owner alone hands out.
+    /// `OWNER/NAME` on the hub; `None` for a set that only its owner hands out.
     pub repo: Option<&'static str>,
     /// The commit, where it is pinned beforehand; else it is pinned on first use.
     pub commit: Option<&'static str>,
@@ -17,7 +17,7 @@ pub struct Entry {
     pub folder: &'static str,
     /// The parts, in order; the first is what is fetched unless others are asked for.
     pub parts: &'static [Part],
-    /// What may be done with it, in the owner's sense. To be checked at the source.
+    /// What its owner allows to do with it, in short. To be checked at the source.
     pub licence: &'static str,
     /// How to get it, where it is not on the hub.
     pub by_hand: &'static str,
@@ -39,13 +39,13 @@ pub struct Part {
 pub struct Weights {
     /// What they are called here.
     pub name: &'static str,
-    /// In a few words.
+    /// What they are, in a few words.
     pub summary: &'static str,
-    /// Where they are.
+    /// The address of the file.
     pub url: &'static str,
     /// The file's name.
     pub file: &'static str,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its SHA-256.
     pub sha256: &'static str,

@@ -14,18 +14,18 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Digest {
-    /// SHA-256 in hexadecimal: of every large file.
+    /// SHA-256 in hexadecimal, which the hub gives for every large file.
     Sha256(String),
     /// Git's own hash of a small file: SHA-1 of `blob LENGTH`, a zero byte and the content.
     Git(String),
 }
 
-/// Size and content of a file.
+/// Size and hash of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Its length in bytes.
     pub bytes: u64,
-    /// Its content.
+    /// The hash of its content.
     pub digest: Digest,
 }
 
@@ -37,7 +37,7 @@ impl Digest {
         }
     }
 
-    /// The digest that so many hexadecimal digits can only be: 64 or 40.
+    /// The digest of this many hexadecimal digits, SHA-256 for 64 and git's for 40; `None` for any other text.
     pub(crate) fn of_hex(hex: &str) -> Option<Self> {
         let is_hex = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         match (is_hex, hex.len()) {

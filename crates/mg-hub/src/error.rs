@@ -65,10 +65,10 @@ pub enum Error {
         file: String,
     },
     /// A request would have been needed in offline mode.
-    #[error("{0} is not in the cache, and offline mode sends no request")]
+    #[error("{0} needs a request, and offline mode sends none")]
     Offline(String),
-    /// A file that the server describes by no hash, so that it could not be verified.
-    #[error("{0}: the server gives no hash and no length of this file, so it cannot be verified")]
+    /// A file of which the server gives no hash or no length, so that it could not be verified.
+    #[error("{0}: the server does not give both hash and length of this file, so it cannot be verified")]
     Unverifiable(String),
     /// A lock file that cannot be read.
     #[error("{}: not a lock file: {reason}; delete it to begin a new one", path.display())]
@@ -85,7 +85,7 @@ pub enum Error {
         doing: &'static str,
         /// On which repository.
         repo: String,
-        /// Its answer.
+        /// What the hub answered.
         reason: String,
     },
 }
@@ -103,7 +103,7 @@ impl Error {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        401 => "; it wants to know you: set HF_TOKEN to a token of your account",
+        401 => "; it asks who you are: set HF_TOKEN to a token of your account",
         403 => "; accept the terms on its page with your account, and set HF_TOKEN to a token of it",
         404 => "; look for a slip in the name, or set HF_TOKEN if it is private",
         _ => "",

@@ -4,14 +4,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Bytes of the plan are there.
+    /// More bytes of the plan have arrived.
     Progress {
         /// The file that grows.
         file: &'a str,
         /// Bytes of all files of the plan that are there.
         bytes: u64,
     },
-    /// Another process fetches this file; it will serve both.
+    /// Another process is fetching this file, for both.
     Waiting {
         /// The file.
         file: &'a str,

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LOCATION, RANGE, RETRY_AFTER,
@@ -17,6 +18,8 @@ pub(crate) struct Http {
     direct: Client,
     /// Follows to where the bytes are.
     following: Client,
+    /// Whose addresses are asked with the token.
+    endpoint: String,
     token: Option<String>,
     offline: bool,
 }
@@ -60,6 +63,7 @@ impl Http {
         Ok(Http {
             direct: client(Policy::none())?,
             following: client(Policy::limited(MAX_REDIRECTS))?,
+            endpoint: options.endpoint.clone(),
             token: options.token.clone(),
             offline: options.offline,
         })
@@ -92,7 +96,7 @@ impl Http {
         let response = self.send(request, url)?;
         let from = match (response.status().as_u16(), from) {
             (206, from) if range_start(response.headers()) == Some(from) => from,
-            (206, _) => return Err(passing("a range that was not asked for".to_owned())),
+            (206, _) => return Err(passing("the server sent a range that was not asked for".to_owned())),
             _ => 0,
         };
         Ok(Body { from, reader: Box::new(response) })
@@ -102,7 +106,7 @@ impl Http {
         if self.offline {
             return Err(Failure::Final(Error::Offline(url.to_owned())));
         }
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.as_ref().filter(|_| same_host(url, &self.endpoint)) {
             request = request.bearer_auth(token);
         }
         let response = request.send().map_err(|error| passing(told(&error)))?;
@@ -118,6 +122,11 @@ impl Http {
             status => Err(Failure::Final(Error::Refused { url: url.to_owned(), status })),
         }
     }
+}
+
+/// Whether two addresses have the same scheme, host and port.
+fn same_host(a: &str, b: &str) -> bool {
+    Url::parse(a).is_ok_and(|a| Url::parse(b).is_ok_and(|b| a.origin() == b.origin()))
 }
 
 pub(crate) fn passing(reason: String) -> Failure {

@@ -57,15 +57,15 @@ impl Hub {
     /// A hub with these options. Sends nothing.
     ///
     /// # Errors
-    /// A lock file in the cache that cannot be read; an address that is none.
+    /// A lock file in the cache that cannot be read; an HTTP client that cannot be set up.
     pub fn new(options: Options) -> Result<Self> {
         let store = Store { cache: options.cache.clone() };
         let (http, lock) = (Http::new(&options)?, Mutex::new(Lock::open(&options.cache)?));
         Ok(Hub { options, http, store, lock })
     }
 
-    /// The commit of a revision, a branch or tag, `main` unless given. A commit is itself, without a request; offline
-    /// it is the commit that was seen last.
+    /// The commit of a revision: of a branch or tag, `main` unless given. A revision that is a commit is returned as it
+    /// is, without a request; offline, a branch or tag has the commit it was last seen at.
     ///
     /// # Errors
     /// No such repository or revision; offline, one that was never seen.
@@ -157,8 +157,9 @@ impl Hub {
         Ok(Plan { repo: repo.clone(), commit: commit.to_owned(), files: planned })
     }
 
-    /// The folder of a commit, without a request, if every file of a part that the lock knows lies in it, verified. A part
-    /// is what files' paths begin with; parts of which nothing is there do not count. `None` when there is no part.
+    /// The folder of a commit, without a request, if all files of at least one of `parts` lie in it, verified. A part
+    /// is what the paths of its files begin with, and its files are those that the lock knows. Parts of which no file
+    /// is there do not count; `None` when there is no other.
     ///
     /// # Errors
     /// [`Error::Incomplete`] when some files of a part are there and some are missing or wrong.
@@ -219,8 +220,8 @@ impl Hub {
         Ok(self.store.snapshot(&repo, "by-hash").join(name))
     }
 
-    /// Lets a snapshot's file lead to verified content, which is fetched from `url` unless it is there; `arrived` makes the
-    /// bytes that progress is told in out of those of this file.
+    /// Lets a snapshot's file lead to verified content, which is fetched from `url` unless it is there; `arrived` turns
+    /// the bytes of this file into those that progress reports.
     #[allow(clippy::too_many_arguments, reason = "a file is a place, a content and an address")]
     fn verified(
         &self,

@@ -12,8 +12,9 @@
 //! # Ok::<(), mg_hub::Error>(())
 //! ```
 //!
-//! Listing, creating and committing is done by `hf-hub`. Content is fetched here, since it must be verified, go on after
-//! an interruption, and be fetched by one process of many; none of that is in `hf-hub`. What can be relied on:
+//! Listing, creating and committing are done by `hf-hub`. Content is fetched here, since it must be verified, resumed
+//! after an interruption, and fetched by only one of several processes; none of that is in `hf-hub`. What can be relied
+//! on:
 //!
 //! - A path that is returned leads to content whose length and hash are those of the lock. What no lock knows is
 //!   trusted on first use and written down; from then on it is enforced.

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub struct Options {
     /// The hub's address, without a slash at its end.
     pub endpoint: String,
-    /// What shows who asks; sent to the endpoint only.
+    /// The access token, which says who asks; sent to the endpoint only.
     pub token: Option<String>,
     /// The cache folder, which other programs for the hub may share.
     pub cache: PathBuf,
@@ -16,7 +16,7 @@ pub struct Options {
     pub attempts: u32,
     /// The first wait between tries; doubled after each.
     pub backoff: Duration,
-    /// The longest wait, also where the server wishes a longer one.
+    /// The longest wait, even where the server asks for a longer one.
     pub longest_wait: Duration,
     /// Silence after which a connection is given up.
     pub timeout: Duration,
@@ -25,8 +25,8 @@ pub struct Options {
 const ENDPOINT: &str = "https://huggingface.co";
 
 impl Options {
-    /// As the variables say that all programs for the hub know: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_CACHE`, `HF_HOME`
-    /// and `HF_HUB_OFFLINE`; five tries, beginning with a wait of a second.
+    /// Options from the environment variables that all programs for the hub know: `HF_ENDPOINT`, `HF_TOKEN`,
+    /// `HF_HUB_CACHE`, `HF_HOME` and `HF_HUB_OFFLINE`; five tries, beginning with a wait of a second.
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let user = var("HOME").or_else(|| var("USERPROFILE")).map(PathBuf::from).unwrap_or_default();

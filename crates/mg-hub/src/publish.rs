@@ -16,10 +16,10 @@ pub struct Upload {
 
 impl Hub {
     /// Puts files into a repository of weights in one commit, all or none, and returns the commit. The repository is
-    /// made, private if so wished, unless it is there.
+    /// created if it does not exist, as a private one if `private`.
     ///
     /// # Errors
-    /// Offline; without a token that may write; when the hub refuses.
+    /// Offline; without a token that may write; when the repository is not one of weights or the hub refuses.
     pub fn publish(&self, repo: &Repo, files: &[Upload], message: &str, private: bool) -> Result<String> {
         if self.options.offline {
             return Err(Error::Offline(format!("publishing to {repo}")));

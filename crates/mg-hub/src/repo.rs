@@ -80,7 +80,7 @@ impl fmt::Display for Repo {
 }
 
 impl Address {
-    /// Takes an address apart.
+    /// Parses an address.
     ///
     /// # Errors
     /// When it names no repository, or a file outside of it.

@@ -139,7 +139,7 @@ impl Transfer<'_> {
             };
             if partial.bytes + n as u64 > self.known.bytes {
                 partial.restart(self.known).map_err(Failure::Final)?;
-                return Err(passing(format!("more than the {} bytes it should have", self.known.bytes)));
+                return Err(passing(format!("more bytes than the {} it should have", self.known.bytes)));
             }
             partial.add(&buffer[..n]).map_err(Failure::Final)?;
             arrived(partial.bytes);
@@ -197,7 +197,7 @@ impl Partial {
 }
 
 impl Options {
-    /// One try, no waiting: for tests and for those who repeat by themselves.
+    /// One try, no waiting: for tests and for callers that retry by themselves.
     pub fn impatient(mut self) -> Self {
         (self.attempts, self.backoff, self.longest_wait) = (1, Duration::ZERO, Duration::ZERO);
         self

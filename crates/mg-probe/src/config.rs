@@ -13,10 +13,10 @@ pub struct ProbeConfig {
     pub rate: f64,
     /// Learning rate of the trunk, where it learns.
     pub trunk_rate: f64,
-    /// Factor on both rates at the last step; on the way there it falls evenly in the logarithm.
+    /// Factor on both rates at the end; until then they decay geometrically from 1.
     pub decay_to: f64,
-    /// Nets without normalisation, where they learn, do so with batch normalisation (section 6.1), which at first changes
-    /// nothing that they compute.
+    /// Give nets without normalisation batch normalisation when they learn (section 6.1); at first it changes nothing
+    /// that they compute.
     pub batch_norm: bool,
     /// Share of the features that each step leaves out.
     pub dropout: f64,
@@ -47,7 +47,7 @@ impl ProbeConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// Names the number, its value and what it may be.
+    /// When a number is out of its range; the error names it, its value and what it may be.
     pub fn check(&self) -> Result<()> {
         let number = |name: &'static str, value: f64, ok: bool, must: &str| match ok && value.is_finite() {
             true => Ok(()),

@@ -81,10 +81,10 @@ pub enum Error {
         /// Labels asked for in all.
         labels: usize,
     },
-    /// A number that must be another one.
+    /// A setting out of its range.
     #[error("{name} is {value}; it must be {must}")]
     Setting {
-        /// What it is.
+        /// What is set.
         name: &'static str,
         /// Its value.
         value: String,
@@ -116,7 +116,7 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
-    /// Learning went out of hand.
+    /// Learning diverged.
     #[error(
         "the loss is {loss} in epoch {epoch}: a learning rate of {rate} (of the trunk {trunk_rate}) is too large; use a smaller one"
     )]

@@ -32,7 +32,7 @@ pub struct Epoch {
 /// A probe that has learned.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// As it was after its best epoch.
+    /// The probe as it was after its best epoch.
     pub probe: Probe,
     /// That epoch: the first of least error on the held-out images, or the last where there are none.
     pub best: Epoch,

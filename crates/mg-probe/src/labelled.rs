@@ -16,9 +16,9 @@ pub struct Labelled {
 /// Labelled images to learn from, and others to choose the epoch by.
 #[derive(Clone, Debug)]
 pub struct Draw {
-    /// Images to learn from, equally many of every class up to one.
+    /// Images to learn from; the numbers of any two classes differ by at most one.
     pub learn: Labelled,
-    /// Images held out, of classes as they come; none when none were asked for.
+    /// Images held out, drawn whatever their classes; `None` when none were asked for.
     pub validation: Option<Labelled>,
 }
 
@@ -32,7 +32,7 @@ impl Labelled {
         Self::new(data, labels, data.class_names().to_vec())
     }
 
-    /// Images `data` with label `labels[i]` in `0..classes.len()` each.
+    /// The images of `data`, image i with the label `labels[i]` in `0..classes.len()`.
     ///
     /// # Errors
     /// Another number of labels than of images; a label that names no class.
@@ -47,7 +47,8 @@ impl Labelled {
         Ok(Labelled { data: data.clone(), labels, classes })
     }
 
-    /// A set whose classes are these by name, whatever their order there: what test images must be.
+    /// A set with its labels renumbered to `classes`, by the names of its own classes: for test images, whose classes
+    /// may come in another order.
     ///
     /// # Errors
     /// No labels; a class that is none of `classes`.
@@ -95,16 +96,16 @@ impl Labelled {
     }
 
     /// `count` images to learn from, balanced over the classes, and `validation` others. For one key the held-out images
-    /// are the same whatever `count` is, and fewer images are among more.
+    /// are the same whatever `count` is, and a larger draw contains a smaller one.
     ///
     /// # Errors
-    /// Fewer images than classes are asked for, or a class has too few.
+    /// Fewer images than classes are asked for, all images would be held out, or a class has too few.
     pub fn draw(&self, count: usize, validation: usize, key: Key) -> Result<Draw> {
         let classes = self.classes.len();
         if count < classes || validation >= self.len() {
             return Err(Error::Setting {
                 name: "the number of labels",
-                value: format!("{count} beside {validation} of validation"),
+                value: format!("{count} beside {validation} held out"),
                 must: format!(
                     "at least one for each of the {classes} classes, with fewer than all {} images held out",
                     self.len()
@@ -118,7 +119,7 @@ impl Labelled {
         Ok(Draw { learn, validation })
     }
 
-    /// The first `count` of `images` that leave the classes equally large, up to one.
+    /// The first `count` of `images` that leave the classes equally large, to within one image.
     fn balanced(&self, count: usize, images: &[u64], held_out: usize) -> Result<Vec<u64>> {
         let classes = self.classes.len();
         let share = |class: usize| count / classes + usize::from(class < count % classes);

@@ -58,8 +58,8 @@ impl Probe {
         Self::new(Grids::new(&sides)?, trunks, classes, key, (dtype, device))
     }
 
-    /// The same net with random numbers everywhere, for learning from labels alone: "trained from scratch with the same
-    /// structure".
+    /// The same classifier with random weights everywhere, for learning from labels alone: "trained from scratch with
+    /// the same structure".
     ///
     /// # Errors
     /// A norm that takes statistics from a generative run; fewer than two classes.
@@ -99,7 +99,7 @@ impl Probe {
         self.head.classes()
     }
 
-    /// Parameters of the trunk and of the head.
+    /// Numbers of parameters of the trunk and of the head.
     pub fn parameters(&self) -> (usize, usize) {
         let trunk = self.trunks.iter().flat_map(Trunk::learnable).map(|(_, tensor)| tensor.elem_count());
         (trunk.sum(), self.head.params().count())
@@ -113,7 +113,7 @@ impl Probe {
         Ok(self.head.forward(&self.extractor()?.maps(images)?, None)?.0)
     }
 
-    /// Images of a set that are classified wrongly, percent; `done` hears how many have been seen.
+    /// Images of a set that are classified wrongly, percent; `done` is called with the number of images seen.
     ///
     /// # Errors
     /// Images of another size, other classes, or scores that are not finite.

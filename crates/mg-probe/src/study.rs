@@ -66,13 +66,13 @@ pub struct Findings {
 /// How the nets of a model were learned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Learned {
-    /// For so many iterations.
+    /// Number of iterations.
     pub iterations: u64,
-    /// From these images.
+    /// The images they were learned from.
     pub data: DataId,
 }
 
-/// Which images.
+/// Which images were used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SetId {
     /// Name of the set.
@@ -94,7 +94,7 @@ pub struct Row {
     pub mean: f64,
     /// Standard deviation of the test error over the seeds (divisor n), percent.
     pub std: f64,
-    /// One by one.
+    /// The classifiers one by one.
     pub seeds: Vec<Outcome>,
 }
 
@@ -105,9 +105,9 @@ pub struct Outcome {
     pub seed: u64,
     /// Test images classified wrongly, percent.
     pub test_error: f64,
-    /// The same of the held-out images, after the epoch that was kept.
+    /// The same for the held-out images, after the epoch that was kept.
     pub validation_error: Option<f64>,
-    /// The same of the images learned from.
+    /// The same for the images learned from.
     pub train_error: f64,
     /// The epoch that was kept, from 1.
     pub epoch: usize,
@@ -181,7 +181,7 @@ impl Study<'_> {
     /// Finds out what cannot work before anything long is begun.
     fn check(&self, train: &Labelled, test: &Labelled) -> Result<()> {
         let none = |name: &'static str| {
-            let (value, must) = ("empty".to_string(), "one at least".to_string());
+            let (value, must) = ("empty".to_string(), "a list of at least one".to_string());
             Err(Error::Setting { name, value, must })
         };
         if self.labels.is_empty() {
@@ -236,6 +236,9 @@ impl TrunkStart<'_> {
     }
 
     /// A probe that has learned nothing from labels yet.
+    ///
+    /// # Errors
+    /// As for [`Probe::on_model`] and [`Probe::from_scratch`].
     pub fn probe(&self, classes: usize, key: Key) -> Result<Probe> {
         match self {
             TrunkStart::Frozen(model) | TrunkStart::FineTuned(model) => Probe::on_model(*model, classes, key),

@@ -50,7 +50,7 @@ impl AreaAverage {
     }
 
     /// The smoothest right inverse of A as rows, [fine, coarse]: of all signals with given averages the one whose
-    /// neighbouring pixels differ least, in the sum of their squared differences. It joins parabolas, one a coarse
+    /// neighbouring pixels differ least, in the sum of their squared differences. It joins parabolas, one per coarse
     /// pixel, where block replication joins steps.
     ///
     /// With D the differences and H = D^T D + A^T A, which is positive definite, it is H^-1 A^T (A H^-1 A^T)^-1.

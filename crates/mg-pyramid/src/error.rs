@@ -55,13 +55,13 @@ pub enum Error {
     },
     /// Integer images.
     #[error(
-        "images hold floating-point values of [-1, 1], got {dtype:?}; map a byte b to b / 127.5 - 1 first"
+        "images hold floating-point values in [-1, 1], got {dtype:?}; map a byte b to b / 127.5 - 1 first"
     )]
     NotFloat {
         /// The type as given.
         dtype: candle_core::DType,
     },
-    /// A request to down-scale to a larger side, or to none.
+    /// A request to down-scale to a larger side, or to side 0.
     #[error("cannot scale side {from} down to {to}: the new side must lie in 1..={from}")]
     Down {
         /// Side of the images.
@@ -179,8 +179,8 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
-    /// An initial distribution of nothing.
-    #[error("the initial distribution was given no images; learn it from at least one")]
+    /// A distribution learned from no images.
+    #[error("there were no images to learn the distribution from; learn it from at least one")]
     NothingLearned,
     /// Images that are not 1x1.
     #[error(
@@ -218,21 +218,23 @@ pub enum Error {
     },
     /// Images too large for the covariance of their pixels.
     #[error(
-        "a Gaussian of {channels} channels of {side}x{side} is one of {numbers} numbers, above {most}; choose a coarser grid, or another upscaling for this one"
+        "images of {channels} channels and side {side} have {numbers} numbers each, a Gaussian takes 1 to {most}; \
+         choose a coarser grid, or another upscaling for this one"
     )]
     GaussianSize {
-        /// Channels.
+        /// Channels of the images.
         channels: usize,
-        /// Side.
+        /// Side of the images.
         side: usize,
-        /// Numbers per image.
+        /// Numbers per image, channels side^2.
         numbers: usize,
-        /// Most of them.
+        /// The most numbers an image may have, [`MAX_GAUSSIAN`](crate::MAX_GAUSSIAN).
         most: usize,
     },
     /// Images of another shape than a Gaussian's.
     #[error(
-        "this Gaussian is given images of {} channels and side {}, these have {} channels and side {}; use those of its own grid",
+        "this Gaussian takes images of {} channels and side {}, these have {} channels and side {}; \
+         use images of the grid it belongs to",
         needed.0, needed.1, given.0, given.1
     )]
     GaussianImages {
@@ -241,8 +243,8 @@ pub enum Error {
         /// (channels, side) it takes.
         needed: (usize, usize),
     },
-    /// Images that have no covariance.
-    #[error("the images of a Gaussian hold a number that is not finite; look for it in the images")]
+    /// Images with a number that is not finite, which have no covariance.
+    #[error("the images for a Gaussian hold a number that is not finite; look for NaN or infinity in them")]
     GaussianNotFinite,
     /// Stored tensors that are no conditional Gaussian.
     #[error("stored Gaussian of a grid: {reason}; the file is damaged or not of this kind")]

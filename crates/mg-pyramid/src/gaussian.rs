@@ -15,9 +15,9 @@ pub use learner::{GaussianLearner, MAX_GAUSSIAN};
 /// observed images: where chains can start in place of an upscaled image.
 ///
 /// [`up`](crate::up) knows nothing of images and [`Upscale::Smooth`](crate::Upscale::Smooth) only that neighbours are
-/// alike; this law knows all that second moments say, and one coarse image leads to as many fine ones as it should. Like
-/// them it keeps the coarse image: [`down`](crate::down) of a draw is that image again. For aligned faces its draws on 16x16 are
-/// blurred faces (Turk and Pentland's eigenfaces, 1991); what is not Gaussian is left to the energies.
+/// alike; this law knows all that second moments say, and draws many different fine images for one coarse image. Like
+/// them it keeps the coarse image: [`down`](crate::down) of a draw is that image again. For aligned faces its draws on
+/// 16x16 are blurred faces (Turk and Pentland's eigenfaces, 1991); what is not Gaussian is left to the energies.
 ///
 /// A draw is a linear function of the coarse image c and of d = channels side^2 standard normal numbers z (Matheron's
 /// rule: draw y from the joint law, then add G (c - down(y)), with G the regression of fine on coarse images):
@@ -58,7 +58,7 @@ impl ConditionalGaussian {
     /// than memory see [`GaussianLearner`].
     ///
     /// # Errors
-    /// As [`GaussianLearner`]'s.
+    /// As for [`GaussianLearner::new`] and [`GaussianLearner::observe`].
     pub fn learn(x: &Tensor, coarse: usize) -> Result<Self> {
         let (_, channels, side) = image_dims(x)?;
         let mut learner = GaussianLearner::new(channels, coarse, side)?;
@@ -81,8 +81,8 @@ impl ConditionalGaussian {
         self.n_images
     }
 
-    /// Draws one image for each of `coarse`, [n, c, s, s] -> [n, c, side, side], of its type and on its device; image i
-    /// depends on its coarse image, the key and i only. Its values may leave [-1, 1].
+    /// Draws one image for each of `coarse`, [n, c, s, s] -> [n, c, side, side], in the type and on the device of
+    /// `coarse`; image i depends on its coarse image, the key and i only. Its values may leave [-1, 1].
     ///
     /// # Errors
     /// When `coarse` is of another side or has other channels.

@@ -53,7 +53,7 @@ pub enum InitialForm {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
-    /// Invariant: a positive multiple of `channels` values of [-1, 1], image by image.
+    /// Invariant: a positive multiple of `channels` values in [-1, 1], image by image.
     Triples(Vec<f32>),
     /// Invariant: one histogram per channel, none empty.
     PerChannel(Vec<Histogram>),

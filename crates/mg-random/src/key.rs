@@ -42,7 +42,7 @@ impl Key {
         Permutation::new(std::array::from_fn(|round| self.fold(round as u64).bits()), len)
     }
 
-    /// Fills `out` with uniform numbers of [0, 1), in parallel; element `i` depends on the key and `i` only.
+    /// Fills `out` with uniform numbers in [0, 1), in parallel; element `i` depends on the key and `i` only.
     pub fn fill_uniform(self, out: &mut [f32]) {
         self.fill::<false>(0, out);
     }

@@ -18,8 +18,9 @@
 //!
 //! So resuming needs no generator state in a checkpoint, and the bits do not depend on the number of threads.
 //! The numbers come from Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
-//! 1, 2, 3", SC 2011). Normals use Box and Muller's transform with polynomials of our own for the logarithm,
-//! sine and cosine, and only additions and multiplications: the same bits on every processor.
+//! 1, 2, 3", SC 2011). Normals use the Box-Muller transform with polynomials of our own for the logarithm, sine
+//! and cosine, and only operations that IEEE 754 rounds exactly (+, -, *, /, square root): the same bits on every
+//! processor.
 
 mod key;
 mod normal;

@@ -1,5 +1,5 @@
-//! Box and Muller's transform out of additions and multiplications alone, so that compilers can vectorise it
-//! and every processor gives the same bits.
+//! The Box-Muller transform, using only operations that IEEE 754 rounds exactly (+, -, *, /, square root), so that
+//! compilers can vectorise it and every processor gives the same bits.
 
 use std::f32::consts::{LN_2, SQRT_2, TAU};
 

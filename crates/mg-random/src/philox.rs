@@ -58,7 +58,7 @@ pub(crate) fn blocks(key: u64, index: u64, purpose: Use) -> [[u32; LANES]; 4] {
     philox_lanes(key, [low, high, [purpose as u32; LANES], [0; LANES]])
 }
 
-/// The upper 24 bits of a word as a number of [0, 1).
+/// The upper 24 bits of a word as a number in [0, 1).
 #[inline(always)]
 pub(crate) fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / (1 << 24) as f32)

@@ -31,7 +31,7 @@ impl Stream {
         u64::from(self.next_u32()) | u64::from(self.next_u32()) << 32
     }
 
-    /// A uniform number of [0, 1).
+    /// A uniform number in [0, 1).
     pub fn uniform(&mut self) -> f32 {
         unit(self.next_u32())
     }
@@ -42,7 +42,7 @@ impl Stream {
         box_muller(a, b).0
     }
 
-    /// A uniform integer of `0..bound`, without bias (rejection); 0 when `bound` is 0.
+    /// A uniform integer in `0..bound`, without bias (rejection); 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound <= 1 {
             return 0;

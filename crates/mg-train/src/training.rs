@@ -29,6 +29,9 @@ pub struct Training {
     faults: Vec<Error>,
 }
 
+/// The event of a roll-back among the lines of metrics.
+pub(crate) const ROLLED_BACK: &str = "rolled back";
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -161,7 +164,7 @@ impl Training {
         self.metrics.truncate(checkpoint.header.metrics_bytes)?;
         let (to, rate_scale) = (self.iteration, self.learning.rate_scale);
         let event = serde_json::json!({
-            "event": "rolled back", "from": from, "to": to, "reason": reason, "rate_scale": rate_scale,
+            "event": ROLLED_BACK, "from": from, "to": to, "reason": reason, "rate_scale": rate_scale,
         });
         self.metrics.append(&event.to_string())?;
         self.save()?;

@@ -39,7 +39,9 @@ impl Moments {
         }
         let mirrored = |i: usize, j: usize| scatter[i * d + j] == scatter[j * d + i];
         if let Some(i) = (0..d).find(|&i| scatter[i * d + i] < 0.0 || !(0..i).all(|j| mirrored(i, j))) {
-            return Err(wrong(format!("row {i} of the scatter is not that of a symmetric, positive matrix")));
+            return Err(wrong(format!(
+                "the scatter is not symmetric, or negative on its diagonal, in row {i}"
+            )));
         }
         Ok(Moments { n, mean, scatter })
     }

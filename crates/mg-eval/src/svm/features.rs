@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::{Error, Result};
 
-/// Vectors with labels.
+/// Feature vectors with labels.
 #[derive(Clone, Debug)]
 pub struct LabelledFeatures {
     /// Invariant: on the CPU, [n, d] with n and d at least 1, f32 or f64, row after row in memory, every value finite.
@@ -79,7 +79,7 @@ impl LabelledFeatures {
         self.labels.is_empty()
     }
 
-    /// Features of a row, d.
+    /// Number of features per row d.
     pub fn width(&self) -> usize {
         self.features.elem_count() / self.labels.len()
     }

@@ -80,7 +80,7 @@ impl LinearSvm {
         Ok(Tensor::cat(&decisions, 0)?)
     }
 
-    /// The class of the largest decision, for every row; the first of several.
+    /// The class of the largest decision, for every row; the first of equal ones.
     ///
     /// # Errors
     /// As for [`decision`](LinearSvm::decision).

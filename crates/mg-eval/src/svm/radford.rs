@@ -16,8 +16,8 @@ use crate::{Error, Result, Score};
 /// to balanced draws of labelled images; C is the one of largest mean accuracy on validation images; then the errors on
 /// test images are averaged over many draws.
 ///
-/// All C see the same draws, so that they are compared on equal terms, and those of the test are others. Draws are
-/// without replacement within themselves and independent of each other, so two of them may share rows.
+/// All C see the same draws, so that they are compared on equal terms; the draws for the test are others. A draw is
+/// without replacement and independent of the other draws, so two of them may share rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RadfordProtocol {
     /// Labelled images of every class in a draw: 100, 200 and 400 of 10 classes in table 2.
@@ -65,7 +65,7 @@ impl Default for RadfordProtocol {
 }
 
 impl RadfordProtocol {
-    /// Finds what of the protocol cannot be, given the training labels, before features are computed.
+    /// Checks, before features are computed, that the protocol can be run with these training labels.
     ///
     /// # Errors
     /// When a number of draws, labels or values of C is 0, a C is not positive and finite, a label is not below
@@ -85,7 +85,8 @@ impl RadfordProtocol {
         Pool::new(labels, classes, self.labels_per_class).map(drop)
     }
 
-    /// The protocol on three sets of features. Draws are named by `key`; `progress` hears how many of all fits are done.
+    /// The protocol on three sets of features. Draws are named by `key`; `progress` is called with the number of fits
+    /// done and the number of all fits.
     ///
     /// Memory beyond the sets: two copies of a draw, its Gram matrix and factor, and, while it takes at most 1 GiB, the
     /// Gram matrix of all training rows, from which those of the draws are then taken.
@@ -165,7 +166,7 @@ impl RadfordProtocol {
 
 impl RadfordScore {
     /// 1.96 standard deviations (divisor n) of the test error over the draws, in percent: the spread of single draws,
-    /// which is what Radford et al. print behind their errors.
+    /// which is what Radford et al. print after their errors.
     pub fn spread(&self) -> f64 {
         NORMAL_95 * self.test_error.std_dev
     }

@@ -78,6 +78,22 @@ fn a_file_is_fetched_by_address_and_hash() {
 }
 
 #[test]
+fn the_token_is_for_the_endpoint_alone() {
+    let scene = Scene::new(random(50_000, 1), false);
+    let token = Options { token: Some("secret".to_owned()), ..scene.options() };
+    scene.fetch_with(token.clone()).unwrap();
+    assert!(scene.loopback.state().authorized > 0);
+    // Another host, where the file of an address may lie.
+    let elsewhere = Scene::new(random(9_000, 2), false);
+    let hash = crate::server::hex(&<sha2::Sha256 as sha2::Digest>::digest(&elsewhere.bytes));
+    let known = mg_hub::Known { bytes: 9_000, digest: format!("sha256:{hash}").parse().unwrap() };
+    let url = format!("{}/datasets/some-body/some-set/resolve/{COMMIT}/{FILE}", elsewhere.loopback.endpoint);
+    let hub = Hub::new(token).unwrap();
+    elsewhere.is_whole(&hub.fetch_url(&url, "weights.pth", &known, &mut |_| {}).unwrap());
+    assert_eq!(elsewhere.loopback.state().authorized, 0);
+}
+
+#[test]
 fn a_set_is_there_when_all_files_of_a_part_are() {
     let scene = Scene::new(random(50_000, 1), true);
     let (train, test) = ("data/train-2.parquet", "data/test-1.parquet");

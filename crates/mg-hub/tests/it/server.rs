@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) of_calls: VecDeque<Fault>,
     /// All requests so far: method and path.
     pub(crate) requests: Vec<String>,
+    /// How many of them named the one who asks.
+    pub(crate) authorized: usize,
     /// Where answers to requests for a rest began.
     pub(crate) ranges: Vec<usize>,
     /// What files are said to be, in place of what they are.
@@ -126,6 +128,7 @@ impl Loopback {
     fn serve(&self, stream: TcpStream) {
         let Some(request) = read(&stream) else { return };
         self.state().requests.push(format!("{} {}", request.method, request.path));
+        self.state().authorized += usize::from(request.authorized);
         let _ = self.answer(&request, stream);
     }
 

@@ -26,7 +26,7 @@ pub struct GaussianLearner {
 }
 
 impl GaussianLearner {
-    /// A learner that has seen nothing: of images of `channels` channels and side `side`, given their versions of side
+    /// A learner that has seen nothing, for images of `channels` channels and side `side` given their versions of side
     /// `coarse`.
     ///
     /// # Errors

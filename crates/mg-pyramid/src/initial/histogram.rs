@@ -1,6 +1,6 @@
 use mg_random::Stream;
 
-/// A histogram of values of [-1, 1]: 256 bins that tile the interval, each a uniform density.
+/// A histogram of values in [-1, 1]: 256 bins that tile the interval, each a uniform density.
 ///
 /// Bin b is [-1 + b / 128, -1 + (b + 1) / 128): 1x1 versions are means, so their values fall between grey
 /// levels, and a draw is spread over its bin.

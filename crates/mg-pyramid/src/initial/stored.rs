@@ -44,7 +44,7 @@ impl InitialDistribution {
         let mut forms =
             InitialForm::ALL.into_iter().filter_map(|form| Some((form, tensors.get(form.name())?)));
         let (Some((form, stored)), None) = (forms.next(), forms.next()) else {
-            return Err(wrong(format!("not one form among the tensors {:?}", tensors.keys())));
+            return Err(wrong(format!("expected exactly one form, found tensors {:?}", tensors.keys())));
         };
         let channels = usize::try_from(channels).map_err(|_| wrong(format!("{channels} channels")))?;
         let values = match form {

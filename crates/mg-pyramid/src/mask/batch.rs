@@ -25,16 +25,18 @@ impl Mask {
         Ok(Tensor::from_vec(observed, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
     }
 
-    /// What the observed pixels of a batch [n, c, s, s] tell of a grid, by one mask for all images or one each: which of its
-    /// pixels are known, [n, 1, side, side] in u8, 1 = known; and their values, [n, c, side, side], 0 where unknown.
+    /// What the observed pixels of a batch [n, c, s, s] tell about the grid of side `side`, with one mask for all
+    /// images or one each: which of its pixels are known, [n, 1, side, side] in u8, 1 = known; and their values,
+    /// [n, c, side, side], 0 where unknown.
     ///
-    /// A coarse pixel is known when a quarter of its area is observed or more, and is the mean of what is observed of it.
-    /// The paper does not say; if all of its area had to be, pixels that are hidden at random would leave nothing known of
-    /// coarse grids. On the masks' own grid the known pixels are the observed ones, bit for bit. Hidden pixels are never
-    /// read.
+    /// A coarse pixel is known when at least a quarter of its area is observed; its value is the mean over the observed
+    /// part. The paper gives no rule; if the whole area had to be observed, pixels hidden at random would leave nothing
+    /// known on coarse grids. On the masks' own grid the known pixels are the observed ones, bit for bit. Hidden pixels
+    /// are never read.
     ///
     /// # Errors
-    /// When there is neither one mask nor one per image, the images are not on the masks' grid, or `side` is 0 or above it.
+    /// When there is neither one mask nor one per image, the images are not on the masks' grid, or `side` is 0 or above
+    /// the masks' side.
     pub fn known(masks: &[Mask], images: &Tensor, side: usize) -> Result<(Tensor, Tensor)> {
         let n = check_fit(masks, images)?;
         let observed = Mask::observed_tensor(masks, images.device(), images.dtype())?;
@@ -56,7 +58,7 @@ impl Mask {
         Mask::apply_each(std::slice::from_ref(self), images, fill)
     }
 
-    /// Replaces the hidden pixels of a batch [n, c, s, s], by one mask for all images or one each, with `fill`.
+    /// Replaces the hidden pixels of a batch [n, c, s, s], with one mask for all images or one each, by `fill`.
     ///
     /// # Errors
     /// When there is neither one mask nor one per image, or the images are not on the masks' grid.

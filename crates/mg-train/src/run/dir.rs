@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 
 use super::Checkpoint;
+use super::files::{CHECKPOINTS, CONFIG, METRICS, MODEL, SHEETS};
 use super::lines::write_atomically;
 use crate::config::{Config, Layer, resolve};
 use crate::{Error, Methods, Result};
@@ -23,7 +24,7 @@ impl RunDir {
     /// # Errors
     /// When it already holds a run, is in use, or cannot be written.
     pub fn create(path: &Path, config: &Config) -> Result<Self> {
-        for folder in [path.to_path_buf(), path.join("checkpoints"), path.join("sheets")] {
+        for folder in [path.to_path_buf(), path.join(CHECKPOINTS), path.join(SHEETS)] {
             fs::create_dir_all(&folder).map_err(|e| Error::io("create folder", &folder, e))?;
         }
         let run = RunDir { path: path.to_path_buf(), _lock: lock(path)? };
@@ -41,7 +42,7 @@ impl RunDir {
     /// # Errors
     /// When it holds no run or is in use.
     pub fn open(path: &Path) -> Result<Self> {
-        if !path.join("config.toml").is_file() {
+        if !path.join(CONFIG).is_file() {
             let reason =
                 "there is no config.toml in it, so no run to go on with; leave out --resume to start one";
             return Err(Error::Run { path: path.to_path_buf(), reason: reason.into() });
@@ -56,22 +57,22 @@ impl RunDir {
 
     /// Its resolved configuration.
     pub fn config_path(&self) -> PathBuf {
-        self.path.join("config.toml")
+        self.path.join(CONFIG)
     }
 
     /// A line of JSON per iteration.
     pub fn metrics_path(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
+        self.path.join(METRICS)
     }
 
     /// The model, ready to sample from.
     pub fn model_path(&self) -> PathBuf {
-        self.path.join(super::MODEL)
+        self.path.join(MODEL)
     }
 
     /// The sheet of one iteration.
     pub fn sheet_path(&self, iteration: u64) -> PathBuf {
-        self.path.join("sheets").join(format!("{iteration:08}.png"))
+        self.path.join(SHEETS).join(format!("{iteration:08}.png"))
     }
 
     /// The configuration in `config.toml`.
@@ -94,7 +95,7 @@ impl RunDir {
 
     /// The checkpoint file of one iteration.
     pub fn checkpoint_path(&self, iteration: u64) -> PathBuf {
-        self.path.join("checkpoints").join(format!("{iteration:08}.safetensors"))
+        self.path.join(CHECKPOINTS).join(format!("{iteration:08}.safetensors"))
     }
 
     /// The newest checkpoint that can be read, and what was wrong with newer ones.
@@ -130,7 +131,7 @@ impl RunDir {
 
     /// Iterations that have a checkpoint, in order.
     fn checkpoints(&self) -> Result<Vec<u64>> {
-        let folder = self.path.join("checkpoints");
+        let folder = self.path.join(CHECKPOINTS);
         let fail = |e| Error::io("list", &folder, e);
         let mut iterations = Vec::new();
         for entry in fs::read_dir(&folder).map_err(fail)? {

@@ -1,14 +1,38 @@
-//! The two ways in which this crate writes files: whole and at once, or line by line.
+//! How files of a run are written, whole and at once or line by line, and how lines are read.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
 
 use crate::{Error, Result};
 
 /// Writes `bytes` to `path` so that a reader, and a machine that loses power, sees the old file or the new one whole.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     mg_files::write(path, bytes).map_err(|e| Error::io("write", path, e))
+}
+
+/// The lines of a file of JSON, none where there is no file. Lines that are not what they should be, as a machine that
+/// loses power leaves them, are left out and named in `unreadable`.
+pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path, unreadable: &mut Vec<String>) -> Vec<T> {
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                unreadable.push(format!("{}: {error}", path.display()));
+            }
+            return Vec::new();
+        }
+    };
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(line) => lines.push(line),
+            Err(_) => unreadable.push(format!("{}, line {}", path.display(), number + 1)),
+        }
+    }
+    lines
 }
 
 /// A file of lines that can be cut back to an earlier length: what a resumed run writes follows what its checkpoint

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod dir;
+mod files;
 mod lines;
 mod model;
 mod newest;
@@ -9,7 +10,8 @@ mod record;
 
 pub use checkpoint::Checkpoint;
 pub use dir::RunDir;
+pub use files::MODEL;
 pub(crate) use lines::{LineFile, write_atomically};
-pub use model::{MODEL, model_file, open_model, read_model};
+pub use model::{model_file, open_model, read_model};
 pub use newest::{newest, runs};
 pub use record::{RunRecord, Session, seconds, times_path};

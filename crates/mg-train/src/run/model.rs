@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use mg_model::{Model, open};
 
+use super::MODEL;
 use crate::{Error, Methods, Result, kinds};
-
-/// File of the model in a run directory.
-pub const MODEL: &str = "model.safetensors";
 
 /// The file of the model at `path`: in a run directory its own, else the path itself.
 pub fn model_file(path: &Path) -> PathBuf {

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::files::{CONFIG, METRICS, SESSIONS, TIMES};
+use super::lines::{read_lines, write_atomically};
 use crate::config::{Config, Layer, resolve};
+use crate::training::ROLLED_BACK;
 use crate::{Error, Methods, Report, Result};
 
 /// What a run directory tells of a run. Reading it disturbs no process that writes to it.
@@ -24,6 +26,8 @@ pub struct RunRecord {
     pub seconds: BTreeMap<u64, f64>,
     /// What it was made with, one session after another.
     pub sessions: Vec<Session>,
+    /// Files and lines that could not be read, and so do not count.
+    pub unreadable: Vec<String>,
 }
 
 /// What one process made a run, or went on with it, with: a line of `sessions.jsonl`.
@@ -48,7 +52,20 @@ pub struct Session {
     pub end: Option<u64>,
 }
 
-const SESSIONS: &str = "sessions.jsonl";
+/// A line of `metrics.jsonl`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Report(Report),
+    Event { event: String },
+}
+
+/// A line of `times.jsonl`.
+#[derive(Deserialize)]
+struct Time {
+    iteration: u64,
+    seconds: f64,
+}
 
 impl RunRecord {
     /// Reads a run directory.
@@ -56,12 +73,17 @@ impl RunRecord {
     /// # Errors
     /// When it holds no run, or its configuration cannot be read.
     pub fn read(methods: Methods, path: &Path) -> Result<Self> {
-        let config = resolve(methods, &[Layer::file(&path.join("config.toml"))?])?;
-        let metrics = fs::read_to_string(path.join("metrics.jsonl")).unwrap_or_default();
-        let reports = metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let rollbacks = metrics.matches("\"rolled back\"").count();
-        let (seconds, sessions) = (seconds(path), read_sessions(path));
-        Ok(RunRecord { path: path.to_path_buf(), config, reports, rollbacks, seconds, sessions })
+        let config = resolve(methods, &[Layer::file(&path.join(CONFIG))?])?;
+        let (mut reports, mut rollbacks, mut unreadable) = (Vec::new(), 0, Vec::new());
+        for line in read_lines(&path.join(METRICS), &mut unreadable) {
+            match line {
+                Line::Report(report) => reports.push(report),
+                Line::Event { event } => rollbacks += usize::from(event == ROLLED_BACK),
+            }
+        }
+        let seconds = times(path, &mut unreadable);
+        let sessions = read_lines(&path.join(SESSIONS), &mut unreadable);
+        Ok(RunRecord { path: path.to_path_buf(), config, reports, rollbacks, seconds, sessions, unreadable })
     }
 
     /// Iterations done, as far as they were reported.
@@ -88,33 +110,32 @@ impl Session {
         writeln!(file?, "{line}").map_err(|e| Error::io("write", &path, e))
     }
 
-    /// Writes when this session, the last one of the run directory, ended.
+    /// Writes when this session ended, if it is the last one of the run directory.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be read or written.
     pub fn finish(&self, run: &Path, end: u64) -> Result<()> {
-        let mut sessions = read_sessions(run);
-        if let Some(last) = sessions.last_mut().filter(|last| *last == self) {
-            last.end = Some(end);
-        }
-        let lines = sessions.iter().map(|session| serde_json::to_string(session).unwrap_or_default() + "\n");
-        super::write_atomically(&run.join(SESSIONS), lines.collect::<String>().as_bytes())
+        let path = run.join(SESSIONS);
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let begun = serde_json::to_string(self).unwrap_or_default();
+        let Some(before) = text.strip_suffix(&format!("{begun}\n")) else { return Ok(()) };
+        let ended = Session { end: Some(end), ..self.clone() };
+        let line = serde_json::to_string(&ended).unwrap_or_default();
+        write_atomically(&path, format!("{before}{line}\n").as_bytes())
     }
 }
 
 /// The times file of a run directory.
 pub fn times_path(run: &Path) -> PathBuf {
-    run.join("times.jsonl")
+    run.join(TIMES)
 }
 
-/// Seconds that a run has taken up to each of its iterations, all sessions counted.
+/// Seconds that a run has taken up to each of its iterations, all sessions counted. Lines that cannot be read do not count.
 pub fn seconds(run: &Path) -> BTreeMap<u64, f64> {
-    let text = fs::read_to_string(times_path(run)).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| Some((line["iteration"].as_u64()?, line["seconds"].as_f64()?))).collect()
+    times(run, &mut Vec::new())
 }
 
-fn read_sessions(run: &Path) -> Vec<Session> {
-    let text = fs::read_to_string(run.join(SESSIONS)).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+fn times(run: &Path, unreadable: &mut Vec<String>) -> BTreeMap<u64, f64> {
+    let times: Vec<Time> = read_lines(&times_path(run), unreadable);
+    times.into_iter().map(|time| (time.iteration, time.seconds)).collect()
 }

@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use mg_data::DataSet;
 use mg_train::run::{open_model, read_model};
 use mg_train::{
-    Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, Training,
+    Checkpoint, Config, Error, Event, Learning, METHODS, Observer, Outcome, Report, RunDir, RunRecord,
+    Session, Training,
 };
 
 use crate::support::{CPU, data, raw, step, tiny};
@@ -259,4 +260,34 @@ fn a_model_file_is_checked_before_it_is_used() {
     assert!(open(&path).unwrap_err().to_string().contains("not a usable model"));
     fs::remove_file(&path).unwrap();
     assert!(open(&path).unwrap_err().to_string().contains("cannot read"));
+}
+
+#[test]
+fn what_cannot_be_read_of_a_run_is_left_out_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = tiny(&[]);
+    run(dir.path(), &config, Some(2));
+    let session = |start| Session { version: "1".into(), start, ..Session::default() };
+    session(7).begin(dir.path()).unwrap();
+    fs::write(dir.path().join("times.jsonl"), "{\"iteration\":1,\"seconds\":0.5}\n{\"iterati").unwrap();
+    let metrics = fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
+    let event = r#"{"event":"rolled back","from":2,"to":1,"reason":"","rate_scale":0.5}"#;
+    fs::write(dir.path().join("metrics.jsonl"), format!("{event}\n\u{1}\n{metrics}")).unwrap();
+    let sessions = fs::read_to_string(dir.path().join("sessions.jsonl")).unwrap();
+    fs::write(dir.path().join("sessions.jsonl"), format!("half a li\n{sessions}")).unwrap();
+
+    session(8).begin(dir.path()).unwrap();
+    session(7).finish(dir.path(), 9).unwrap(); // no longer the last one
+    session(8).finish(dir.path(), 10).unwrap();
+    let read = RunRecord::read(METHODS, dir.path()).unwrap();
+    let ends: Vec<_> = read.sessions.iter().map(|session| (session.start, session.end)).collect();
+    assert_eq!(ends, [(7, None), (8, Some(10))]);
+    assert_eq!((read.reports.len(), read.rollbacks, read.total_seconds()), (2, 1, Some(0.5)));
+    let name = |line: &str| format!("{}{line}", dir.path().display());
+    assert_eq!(
+        read.unreadable,
+        [name("/metrics.jsonl, line 2"), name("/times.jsonl, line 2"), name("/sessions.jsonl, line 1")]
+    );
+    let kept = fs::read_to_string(dir.path().join("sessions.jsonl")).unwrap();
+    assert!(kept.starts_with("half a li\n"), "a line that cannot be read is not lost: {kept}");
 }
