@@ -8,7 +8,7 @@ use crate::config::{Config, pointer};
 use crate::guard::{Guard, Verdict};
 use crate::learning::data_id;
 use crate::run::checkpoint::{self, CheckpointHeader};
-use crate::run::{Checkpoint, LineFile, RunDir, write_atomically};
+use crate::run::{Checkpoint, LineFile, ROLLED_BACK, RunDir, write_atomically};
 use crate::{Error, Event, Learning, Observer, Report, Result, Selection};
 
 /// A run in progress: learning with its directory and its guard.
@@ -28,9 +28,6 @@ pub struct Training {
     /// Checkpoints that could not be read when the run was resumed.
     faults: Vec<Error>,
 }
-
-/// The event of a roll-back among the lines of metrics.
-pub(crate) const ROLLED_BACK: &str = "rolled back";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

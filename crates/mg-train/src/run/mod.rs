@@ -14,4 +14,5 @@ pub use files::MODEL;
 pub(crate) use lines::{LineFile, write_atomically};
 pub use model::{model_file, open_model, read_model};
 pub use newest::{newest, runs};
+pub(crate) use record::ROLLED_BACK;
 pub use record::{RunRecord, Session, seconds, times_path};

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::files::{CONFIG, METRICS, SESSIONS, TIMES};
 use super::lines::{read_lines, write_atomically};
 use crate::config::{Config, Layer, resolve};
-use crate::training::ROLLED_BACK;
 use crate::{Error, Methods, Report, Result};
 
 /// What a run directory tells of a run. Reading it disturbs no process that writes to it.
@@ -51,6 +50,9 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
 }
+
+/// The event of a roll-back among the lines of `metrics.jsonl`.
+pub(crate) const ROLLED_BACK: &str = "rolled back";
 
 /// A line of `metrics.jsonl`.
 #[derive(Deserialize)]
