@@ -12,9 +12,16 @@ pub enum Activation {
     },
     /// `y / (1 + exp(-y))`.
     Silu,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 impl Activation {
+    /// `y`, as the leaky ReLU of slope 1.
+    pub const IDENTITY: Self = Self::LeakyRelu { slope: 1.0 };
+    /// `max(y, 0)`.
+    pub const RELU: Self = Self::LeakyRelu { slope: 0.0 };
+
     /// The activation of every value of `y`, by tensor operations.
     ///
     /// # Errors
@@ -23,6 +30,7 @@ impl Activation {
         match self {
             Self::LeakyRelu { .. } => Ok((y * self.derivative(y)?)?),
             Self::Silu => Ok((y * logistic(y)?)?),
+            Self::Tanh => Ok(y.tanh()?),
         }
     }
 
@@ -34,6 +42,7 @@ impl Activation {
         match self {
             Self::LeakyRelu { slope } => Ok(y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?),
             Self::Silu => silu_derivative(y, &logistic(y)?),
+            Self::Tanh => Ok(y.tanh()?.sqr()?.affine(-1.0, 1.0)?),
         }
     }
 
@@ -50,6 +59,11 @@ impl Activation {
             Self::Silu => {
                 let s = logistic(y)?;
                 Ok(((y * &s)?, silu_derivative(y, &s)?))
+            }
+            Self::Tanh => {
+                let tanh = y.tanh()?;
+                let derivative = tanh.sqr()?.affine(-1.0, 1.0)?;
+                Ok((tanh, derivative))
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::simd::Simd;
 pub(crate) enum Curve<E> {
     Leaky(E),
     Silu,
+    Tanh,
 }
 
 impl<E: Element> Curve<E> {
@@ -17,6 +18,7 @@ impl<E: Element> Curve<E> {
         match activation {
             Activation::LeakyRelu { slope } => Self::Leaky(E::of(slope)),
             Activation::Silu => Self::Silu,
+            Activation::Tanh => Self::Tanh,
         }
     }
 }
@@ -43,6 +45,7 @@ pub(crate) unsafe fn activate<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> S
         match curve {
             Curve::Leaky(slope) => leaky::<S>(y, y, S::splat(slope)),
             Curve::Silu => S::mul(y, logistic::<S>(y)),
+            Curve::Tanh => tanh::<S>(y),
         }
     }
 }
@@ -62,6 +65,10 @@ pub(crate) unsafe fn derivative<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) ->
                 let s = logistic::<S>(y);
                 S::mul(s, S::mul_add(y, S::sub(one, s), one))
             }
+            Curve::Tanh => {
+                let t = tanh::<S>(y);
+                S::sub(one, S::mul(t, t))
+            }
         }
     }
 }
@@ -76,6 +83,16 @@ unsafe fn logistic<S: Simd>(y: S::Vector) -> S::Vector {
     }
 }
 
+/// `2 / (1 + exp(-2 y)) - 1`.
+#[inline(always)]
+unsafe fn tanh<S: Simd>(y: S::Vector) -> S::Vector {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let s = logistic::<S>(S::add(y, y));
+        S::sub(S::add(s, s), S::splat(S::Elem::of(1.0)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +103,7 @@ mod tests {
     #[test]
     fn derivatives_are_finite_differences() {
         let (y, e) = ([-3.0, -0.4, 0.6, 5.0], 1e-6);
-        for activation in [Activation::LeakyRelu { slope: 0.2 }, Activation::Silu] {
+        for activation in [Activation::LeakyRelu { slope: 0.2 }, Activation::Silu, Activation::Tanh] {
             let curve = Curve::of(activation);
             // SAFETY: every processor has the portable unit.
             let (below, above, slopes) = unsafe {

@@ -91,6 +91,11 @@
 //! sums and concatenations by the same tiles: published classifiers, image by image. A concatenation's parts are written
 //! where they belong, and maps of one layout share memory.
 //!
+//! **Maps to maps.** [`MapNet`] is a stack of convolutions that shrink or enlarge maps, with batch norms: a discriminator, a
+//! generator, both in one. It runs layer by layer over the batch. A stride of 2 is one of 1 over cells of 2x2 pixels, so that
+//! Winograd's 3x3 convolutions serve kernels of 4x4 and 5x5; weight gradients are summed part by part, each over all images in
+//! order, by whichever thread is free.
+//!
 //! On CUDA and Metal, or in 16-bit floats, the same functions run by candle's tensor operations with back propagation
 //! written out ([`Route::Tensor`]); there too, adjoints are forward convolutions, since candle's transposed one is
 //! slow everywhere.
@@ -100,12 +105,14 @@
 //! | | |
 //! |---|---|
 //! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Part`]; [`Error`] |
+//! | a network from maps to maps that learns, one node of candle's graph | [`MapShape`], [`MapLayer`], [`Direction`], [`Parameter`]; [`MapPlan`], [`MapNet`], [`Observed`] |
 //! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
+//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `weights`, `pool` (memory), `forward`, `backward`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
 //! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
@@ -137,6 +144,9 @@ mod inference;
 mod instruction_sets;
 mod kernels;
 mod map;
+mod map_net;
+mod map_operations;
+mod map_shape;
 mod norm;
 mod normalised;
 mod packed;
@@ -152,6 +162,7 @@ mod score_net;
 mod shape;
 mod share;
 mod simd;
+mod stack;
 mod sum_list;
 mod taps;
 mod target;
@@ -172,9 +183,12 @@ pub use activation::Activation;
 pub use channels::{channel_mean, channel_sum, per_channel};
 pub use conv::{conv2d, conv2d_input_adjoint, conv2d_weight_adjoint};
 pub use elementwise::add_scaled_and_norms;
+pub use engine::Observed;
 pub use error::{Error, Result};
 pub use geometry::{ConvGeometry, Window};
 pub use inference::{Clip, Graph, Inference, MapId};
+pub use map_net::{MapNet, MapPlan};
+pub use map_shape::{Direction, MapLayer, MapShape, Parameter};
 pub use norm::Norm;
 pub use normalised::Normalised;
 pub use part::Part;

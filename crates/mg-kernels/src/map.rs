@@ -15,6 +15,8 @@ pub(crate) struct Map {
     pub(crate) pitch: usize,
     /// Channels of the same pixels that come before these: not zero for a part of a concatenation.
     pub(crate) first: usize,
+    /// Whether 2 x 2 pixels lie side by side as one: see [`Map::cells`].
+    pub(crate) in_cells: bool,
 }
 
 /// Elements allocated beyond the last pixel: tiles may read, but never use, a few values past a pixel.
@@ -28,12 +30,41 @@ impl Map {
         if (pitch * size_of::<T>()).is_multiple_of(1024) {
             pitch += 64 / size_of::<T>();
         }
-        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch, first: 0 }
+        Self {
+            side,
+            channels,
+            before: halo.0,
+            padded: side + halo.0 + halo.1,
+            pitch,
+            first: 0,
+            in_cells: false,
+        }
     }
 
     /// A map without padding of channels, for images.
     pub(crate) fn dense(side: usize, channels: usize, halo: (usize, usize)) -> Self {
-        Self { side, channels, before: halo.0, padded: side + halo.0 + halo.1, pitch: channels, first: 0 }
+        let pitch = channels;
+        Self {
+            side,
+            channels,
+            before: halo.0,
+            padded: side + halo.0 + halo.1,
+            pitch,
+            first: 0,
+            in_cells: false,
+        }
+    }
+
+    /// A map of an even side whose 2 x 2 pixels lie one after the other, row by row, and so can be read as one pixel with
+    /// four times the channels; the halo is of such cells. Channels must be whole vectors.
+    pub(crate) fn cells<T>(side: usize, channels: usize, halo: (usize, usize), lanes: usize) -> Self {
+        let cells = Self::new::<T>(side / 2, 4 * channels, halo, lanes);
+        Self { side, channels, in_cells: true, ..cells }
+    }
+
+    /// A map of cells with the cells as its pixels.
+    pub(crate) fn of_cells(&self) -> Self {
+        Self { side: self.side / 2, channels: 4 * self.channels, in_cells: false, ..*self }
     }
 
     /// The map of `channels` of these channels, from number `first` on, in the same memory.
@@ -71,7 +102,30 @@ impl Map {
 
     /// Where pixel (y, x) of map `n` begins.
     pub(crate) fn at(&self, n: usize, y: usize, x: usize) -> usize {
+        if self.in_cells {
+            let within = (2 * (y % 2) + x % 2) * self.channels;
+            let (y, x) = (y / 2 + self.before, x / 2 + self.before);
+            return n * self.image() + y * self.row() + x * self.pitch + within;
+        }
         n * self.image() + (y + self.before) * self.row() + (x + self.before) * self.pitch + self.first
+    }
+
+    /// Where a tap of a window lies after the window's first value. In a map of cells with a halo of one before, windows step
+    /// by two pixels, begin a cell before their output's, and `pad` of their first pixels lie before the map.
+    pub(crate) fn tap(&self, (ky, kx): (usize, usize), pad: usize) -> usize {
+        if self.in_cells {
+            let (y, x) = (ky + 2 - pad, kx + 2 - pad);
+            return y / 2 * self.row() + x / 2 * self.pitch + (2 * (y % 2) + x % 2) * self.channels;
+        }
+        ky * self.row() + kx * self.pitch
+    }
+
+    /// Copies the pixels of `images` maps to where they lie in another layout.
+    pub(crate) fn copy_to<T: Copy>(&self, images: usize, from: &[T], (to_map, to): (&Self, &mut [T])) {
+        for (n, (y, x)) in (0..images).flat_map(|n| self.pixels().map(move |at| (n, at))) {
+            let (from_at, to_at) = (self.at(n, y, x), to_map.at(n, y, x));
+            to[to_at..to_at + self.channels].copy_from_slice(&from[from_at..from_at + self.channels]);
+        }
     }
 
     /// Where the window of output (y, x) begins in map `n`; the halo holds what lies before the map.

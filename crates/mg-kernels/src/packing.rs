@@ -1,5 +1,7 @@
 //! Weights in the order that tiles read them.
 
+use rayon::prelude::*;
+
 use crate::aligned::{Aligned, Number};
 use crate::compiled::Compiled;
 use crate::format::Stored;
@@ -75,6 +77,25 @@ impl<P: Compiled> Packed<P> {
             .collect()
     }
 
+    /// The input adjoint of a convolution whose kernel covers its map, from `grad` of side 1 to `output`: each pixel reads
+    /// one entry of the kernel, a part for each.
+    pub(crate) fn spread(
+        kernels: &Kernels<P>,
+        geometry: &ConvGeometry,
+        weight: &[P::Elem],
+        (grad, output): (&Map, &Map),
+        block: usize,
+    ) -> Vec<Self> {
+        let ConvGeometry { c_in, c_out, kernel, .. } = *geometry;
+        let part = |(y, x): (usize, usize)| {
+            let entry = |d: usize, o: usize| weight[((d * c_in + o) * kernel + y) * kernel + x];
+            let place = |n: usize, y: usize, x: usize| (grad.at(n, 0, 0), output.at(n, y, x), None);
+            let places = Places::new(block, std::iter::once((y, x)), place);
+            Self::pack(kernels, run_of(0, c_out).collect(), c_in, entry, &[], places)
+        };
+        output.pixels().map(part).collect()
+    }
+
     /// The input adjoint with all phases at once: pixel (y, x) of `output` (of side `ceil(side / stride)`) holds the
     /// channels `[phase y, phase x, c_in]` of the `stride x stride` pixels there. Fills vectors when `c_in` is small.
     pub(crate) fn merged_adjoint(
@@ -113,7 +134,7 @@ impl<P: Compiled> Packed<P> {
         kernels: &Kernels<P>,
         offsets: Vec<usize>,
         channels: usize,
-        entry: impl Fn(usize, usize) -> P::Elem,
+        entry: impl Fn(usize, usize) -> P::Elem + Sync,
         bias: &[P::Elem],
         places: Places,
     ) -> Self {
@@ -132,14 +153,14 @@ impl<P: Compiled> Packed<P> {
         for (block, from) in (0..vectors).step_by(TILE_VECTORS).enumerate() {
             let width = TILE_VECTORS.min(vectors - from) * lanes;
             let start = block * depth * TILE_VECTORS * lanes;
-            let rows = weights[start..start + depth * width].chunks_exact_mut(width * P::GROUP);
-            for (row, group) in rows.zip(values.chunks_exact(P::GROUP)) {
+            let rows = weights[start..start + depth * width].par_chunks_exact_mut(width * P::GROUP);
+            rows.zip(values.par_chunks_exact(P::GROUP)).with_min_len(64).for_each(|(row, group)| {
                 for (o, to) in (from * lanes..channels).zip(row.chunks_exact_mut(P::GROUP)) {
                     for (to, d) in to.iter_mut().zip(group) {
                         *to = P::Stored::of(d.map_or(P::Elem::ZERO, |d| entry(d, o)));
                     }
                 }
-            }
+            });
         }
         Self { segments, weights, bias: padded_bias, depth, vectors, places, panel: None }
     }

@@ -66,13 +66,26 @@ impl<P: Compiled> Winograd<P> {
         (c_in, c_out): (usize, usize),
         kernels: &Kernels<P>,
     ) -> bool {
+        window.kernel == [3, 3]
+            && window.stride == 1
+            && Self::pays_for(9 * c_in, side, (c_in, c_out), kernels)
+    }
+
+    /// The same where a direct convolution reads so many values for an output.
+    pub(crate) fn pays_for(
+        depth: usize,
+        side: usize,
+        (c_in, c_out): (usize, usize),
+        kernels: &Kernels<P>,
+    ) -> bool {
         let lanes = kernels.lanes;
         let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
         let tiles = side.div_ceil(OUT).pow(2);
         let transformed = tiles * (FREQUENCIES * c_in * v_out + 400 * v_in + 400 * v_out);
-        let fits = window.kernel == [3, 3] && window.stride == 1 && c_in >= lanes && c_out >= lanes;
-        fits && P::tile_unit(kernels.level).is_none()
-            && transformed * 10 < side * side * 9 * c_in.div_ceil(P::GROUP) * v_out * 9
+        c_in >= lanes
+            && c_out >= lanes
+            && P::tile_unit(kernels.level).is_none()
+            && transformed * 10 < side * side * depth.div_ceil(P::GROUP) * v_out * 9
     }
 
     /// Rows and columns of zeros that the last tiles read beyond a map of outputs of `side`.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::channel_sums::ChannelSums;
 use super::gradients::Lane;
-use super::moments::Moments;
+use super::moments::{Moments, Observed, combine};
 use super::{Blocks, Coefficient, Engine, Kept, Pass, Stage, StagedNorm};
 use crate::compiled::Compiled;
 use crate::element::Element;
@@ -24,9 +24,6 @@ struct Batch<'a, P: Compiled> {
     /// Per layer done, the batch norm's moments.
     moments: Vec<Option<Moments<P::Elem>>>,
 }
-
-/// Mean and biased variance per channel.
-pub(crate) type Observed = (Vec<f64>, Vec<f64>);
 
 impl<P: Compiled> Engine<P> {
     pub(super) fn coupled_score(&self, x: &[P::Elem], n: usize) -> Vec<P::Elem> {
@@ -146,7 +143,8 @@ impl<'a, P: Compiled> Batch<'a, P> {
             });
             let observed: Vec<_> = observed.into_iter().flatten().collect();
             let area = plan.layers[l].raw.side * plan.layers[l].raw.side;
-            let moments = self.combine(observed, area);
+            let counts = (0..self.blocks.count).map(|block| self.blocks.images(block).len() * area);
+            let moments = combine(observed.into_iter().zip(counts));
             self.moments.push(moments.as_ref().and_then(|observed| self.batch_moments(l, observed)));
             all.extend(moments);
         }
@@ -161,36 +159,10 @@ impl<'a, P: Compiled> Batch<'a, P> {
         }
     }
 
-    /// Mean and variance of the batch from those of its blocks (Chan, Golub & LeVeque 1979).
-    fn combine(&self, observed: Vec<(Vec<f64>, Vec<f64>)>, area: usize) -> Option<Observed> {
-        let mut seen = 0.0;
-        let mut blocks = observed.into_iter().enumerate();
-        let (mut mean, mut squares) = blocks.next().map(|(block, first)| {
-            seen = (self.blocks.images(block).len() * area) as f64;
-            first
-        })?;
-        for (block, (block_mean, block_squares)) in blocks {
-            let count = (self.blocks.images(block).len() * area) as f64;
-            let total = seen + count;
-            for c in 0..mean.len() {
-                let gap = block_mean[c] - mean[c];
-                mean[c] += gap * count / total;
-                squares[c] += block_squares[c] + gap * gap * seen * count / total;
-            }
-            seen = total;
-        }
-        squares.iter_mut().for_each(|square| *square /= seen);
-        Some((mean, squares))
-    }
-
-    fn batch_moments(&self, l: usize, (mean, variance): &Observed) -> Option<Moments<P::Elem>> {
+    fn batch_moments(&self, l: usize, observed: &Observed) -> Option<Moments<P::Elem>> {
         let layer = &self.engine.plan.layers[l];
         let Stage::Staged { norm: StagedNorm::Batch { eps }, gamma, .. } = &layer.stage else { return None };
-        let mut moments = Moments::zero(layer.raw);
-        for c in 0..mean.len() {
-            moments.set(c, mean[c], 1.0 / (variance[c] + eps).sqrt(), gamma[c]);
-        }
-        Some(moments)
+        Some(Moments::of(layer.raw, observed, *eps, gamma))
     }
 
     /// Activations after layer `l`, `[n, c, y, x]`.

@@ -1,12 +1,11 @@
 use super::channel_sums::ChannelSums;
-use super::moments::Moments;
+use super::moments::{Moments, observe, sums_about};
 use super::{Kept, Plan, Scratch, Stage, StagedNorm};
-use crate::aligned::Aligned;
 use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::finish::Finish;
-use crate::pointwise::{Affine, Apply, Head, Sums, Walk};
+use crate::pointwise::{Affine, Apply, Head, Walk};
 use crate::winograd_convolution::Room;
 use candle_core::WithDType;
 
@@ -78,26 +77,13 @@ impl<'a, P: Compiled> Pass<'a, P> {
 
     /// Sums of the convolution's output minus `mean`, and of its square.
     fn sums_about(&self, l: usize, walk: Walk, mean: &[P::Elem]) -> ChannelSums {
-        let map = self.plan.layers[l].raw;
-        let z: &[P::Stored] = &self.kept.layers[l].values;
-        let mut sums = ChannelSums::zero(map.channels);
-        let pass = Sums { walk, a: (z, map, mean), b: (z, map, mean) };
-        self.plan.kernels.sums(&pass, &mut sums.sum, &mut sums.product);
-        sums
+        let (map, z) = (self.plan.layers[l].raw, &self.kept.layers[l].values);
+        sums_about(self.plan.kernels, z, map, walk, mean)
     }
 
     /// Mean and sum of squared deviations of layer `l`'s convolution output, per channel, over this block.
     pub(crate) fn observe(&self, l: usize) -> (Vec<f64>, Vec<f64>) {
-        let map = self.plan.layers[l].raw;
-        let count = (self.images * map.side * map.side) as f64;
-        let first = self.sums_about(l, self.all(), &self.scratch.zeros);
-        let mut about = Aligned::zeroed(map.pitch);
-        about.iter_mut().zip(&first.sum).for_each(|(to, sum)| *to = P::Elem::of(sum / count));
-        let rest = self.sums_about(l, self.all(), &about);
-        let mean = about.iter().zip(&rest.sum).map(|(about, sum)| about.to_f64() + sum / count).collect();
-        let squares =
-            rest.product.iter().zip(&rest.sum).map(|(square, sum)| square - sum * sum / count).collect();
-        (mean, squares)
+        observe(self.plan.kernels, &self.kept.layers[l].values, &self.plan.layers[l].raw, self.images)
     }
 
     fn group_moments(

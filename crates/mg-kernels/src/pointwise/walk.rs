@@ -22,5 +22,6 @@ pub(super) fn width<U: Unit>(map: &Map) -> usize {
 /// Checks that a pass stays inside a map of `len` elements.
 pub(super) fn check<U: Unit>(walk: Walk, map: &Map, len: usize) {
     assert!(width::<U>(map) <= map.pitch || map.pitch == map.channels, "pixels are whole vectors");
-    assert!(map.len(walk.first + walk.images) <= len, "a pass would leave its map");
+    let beyond = (map.first + width::<U>(map)).saturating_sub(map.pitch);
+    assert!((walk.first + walk.images) * map.image() + beyond <= len, "a pass would leave its map");
 }

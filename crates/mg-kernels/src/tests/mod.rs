@@ -2,4 +2,5 @@
 
 mod agreement;
 mod levels;
+mod maps;
 mod throughput;

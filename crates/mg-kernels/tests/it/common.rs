@@ -171,6 +171,6 @@ pub(crate) fn norms() -> [Norm; 4] {
     [Norm::None, Norm::Batch { eps }, Norm::Group { groups: 2, eps }, Norm::Fixed { eps }]
 }
 
-pub(crate) fn activations() -> [Activation; 3] {
-    [Activation::LeakyRelu { slope: 0.2 }, Activation::LeakyRelu { slope: 0.0 }, Activation::Silu]
+pub(crate) fn activations() -> [Activation; 4] {
+    [Activation::LeakyRelu { slope: 0.2 }, Activation::RELU, Activation::Silu, Activation::Tanh]
 }

@@ -174,6 +174,7 @@ fn the_gradient_equals_candles_autograd() {
                     (map.relu().unwrap() + negative).unwrap()
                 }
                 Activation::Silu => map.silu().unwrap(),
+                Activation::Tanh => map.tanh().unwrap(),
             };
         }
         let f = map.flatten_from(1).unwrap().matmul(&weights.head.unsqueeze(1).unwrap()).unwrap();

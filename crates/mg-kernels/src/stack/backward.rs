@@ -1,0 +1,299 @@
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::layer::{Back, LayerPlan};
+use super::pool::Scratch;
+use super::{Tape, Weighted};
+use crate::Norm;
+use crate::aligned::{Aligned, Number};
+use crate::block::Block;
+use crate::compiled::Compiled;
+use crate::element::Element;
+use crate::engine::{ChannelSums, Coefficients};
+use crate::pointwise::{Combine, Sums, Walk};
+
+/// Tasks per thread whose weight gradients are summed together: they wait for each other, with their maps in memory. Sums
+/// are made task by task in any case, so their bits do not depend on it.
+const TOGETHER: usize = 2;
+
+/// Gradients of a network.
+pub(crate) struct Gradients<E> {
+    /// Of the input, `[n, c, y, x]`.
+    pub(crate) input: Option<Vec<E>>,
+    /// Of the vector of all parameters.
+    pub(crate) parameters: Option<Vec<E>>,
+}
+
+/// The gradient at a layer: of its output before the norm, but for what comes through the norm's own statistics.
+struct At<P: Compiled> {
+    /// Of all images, in the layout of the layer's output.
+    grad: Aligned<P::Stored>,
+    /// Its sums, and those of its product with the centred output.
+    sums: ChannelSums,
+}
+
+/// What all tasks of a layer share.
+struct Way<'a, P: Compiled> {
+    l: usize,
+    tape: &'a Tape<P>,
+    x: &'a [P::Elem],
+    at: &'a At<P>,
+    coefficients: Coefficients<P::Elem>,
+    /// Whether gradients of parameters are wanted.
+    wants: bool,
+    /// The layer below, where the way goes on to it.
+    below: Option<usize>,
+}
+
+impl<P: Compiled> Weighted<P> {
+    /// Gradients from that of the output, `dy [n, c, y, x]`.
+    pub(crate) fn backward(
+        &self,
+        tape: &Tape<P>,
+        x: &[P::Elem],
+        dy: &[P::Elem],
+        (of_input, of_parameters): (bool, bool),
+    ) -> Gradients<P::Elem> {
+        let mut parameters = of_parameters.then(|| vec![P::Elem::ZERO; self.stack.shape.parameter_count()]);
+        let mut rest = parameters.as_deref_mut();
+        let mut input = of_input.then(|| vec![P::Elem::ZERO; tape.n * self.stack.input_len()]);
+        let mut at = self.begin(tape, dy);
+        for l in (0..self.stack.layers.len()).rev() {
+            let own = rest.take().map(|all| {
+                let (below, own) = all.split_at_mut(self.weights.start(l));
+                rest = Some(below);
+                own
+            });
+            let pixels = if l == 0 { input.as_deref_mut() } else { None };
+            let goes_on = l > 0 && (of_input || of_parameters);
+            at = self.descend(l, (tape, x), at, own, pixels, goes_on);
+        }
+        Gradients { input, parameters }
+    }
+
+    /// Back through the last activation.
+    fn begin(&self, tape: &Tape<P>, dy: &[P::Elem]) -> At<P> {
+        let l = self.stack.layers.len() - 1;
+        let layer = &self.stack.layers[l];
+        let (task, each) = (layer.task(tape.n), self.stack.output_len());
+        let mut grad = self.stack.pool.batch(l, &layer.raw, tape.n);
+        let blocks = grad.par_chunks_mut(task * layer.raw.image()).zip(dy.par_chunks(task * each));
+        let sums: Vec<_> = blocks
+            .enumerate()
+            .with_max_len(1)
+            .map(|(number, (grad, dy))| {
+                layer.raw.load(dy, grad);
+                self.through_activation(l, tape, images(layer, tape.n, number), grad)
+            })
+            .collect();
+        At { grad, sums: total(sums) }
+    }
+
+    /// Takes a gradient of layer `l`'s activations back through the activation, in place.
+    fn through_activation(
+        &self,
+        l: usize,
+        tape: &Tape<P>,
+        images: Range<usize>,
+        grad: &mut [P::Stored],
+    ) -> ChannelSums {
+        let layer = &self.stack.layers[l];
+        let pass = self.activation(l, tape, images);
+        layer.kernels.gate(&pass, grad);
+        let (mut sums, map) = (ChannelSums::zero(layer.raw.channels), layer.raw);
+        let zeros: Aligned<P::Elem> = Aligned::zeroed(map.pitch);
+        let pass = Sums { walk: pass.walk, a: (grad, map, &zeros), b: (pass.z.0, map, pass.affine.mean) };
+        layer.kernels.sums(&pass, &mut sums.sum, &mut sums.product);
+        sums
+    }
+
+    /// From layer `l`'s gradient to that of the layer below, or to the input; `own` takes the gradients of its parameters.
+    fn descend(
+        &self,
+        l: usize,
+        (tape, x): (&Tape<P>, &[P::Elem]),
+        at: At<P>,
+        own: Option<&mut [P::Elem]>,
+        pixels: Option<&mut [P::Elem]>,
+        goes_on: bool,
+    ) -> At<P> {
+        let (layer, pool, n) = (&self.stack.layers[l], &self.stack.pool, tape.n);
+        let (task, wants) = (layer.task(n), own.is_some());
+        let coefficients = self.coefficients(l, tape, &at.sums);
+        let below = l.checked_sub(1).filter(|_| goes_on).map(|below| (below, &self.stack.layers[below]));
+        let mut next = below.map(|(below, plan)| pool.batch(below, &plan.raw, n));
+        let mut nexts =
+            below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
+        let each = self.stack.input_len();
+        let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
+        let mut sums: Aligned<P::Elem> = Aligned::zeroed(if wants { layer.weight_gradient.len() } else { 0 });
+        let mut below_sums = vec![];
+        let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
+        let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
+        let split = numbers.len() < rayon::current_num_threads();
+        for together in numbers.chunks(TOGETHER * rayon::current_num_threads()) {
+            let mut outs = vec![];
+            for number in together {
+                let next = nexts.as_mut().and_then(Iterator::next);
+                outs.push((*number, next, pixels.as_mut().and_then(Iterator::next)));
+            }
+            let done: Vec<_> = outs
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|(number, next, pixels)| self.task(&way, images(layer, n, number), split, next, pixels))
+                .collect();
+            if wants {
+                add_weight_gradients(layer, n, together, &done, &mut sums);
+            }
+            for (scratch, sums) in done {
+                pool.give_scratch(l, scratch);
+                below_sums.extend(sums);
+            }
+        }
+        if let Some(own) = own {
+            self.write_gradients(l, tape, &at.sums, &sums, own);
+        }
+        pool.give_batch(l, at.grad);
+        At { grad: next.unwrap_or_default(), sums: total(below_sums) }
+    }
+
+    /// Some images' way from layer `l`'s gradient to that of the layer below (`next`), or to the input (`pixels`).
+    fn task(
+        &self,
+        way: &Way<'_, P>,
+        images: Range<usize>,
+        split: bool,
+        next: Option<&mut [P::Stored]>,
+        pixels: Option<&mut [P::Elem]>,
+    ) -> (Scratch<P>, Option<ChannelSums>) {
+        let (l, layer) = (way.l, &self.stack.layers[way.l]);
+        let block = Block { images: images.len(), split };
+        let mut scratch = self.stack.pool.scratch(l);
+        layer.fit(&mut scratch, layer.task(way.tape.n));
+        self.through_norm(way, images.clone(), &mut scratch);
+        if way.wants {
+            self.input(l, way.x, way.tape, images.clone(), &mut scratch);
+            let Scratch { input, grad, neighbours, .. } = &mut scratch;
+            layer.weight_gradient.pair::<P>(block.images, layer.in_turn(input, grad), neighbours);
+        }
+        if let Some(pixels) = pixels {
+            self.reach_input(l, block, pixels, &mut scratch);
+        }
+        let sums = way.below.zip(next).map(|(below, next)| {
+            if let Back::Hidden(back) = self.weights.back(l, &self.stack.layers) {
+                layer.run_back(back, block, &mut scratch, (&self.stack.layers[below].raw, &mut *next));
+            }
+            self.through_activation(below, way.tape, images, next)
+        });
+        (scratch, sums)
+    }
+
+    /// The last step through a norm, per channel.
+    fn coefficients(&self, l: usize, tape: &Tape<P>, sums: &ChannelSums) -> Coefficients<P::Elem> {
+        let layer = &self.stack.layers[l];
+        let mut coefficients = Coefficients::zeroed(layer.raw.pitch);
+        match (&tape.moments[l], &self.weights.layers[l].fixed) {
+            (Some(moments), _) => {
+                coefficients.set_batch(moments, sums, tape.n * layer.raw.side * layer.raw.side);
+            }
+            (None, fixed) => {
+                fixed.iter().for_each(|moments| coefficients.by_grad.copy_from_slice(&moments.scale));
+            }
+        }
+        coefficients
+    }
+
+    /// Writes the gradient of these images' outputs before the norm as the way back reads it.
+    fn through_norm(&self, way: &Way<'_, P>, images: Range<usize>, scratch: &mut Scratch<P>) {
+        let (l, tape, layer) = (way.l, way.tape, &self.stack.layers[way.l]);
+        let (map, each) = (layer.raw, layer.raw.image());
+        let all = images.start * each..images.end * each;
+        let Coefficients { by_grad, by_z, constant } = &way.coefficients;
+        let (z, grad) = (&tape.raw[l][all.clone()], &way.at.grad[all]);
+        let mean = &self.moments(l, tape).mean;
+        let walk = Walk { first: 0, images: images.len() };
+        let pass = Combine { walk, z, grad, map, mean, by_grad, by_z, constant };
+        if layer.grad.pitch >= map.pitch || layer.grad.in_cells {
+            layer.kernels.combine(&pass, &mut scratch.grad, &layer.grad);
+        } else {
+            // Fewer channels than a vector has, closely packed.
+            layer.kernels.combine(&pass, &mut scratch.output, &map);
+            map.copy_to(walk.images, &scratch.output, (&layer.grad, &mut scratch.grad));
+        }
+    }
+
+    /// To the gradient of the network's input `[n, c, y, x]`.
+    fn reach_input(&self, l: usize, block: Block, pixels: &mut [P::Elem], scratch: &mut Scratch<P>) {
+        let layer = &self.stack.layers[l];
+        let Back::Pixels(back) = self.weights.back(l, &self.stack.layers) else { return };
+        let image = layer.pixels();
+        let map = back.map(layer.kernels, &image);
+        scratch.pixels.grow(map.len(layer.images));
+        let maps = (&scratch.grad[..], &mut scratch.pixels[..]);
+        back.reach_images(layer.kernels, block, maps, (&image, &map), layer.shape.conv.stride, pixels);
+    }
+
+    /// The gradients of layer `l`'s parameters, in their order.
+    fn write_gradients(
+        &self,
+        l: usize,
+        tape: &Tape<P>,
+        sums: &ChannelSums,
+        weight: &[P::Elem],
+        own: &mut [P::Elem],
+    ) {
+        let layer = &self.stack.layers[l];
+        let (to, vectors) = own.split_at_mut(layer.shape.conv.weight_dims().iter().product());
+        layer.weight_gradient.unpack_into(weight, to);
+        let write = |to: &mut [P::Elem], from: &mut dyn Iterator<Item = f64>| {
+            to.iter_mut().zip(from).for_each(|(to, value)| *to = P::Elem::of(value));
+        };
+        match layer.shape.norm {
+            Norm::None => write(vectors, &mut sums.sum.iter().copied()),
+            _ => {
+                let (gamma, beta) = vectors.split_at_mut(layer.raw.channels);
+                let rstd = &self.moments(l, tape).rstd;
+                write(gamma, &mut sums.product.iter().zip(rstd).map(|(product, rstd)| product * rstd));
+                write(beta, &mut sums.sum.iter().copied());
+            }
+        }
+    }
+}
+
+/// Adds the weight gradients of tasks in their order, each part of the sums by itself.
+fn add_weight_gradients<P: Compiled>(
+    layer: &LayerPlan<P>,
+    n: usize,
+    numbers: &[usize],
+    done: &[(Scratch<P>, Option<ChannelSums>)],
+    sums: &mut [P::Elem],
+) {
+    let gradient = &layer.weight_gradient;
+    let (mut parts, mut rest) = (vec![], sums);
+    for part in gradient.parts() {
+        let (own, after) = rest.split_at_mut(gradient.part_len(part));
+        parts.push((part, own));
+        rest = after;
+    }
+    parts.into_par_iter().with_max_len(1).for_each(|(part, sums)| {
+        for (number, (scratch, _)) in numbers.iter().zip(done) {
+            let maps = layer.in_turn(&scratch.input, &scratch.grad);
+            let maps = scratch.neighbours.of::<P>(maps);
+            gradient.add_part(layer.kernels, images(layer, n, *number).len(), maps, part, sums);
+        }
+    });
+}
+
+/// The images of a task.
+fn images<P: Compiled>(layer: &LayerPlan<P>, n: usize, number: usize) -> Range<usize> {
+    let task = layer.task(n);
+    task * number..n.min(task * (number + 1))
+}
+
+fn total(parts: Vec<ChannelSums>) -> ChannelSums {
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().unwrap_or_default();
+    parts.for_each(|part| total.add(&part));
+    total
+}

@@ -1,0 +1,315 @@
+use rayon::prelude::*;
+
+use super::pool::Scratch;
+use crate::aligned::{Aligned, Number};
+use crate::block::Block;
+use crate::compiled::Compiled;
+use crate::convolution::Convolution;
+use crate::curve::Curve;
+use crate::element::Element;
+use crate::engine::Adjoint;
+use crate::finish::Finish;
+use crate::kernels::Kernels;
+use crate::map::Map;
+use crate::packed::Packed;
+use crate::taps::adjoint_halo;
+use crate::weight_gradient::WeightGradient;
+use crate::winograd_convolution::{Room, Winograd};
+use crate::{ConvGeometry, Direction, Error, MapLayer, Result};
+
+/// Everything about a layer that does not depend on its weights.
+pub(super) struct LayerPlan<P: Compiled> {
+    pub(super) kernels: &'static Kernels<P>,
+    pub(super) shape: MapLayer,
+    pub(super) curve: Curve<P::Elem>,
+    /// Layout of a block's input, as the layer reads it.
+    pub(super) input: Map,
+    /// Layout of the output before the norm.
+    pub(super) raw: Map,
+    /// Layout of a block's gradient of that, as the way back reads it.
+    pub(super) grad: Map,
+    /// Most images that a task takes at once.
+    pub(super) images: usize,
+    pub(super) weight_gradient: WeightGradient,
+    /// The convolution by cells, where that is faster.
+    cells: Option<Cells>,
+    /// Layout of cells that the convolution's adjoint makes before they are laid out as pixels.
+    spread: Option<Map>,
+}
+
+/// The way back from a layer's gradient to its input.
+pub(super) enum Back<P: Compiled> {
+    /// To the gradient of the layer before, in its layout.
+    Hidden(Convolution<P>),
+    /// To the network's input.
+    Pixels(Adjoint<P>),
+}
+
+/// Output pixels of a task: enough to use each weight many times while it is in the cache.
+const PIXELS: usize = 256;
+/// Winograd's tiles of a task.
+const TILES: usize = 16;
+/// Side of outputs from which on convolutions by cells pay.
+const SMALLEST: usize = 8;
+/// Most images of a task.
+const IMAGES: usize = 32;
+/// Tasks that a batch is cut into, where a layer's weights are not most of what it reads.
+const TASKS: usize = 8;
+
+impl<P: Compiled> LayerPlan<P> {
+    pub(super) fn new(
+        kernels: &'static Kernels<P>,
+        l: usize,
+        shape: MapLayer,
+        (side, out): (usize, usize),
+    ) -> Result<Self> {
+        let (conv, (c_in, c_out)) = (shape.conv, shape.channels());
+        let wide = |halo| Map::new::<P::Stored>(side, c_in, halo, kernels.lanes);
+        // The halos of the convolution's input and of its output's gradient, whichever way the layer goes.
+        let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
+        let cells = Cells::of::<P>(&shape, (conv_side, conv_out), kernels);
+        let (done, done_side) = cells.as_ref().map_or((conv, conv_side), |cells| (cells.conv, conv_out));
+        let ahead = done.pad_after
+            + Convolution::<P>::forward_overhang(&done.window(), done.channels(), conv_out, kernels);
+        let ahead = (done.pad_before, ahead);
+        let behind = if covers(&shape, conv_side) {
+            (0, 0)
+        } else {
+            let (before, after) = adjoint_halo(&done, done_side)?;
+            (before, after + Convolution::<P>::adjoint_overhang(&done, done_side, kernels))
+        };
+        let (input_halo, grad_halo) = if shape.is_up() { (behind, ahead) } else { (ahead, behind) };
+        let cell_map = |side, channels, halo| Map::cells::<P::Stored>(side, channels, halo, kernels.lanes);
+        let input = match shape.direction {
+            Direction::Down if cells.is_some() => cell_map(side, c_in, input_halo),
+            Direction::Down if l == 0 && c_in < kernels.lanes => Map::dense(side, c_in, input_halo),
+            _ => wide(input_halo),
+        };
+        let raw = Map::new::<P::Stored>(out, c_out, (0, 0), kernels.lanes);
+        let few = shape.is_up() && c_out < kernels.lanes;
+        let grad = match shape.direction {
+            Direction::Up { .. } if cells.is_some() => cell_map(out, c_out, grad_halo),
+            Direction::Up { .. } if few => Map::dense(out, c_out, grad_halo),
+            _ => Map::new::<P::Stored>(out, c_out, grad_halo, kernels.lanes),
+        };
+        // All phases of a few channels fill the vectors that one phase would not.
+        let all_phases = few && conv.stride == 2 && out == 2 * side && 4 * c_out <= kernels.lanes;
+        let spread = (cells.is_some() || all_phases)
+            .then(|| Map::cells::<P::Stored>(conv_side, conv.c_in, (0, 0), kernels.lanes));
+        let images = match cells {
+            Some(_) => TILES.div_ceil(Winograd::<P>::tiles(conv_out)),
+            None => PIXELS / (out * out).min(side * side),
+        };
+        let images = images.clamp(1, IMAGES);
+        for map in [&input, &raw, &grad] {
+            map.check_addresses(images).map_err(|reason| Error::Layer { layer: l, reason })?;
+        }
+        let maps = if shape.is_up() { (&grad, &input) } else { (&input, &grad) };
+        let weight_gradient =
+            WeightGradient::new((kernels.lanes, P::GROUP), &conv, maps, images).in_short_sums();
+        let curve = Curve::of(shape.activation);
+        Ok(Self { kernels, shape, curve, input, raw, grad, images, weight_gradient, cells, spread })
+    }
+
+    /// A block's input and gradient as the convolution's input and its output's gradient.
+    pub(super) fn in_turn<'a, T>(&self, input: &'a [T], grad: &'a [T]) -> (&'a [T], &'a [T]) {
+        if self.shape.is_up() { (grad, input) } else { (input, grad) }
+    }
+
+    /// Images of a task for a batch of `n`: a function of the batch and the layer alone, so that sums have the same bits on
+    /// any number of threads.
+    pub(super) fn task(&self, n: usize) -> usize {
+        let few_weights = self.raw.side * self.input.side > 1;
+        if few_weights { self.images.min(n.div_ceil(TASKS)) } else { self.images.min(n) }
+    }
+
+    /// The convolution of the layer itself.
+    pub(super) fn forward(&self, weight: &[P::Elem]) -> Convolution<P> {
+        match self.shape.direction {
+            Direction::Down => self.ahead(weight, (&self.input, &self.raw)),
+            Direction::Up { .. } => self.behind(weight, (&self.input, &self.raw)),
+        }
+    }
+
+    /// The way back to `target`, the layout of the layer before's output, or to the network's input.
+    pub(super) fn back(&self, weight: &[P::Elem], target: Option<&Map>) -> Back<P> {
+        match (self.shape.direction, target) {
+            (Direction::Down, Some(target)) => Back::Hidden(self.behind(weight, (&self.grad, target))),
+            (Direction::Up { .. }, Some(target)) => Back::Hidden(self.ahead(weight, (&self.grad, target))),
+            (Direction::Down, None) => {
+                let (conv, side) = (&self.shape.conv, self.input.side);
+                let adjoint = if covers(&self.shape, side) {
+                    let map = self.pixels();
+                    Adjoint::Pixels(Packed::spread(
+                        self.kernels,
+                        conv,
+                        weight,
+                        (&self.grad, &map),
+                        self.images,
+                    ))
+                } else {
+                    Adjoint::for_images(self.kernels, conv, weight, &self.grad, side, self.images)
+                };
+                Back::Pixels(adjoint)
+            }
+            (Direction::Up { .. }, None) => {
+                let (conv, map) = (&self.shape.conv, self.pixels());
+                let zeros = vec![P::Elem::ZERO; conv.c_out];
+                let numbers = (weight, &zeros[..]);
+                let maps = (&self.grad, &map);
+                let (window, channels) = (conv.window(), conv.channels());
+                let packed = Packed::forward(self.kernels, &window, channels, numbers, maps, self.images);
+                Back::Pixels(Adjoint::Pixels(vec![packed]))
+            }
+        }
+    }
+
+    /// Makes room for what a task of so many images needs.
+    pub(super) fn fit(&self, scratch: &mut Scratch<P>, images: usize) {
+        scratch.input.grow(self.input.len(images));
+        scratch.grad.grow(self.grad.len(images));
+        scratch.output.grow(self.raw.len(images));
+    }
+
+    /// Runs the layer's own convolution from a block's input to its output.
+    pub(super) fn run(
+        &self,
+        forward: &Convolution<P>,
+        block: Block,
+        scratch: &mut Scratch<P>,
+        raw: &mut [P::Stored],
+    ) {
+        let Scratch { input, cells, room, .. } = scratch;
+        let spread = self.spread.as_ref().filter(|_| self.shape.is_up());
+        self.run_by(spread, forward, block, input, (&self.raw, raw), (cells, room));
+    }
+
+    /// Runs the way back from a block's gradient to that of the layer below, of layout `map`.
+    pub(super) fn run_back(
+        &self,
+        back: &Convolution<P>,
+        block: Block,
+        scratch: &mut Scratch<P>,
+        (map, to): (&Map, &mut [P::Stored]),
+    ) {
+        let Scratch { grad, cells, room, .. } = scratch;
+        let spread = self.spread.as_ref().filter(|_| !self.shape.is_up());
+        self.run_by(spread, back, block, grad, (map, to), (cells, room));
+    }
+
+    /// Runs a convolution, by way of a map of cells where it makes one.
+    fn run_by(
+        &self,
+        spread: Option<&Map>,
+        conv: &Convolution<P>,
+        block: Block,
+        from: &[P::Stored],
+        (map, to): (&Map, &mut [P::Stored]),
+        (cells, room): (&mut Aligned<P::Stored>, &mut Room<P::Elem>),
+    ) {
+        match spread {
+            None => conv.run(self.kernels, block, (from, to), Finish::Plain, None, room),
+            Some(spread) => {
+                cells.grow(spread.len(self.images));
+                conv.run(self.kernels, block, (from, cells), Finish::Plain, None, room);
+                spread.copy_to(block.images, cells, (map, to));
+            }
+        }
+    }
+
+    /// The network's input without halo.
+    pub(super) fn pixels(&self) -> Map {
+        Map::new::<P::Elem>(self.input.side, self.input.channels, (0, 0), self.kernels.lanes)
+    }
+
+    /// The convolution.
+    fn ahead(&self, weight: &[P::Elem], maps: (&Map, &Map)) -> Convolution<P> {
+        let conv = &self.shape.conv;
+        if let Some(cells) = &self.cells {
+            let (weight, zeros) = (cells.weight(conv, weight), vec![P::Elem::ZERO; conv.c_out]);
+            let (window, channels) = (cells.conv.window(), cells.conv.channels());
+            let maps = (&maps.0.of_cells(), maps.1);
+            return Convolution::forward(
+                self.kernels,
+                &window,
+                channels,
+                (&weight, &zeros),
+                maps,
+                self.images,
+            );
+        }
+        let zeros = vec![P::Elem::ZERO; conv.c_out];
+        let numbers = (weight, &zeros[..]);
+        Convolution::forward(self.kernels, &conv.window(), conv.channels(), numbers, maps, self.images)
+    }
+
+    /// The convolution's adjoint, to [`Self::spread`] where there is that, else to the map it is for.
+    fn behind(&self, weight: &[P::Elem], maps: (&Map, &Map)) -> Convolution<P> {
+        let conv = &self.shape.conv;
+        if let Some(spread) = &self.spread {
+            let maps = (maps.0, &spread.of_cells());
+            return match &self.cells {
+                Some(cells) => {
+                    let weight = cells.weight(conv, weight);
+                    Convolution::adjoint(self.kernels, &cells.conv, &weight, maps, None, self.images)
+                }
+                None => Convolution::Direct(vec![Packed::merged_adjoint(
+                    self.kernels,
+                    conv,
+                    weight,
+                    maps,
+                    self.images,
+                )]),
+            };
+        }
+        if covers(&self.shape, maps.1.side) {
+            return Convolution::Direct(Packed::spread(self.kernels, conv, weight, maps, self.images));
+        }
+        Convolution::adjoint(self.kernels, conv, weight, maps, None, self.images)
+    }
+}
+
+/// A convolution with stride 2 as one with stride 1 and 3x3 windows of cells: 2 x 2 pixels are a pixel with four times the
+/// channels. It multiplies by zeros where a window of cells is wider than the kernel, but Winograd's transforms spare more.
+struct Cells {
+    conv: ConvGeometry,
+}
+
+impl Cells {
+    fn of<P: Compiled>(shape: &MapLayer, (side, out): (usize, usize), kernels: &Kernels<P>) -> Option<Self> {
+        let ConvGeometry { c_in, c_out, kernel, stride, pad_before, .. } = shape.conv;
+        let windows_fit = (1..=2).contains(&pad_before) && kernel <= pad_before + 4;
+        let fits = stride == 2 && side == 2 * out && windows_fit && c_in.is_multiple_of(kernels.lanes);
+        // On small maps more time goes into reading weights, of which there are more than before.
+        if !fits || out < SMALLEST {
+            return None;
+        }
+        let conv = ConvGeometry { c_in: 4 * c_in, c_out, kernel: 3, stride: 1, pad_before: 1, pad_after: 1 };
+        let depth = kernel * kernel * c_in;
+        Winograd::<P>::pays_for(depth, out, conv.channels(), kernels).then_some(Cells { conv })
+    }
+
+    /// The weight `[c_out, 4 c_in, 3, 3]` that does to cells what `weight` of `conv` does to pixels.
+    fn weight<E: Element>(&self, conv: &ConvGeometry, weight: &[E]) -> Vec<E> {
+        let ConvGeometry { c_in, kernel, pad_before, .. } = *conv;
+        let mut cells = vec![E::ZERO; conv.c_out * 4 * c_in * 9];
+        cells.par_chunks_exact_mut(4 * c_in * 9).enumerate().for_each(|(o, cells)| {
+            for (i, entries) in
+                weight[o * c_in * kernel * kernel..].chunks_exact(kernel * kernel).take(c_in).enumerate()
+            {
+                for (at, entry) in entries.iter().enumerate() {
+                    let (y, x) = (at / kernel + 2 - pad_before, at % kernel + 2 - pad_before);
+                    let channel = (2 * (y % 2) + x % 2) * c_in + i;
+                    cells[channel * 9 + y / 2 * 3 + x / 2] = *entry;
+                }
+            }
+        });
+        cells
+    }
+}
+
+/// Whether the kernel covers the map that the convolution reads, whose side is `side`.
+fn covers(shape: &MapLayer, side: usize) -> bool {
+    let conv = &shape.conv;
+    conv.kernel == side && conv.pad_before + conv.pad_after == 0
+}

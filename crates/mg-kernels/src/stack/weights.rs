@@ -1,0 +1,79 @@
+use std::sync::OnceLock;
+
+use super::layer::{Back, LayerPlan};
+use crate::aligned::Aligned;
+use crate::compiled::Compiled;
+use crate::convolution::Convolution;
+use crate::element::Element;
+use crate::engine::{Moments, Observed};
+use crate::{MapShape, Norm};
+
+/// The numbers of a network, packed.
+pub(crate) struct Weights<P: Compiled> {
+    /// All parameters, for the way back, which is packed when it is needed.
+    values: Vec<P::Elem>,
+    pub(super) layers: Vec<LayerWeights<P>>,
+}
+
+pub(super) struct LayerWeights<P: Compiled> {
+    /// Where the weight lies among the parameters, and the vectors after it.
+    weight: std::ops::Range<usize>,
+    pub(super) forward: Convolution<P>,
+    back: OnceLock<Back<P>>,
+    /// Ones without a norm.
+    pub(super) gamma: Vec<P::Elem>,
+    /// The bias without a norm; padded to whole vectors.
+    pub(super) beta: Aligned<P::Elem>,
+    /// What outputs are normalised by unless it is the batch's own moments: nothing, or given statistics.
+    pub(super) fixed: Option<Moments<P::Elem>>,
+}
+
+impl<P: Compiled> Weights<P> {
+    pub(super) fn new(
+        shape: &MapShape,
+        layers: &[LayerPlan<P>],
+        values: Vec<P::Elem>,
+        statistics: Option<&[Option<Observed>]>,
+    ) -> Self {
+        let mut parameters = shape.parameters().into_iter().map(|parameter| parameter.range);
+        let mut next = || parameters.next().unwrap_or_default();
+        let layer = |(l, layer): (usize, &LayerPlan<P>)| {
+            let (weight, raw) = (next(), &layer.raw);
+            let norm = layer.shape.norm;
+            let gamma = match norm {
+                Norm::None => vec![P::Elem::of(1.0); raw.channels],
+                _ => values[next()].to_vec(),
+            };
+            let mut beta = Aligned::zeroed(raw.pitch);
+            if layer.shape.bias || norm != Norm::None {
+                beta[..raw.channels].copy_from_slice(&values[next()]);
+            }
+            let given = statistics.and_then(|all| all[l].as_ref());
+            let fixed = match (norm, given) {
+                (Norm::Batch { eps }, Some(observed)) => Some(Moments::of(*raw, observed, eps, &gamma)),
+                (Norm::Batch { .. }, None) => None,
+                _ => {
+                    let mut moments = Moments::zero(*raw);
+                    (0..raw.channels).for_each(|c| moments.set(c, 0.0, 1.0, gamma[c]));
+                    Some(moments)
+                }
+            };
+            let forward = layer.forward(&values[weight.clone()]);
+            LayerWeights { weight, forward, back: OnceLock::new(), gamma, beta, fixed }
+        };
+        let layers = layers.iter().enumerate().map(layer).collect();
+        Self { values, layers }
+    }
+
+    /// Where the parameters of layer `l` begin.
+    pub(super) fn start(&self, l: usize) -> usize {
+        self.layers[l].weight.start
+    }
+
+    /// The way back through layer `l`.
+    pub(super) fn back(&self, l: usize, plans: &[LayerPlan<P>]) -> &Back<P> {
+        let layer = &self.layers[l];
+        let target = l.checked_sub(1).map(|below| &plans[below].raw);
+        layer.back.get_or_init(|| plans[l].back(&self.values[layer.weight.clone()], target))
+    }
+}
