@@ -1,6 +1,7 @@
 //! The `mg` binary as a stranger meets it: one process per claim.
 
 mod bad_input;
+mod baselines;
 mod bits;
 mod evaluate;
 mod everyday;

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: seconds per Langevin step, per sweep, per update and per iteration beside those of a peer,
-//! the speed of every convolution, how the cost grows, the support vector machines of table 2,
-//! and the networks that scores look through.
+//! the speed of every convolution, how the cost grows, the support vector machines of table 2, iterations of the compared
+//! systems, and the networks that scores look through.
 //!
 //! What is measured runs in processes of its own, which print JSON lines.
 
@@ -53,6 +53,9 @@ fn measure(root: &Path, args: &Args) -> Result<Findings> {
     let (example, subject, script) = match args.what {
         What::Svm => (("mg-eval", "svm"), &turns::SVM, "xtask/peer/sklearn_svm.py"),
         What::Backbone => (("mg-backbone", "features"), &turns::BACKBONE, "xtask/peer/torch_backbones.py"),
+        What::Baselines => {
+            (("mg-baselines", "iteration"), &turns::BASELINES, "xtask/peer/torch_baselines.py")
+        }
         _ => (("mg-langevin", "sweep"), &turns::SWEEP, "xtask/peer/torch_multigrid.py"),
     };
     let (ours, options) = (Side::ours(root, example, args.device().features())?, args.options());

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mg_cli::main(mg_train::METHODS)
+    mg_cli::main(mg_baselines::METHODS)
 }

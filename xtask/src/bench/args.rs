@@ -4,22 +4,22 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::choices::{Device, Network, Norm, Precision, What, name};
+use super::choices::{Device, Method, Network, Norm, Precision, What, name};
 
-/// Time the Langevin sweep, a single image, every convolution, the growth of the cost, support vector machines, or
-/// backbones.
+/// Time the Langevin sweep, a single image, every convolution, the growth of the cost, support vector machines, compared
+/// systems, or backbones.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to time
     #[arg(value_enum, default_value = "sweep")]
     pub(super) what: What,
     /// A Python that has torch, for svm scikit-learn; the peer runs only with it [sweep, single, svm,
-    /// backbone]
+    /// baselines, backbone]
     #[arg(long, value_name = "PYTHON")]
     pub(super) peer: Option<String>,
     /// The peer's script, which prints the same JSON line
-    /// [default: xtask/peer/torch_multigrid.py; svm: xtask/peer/sklearn_svm.py; backbone:
-    /// xtask/peer/torch_backbones.py]
+    /// [default: xtask/peer/torch_multigrid.py; svm: xtask/peer/sklearn_svm.py; baselines:
+    /// xtask/peer/torch_baselines.py; backbone: xtask/peer/torch_backbones.py]
     #[arg(long, value_name = "FILE")]
     pub(super) peer_script: Option<PathBuf>,
     /// How often everything is run; the tables hold medians and extremes of the runs
@@ -31,9 +31,12 @@ pub(crate) struct Args {
     /// Normalisation of the nets [default: none]
     #[arg(long, value_enum)]
     norm: Option<Norm>,
-    /// Images per batch [default: 100; single: 1]
+    /// Images per batch [default: 100; single: 1; baselines: the method's own]
     #[arg(long)]
     batch: Option<usize>,
+    /// The compared system [baselines; default: dcgan]
+    #[arg(long, value_enum)]
+    method: Option<Method>,
     /// The network [backbone; default: lite0]
     #[arg(long, value_enum)]
     network: Option<Network>,
@@ -75,24 +78,33 @@ impl Args {
             ensure!(number != Some(0), "{option} 0 measures nothing; give at least 1");
         }
         let given = [
-            ("--peer", self.peer.is_some(), &[What::Sweep, What::Single, What::Svm, What::Backbone][..]),
+            (
+                "--peer",
+                self.peer.is_some(),
+                &[What::Sweep, What::Single, What::Svm, What::Baselines, What::Backbone][..],
+            ),
             ("--device", self.device.is_some(), &[What::Sweep, What::Single]),
             ("--peer-compile", self.peer_compile, &[What::Sweep, What::Single]),
-            ("--precision", self.precision.is_some(), &[What::Sweep, What::Single, What::Scaling]),
+            (
+                "--precision",
+                self.precision.is_some(),
+                &[What::Sweep, What::Single, What::Scaling, What::Baselines],
+            ),
             ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
-            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling, What::Backbone]),
+            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling, What::Baselines, What::Backbone]),
+            ("--method", self.method.is_some(), &[What::Baselines]),
             ("--network", self.network.is_some(), &[What::Backbone]),
             ("--labels", self.labels.is_some(), &[What::Svm]),
             ("--draws", self.draws.is_some(), &[What::Svm]),
             (
                 "--threads",
                 self.threads.is_some(),
-                &[What::Sweep, What::Single, What::Scaling, What::Svm, What::Backbone],
+                &[What::Sweep, What::Single, What::Scaling, What::Svm, What::Baselines, What::Backbone],
             ),
             (
                 "--repeats",
                 self.repeats.is_some(),
-                &[What::Sweep, What::Single, What::Scaling, What::Backbone],
+                &[What::Sweep, What::Single, What::Scaling, What::Baselines, What::Backbone],
             ),
         ];
         for (option, _, with) in given.into_iter().filter(|(_, given, _)| *given) {
@@ -133,6 +145,18 @@ impl Args {
                 ("--batch", self.batch.unwrap_or(50).to_string()),
                 ("--threads", self.threads().to_string()),
                 ("--repeats", self.repeats.unwrap_or(5).to_string()),
+            ];
+            return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
+        }
+        if self.what == What::Baselines {
+            let method = self.method.unwrap_or(Method::Dcgan);
+            let batch = if method == Method::Dcgan { 128 } else { 64 };
+            let pairs = [
+                ("--method", name(&method)),
+                ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
+                ("--batch", self.batch.unwrap_or(batch).to_string()),
+                ("--threads", self.threads().to_string()),
+                ("--repeats", self.repeats.unwrap_or(10).to_string()),
             ];
             return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
         }
@@ -199,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn compared_systems_have_batches_of_their_own() {
+        let options = |line: &str| parse(line).options().join(" ");
+        let dcgan = "--method dcgan --precision f32 --batch 128 --threads 2 --repeats 10";
+        assert_eq!(options("baselines"), dcgan);
+        let wgan = "--method wgan --precision bf16 --batch 64 --threads 2 --repeats 10";
+        assert_eq!(options("baselines --method wgan --precision bf16"), wgan);
+    }
+
+    #[test]
     fn options_that_would_change_nothing_are_errors() {
         for line in [
             "single --batch 2",
@@ -211,6 +244,8 @@ mod tests {
             "backbone --norm none",
             "svm --labels 0",
             "sweep --labels 100",
+            "sweep --method dcgan",
+            "baselines --norm none",
             "sweep --runs 0",
             "sweep --batch 0",
             "sweep --json results/bench.md",

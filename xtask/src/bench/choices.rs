@@ -14,6 +14,8 @@ pub(super) enum What {
     Scaling,
     /// Draws of table 2: fits of all C and of one, 15,360 features, ten classes; with --peer in turns with scikit-learn
     Svm,
+    /// An iteration of a compared system; with --peer in turns with PyTorch
+    Baselines,
     /// Features of images by the networks that scores look through; with --peer in turns with PyTorch
     Backbone,
 }
@@ -22,6 +24,12 @@ pub(super) enum What {
 pub(super) enum Network {
     Lite0,
     Inception,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum Method {
+    Dcgan,
+    Wgan,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

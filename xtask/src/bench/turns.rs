@@ -38,6 +38,12 @@ pub(super) const SVM: Subject = Subject {
             scored on test rows; the grid is table 2's ten choices and hundred tests.",
 };
 
+pub(super) const BASELINES: Subject = Subject {
+    figures: &[("iteration", "iteration_s"), ("memory", "peak_mib")],
+    words: "An iteration is one batch: an update of each net; of wgan an update of the critic, and at every fifth one of the \
+            generator.",
+};
+
 pub(super) const BACKBONE: Subject = Subject {
     figures: &[("image", "image_s"), ("memory", "peak_mib")],
     words: "An image is its features and logits, of images of the network's own side, a batch at a time.",

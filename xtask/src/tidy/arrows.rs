@@ -38,9 +38,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["mg-data", "mg-energy", "mg-eval", "mg-kernels", "mg-model", "mg-pyramid", "mg-random", "mg-train"],
     ),
     (
+        "mg-baselines",
+        &["mg-energy", "mg-kernels", "mg-langevin", "mg-model", "mg-pyramid", "mg-random", "mg-train"],
+    ),
+    (
         "mg-cli",
         &[
             "mg-backbone",
+            "mg-baselines",
             "mg-data",
             "mg-energy",
             "mg-eval",

@@ -1,0 +1,187 @@
+//! Deep directed generative models with an energy (Kim and Bengio, "Deep directed generative models with energy-based
+//! probability estimation", 2016).
+//!
+//! The energy E(x) = -sum_i softplus(w_i h(x) + b_i), experts on the top maps h of a ConvNet, learns as any energy does:
+//! observed images down, generated ones up. The generator makes images of low energy and keeps its entropy, which each batch
+//! norm bounds by that of a normal variable with its gamma as the deviation: (1 + log 2 pi) / 2 + log gamma.
+
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+
+use candle_core::{Device, Tensor};
+use mg_random::Key;
+use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
+use crate::losses::softplus;
+use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
+use crate::optimizer::Rule;
+use crate::recipe::{Recipe, configured};
+
+/// Deep directed generative models.
+pub const METHOD: Method = Method {
+    name: "deep-directed",
+    summary: "an energy of experts, and a generator that keeps its entropy (Kim and Bengio, 2016)",
+    keys: &[NET_KEYS, PRIOR_KEYS, include_str!("../keys/deep-directed.toml"), GAME_KEYS],
+    presets: &[Preset {
+        name: "deep-directed",
+        summary: "deep directed generative models with their authors' settings for faces",
+        text: include_str!("../presets/deep-directed.toml"),
+    }],
+    kind: &crate::generator::KIND,
+    read: |values| {
+        Ok(configured(DeepDirectedConfig {
+            model: NetKeys::of_config(values)?,
+            energy: section(values, "model")?,
+            learn: section(values, "learn")?,
+            guard: section(values, "guard")?,
+        }))
+    },
+};
+
+#[derive(Clone, Debug)]
+struct DeepDirectedConfig {
+    model: NetKeys,
+    energy: EnergyKeys,
+    learn: LearnKeys,
+    guard: GameGuard,
+}
+
+/// `[model]`, beside what games share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct EnergyKeys {
+    experts: usize,
+}
+
+/// `[learn]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LearnKeys {
+    energy_rate: f64,
+    generator_rate: f64,
+    energy_l2: f64,
+    entropy: f64,
+}
+
+impl Recipe for DeepDirectedConfig {
+    fn model(&self) -> &NetKeys {
+        &self.model
+    }
+
+    fn values(&self) -> Value {
+        let mut values = json!({ "model": self.model, "learn": self.learn, "guard": self.guard });
+        values["model"]["experts"] = json!(self.energy.experts);
+        values
+    }
+
+    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(key, device)?))
+    }
+}
+
+impl DeepDirectedConfig {
+    fn nets(&self, key: Key, device: &Device) -> Result<DeepDirected> {
+        let rule = Rule::Adagrad { eps: 1e-10 };
+        let (generator, energy) = ((rule, 0.0), (rule, self.learn.energy_l2));
+        let game = Game::new(&self.model, self.energy.experts, generator, energy, key, device)?;
+        Ok(DeepDirected { game: game.with_positive_gammas()?, config: self.clone() })
+    }
+}
+
+struct DeepDirected {
+    game: Game,
+    config: DeepDirectedConfig,
+}
+
+impl DeepDirected {
+    /// One update of each net from observed images [n, 3, s, s] and latent numbers [n, latent, 1, 1]; rates are scaled.
+    fn update(&mut self, observed: &Tensor, z: &Tensor, scale: f64) -> Result<Report> {
+        let generated = self.game.generate(z)?;
+        let mut report = Report::default();
+        report.say("discriminator.loss", self.update_energy(observed, &generated.detach(), scale)?);
+        let (loss, entropy) = self.update_generator(&generated, scale)?;
+        report.say("generator.loss", loss);
+        report.say("generator.entropy", entropy);
+        say_deviations(&mut report, observed, &generated)?;
+        Ok(report)
+    }
+
+    /// Observed images should have low energy, generated ones high energy. Returns the gap between them.
+    fn update_energy(&mut self, observed: &Tensor, generated: &Tensor, scale: f64) -> Result<f64> {
+        let net = &mut self.game.discriminator;
+        let e = net.learning()?;
+        let on_observed = energy(&net.forward(&e, observed)?)?;
+        let gradient = net.gradient(&on_observed)?;
+        let on_generated = energy(&net.forward(&e, generated)?)?.neg()?;
+        let gradient = (gradient + net.gradient(&on_generated)?)?;
+        net.step(&gradient, scale * self.config.learn.energy_rate, None)?;
+        Ok(scalar(&on_observed)? + scalar(&on_generated)?)
+    }
+
+    /// Generated images should have low energy, and the generator large entropy. Returns the loss and the entropy.
+    fn update_generator(&mut self, generated: &Tensor, scale: f64) -> Result<(f64, f64)> {
+        let (Game { generator, discriminator: net, .. }, learn) = (&mut self.game, &self.config.learn);
+        let e = net.fixed()?;
+        let on_generated = energy(&net.forward(&e, generated)?)?;
+        let entropy = (generator.gammas()?.log()?.mean_all()? + (1.0 + (2.0 * PI).ln()) / 2.0)?;
+        let loss = (on_generated - (&entropy * learn.entropy)?)?;
+        generator.step(&generator.gradient(&loss)?, scale * learn.generator_rate, None)?;
+        Ok((scalar(&loss)?, scalar(&entropy)?))
+    }
+}
+
+/// The mean energy of images whose experts say [n, experts, 1, 1].
+fn energy(experts: &Tensor) -> Result<Tensor> {
+    Ok(softplus(experts)?.flatten_from(1)?.sum(1)?.mean_all()?.neg()?)
+}
+
+impl Learner for DeepDirected {
+    fn step(&mut self, batch: &Batch, at: &mut At<'_>) -> Result<Report> {
+        let observed = Game::images(batch, at)?;
+        let z = self.game.latent(observed.dim(0)?, at, 0)?;
+        self.update(&observed, &z, at.rate_scale)
+    }
+
+    fn state(&self) -> Result<State> {
+        self.game.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.game.restore(state)
+    }
+
+    fn artefact(&self, _next: &mut dyn FnMut() -> Result<Batch>) -> Result<BTreeMap<String, Tensor>> {
+        self.game.artefact()
+    }
+
+    fn limits(&self) -> Vec<Limit> {
+        self.config.guard.limits()
+    }
+
+    fn watched(&self) -> Vec<String> {
+        ["discriminator.loss", "generator.loss", "generator.entropy"].map(String::from).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{Golden, inputs, keys, prepare};
+
+    #[test]
+    fn an_update_is_pytorch_s() {
+        let golden = Golden::read(include_str!("../golden/deep-directed.json"));
+        let learn = LearnKeys { energy_rate: 1e-3, generator_rate: 2e-3, energy_l2: 1e-5, entropy: 1.0 };
+        let energy = EnergyKeys { experts: 7 };
+        let config = DeepDirectedConfig { model: keys(5), energy, learn, guard: GameGuard::default() };
+        let mut nets = config.nets(Key::new(0), &Device::Cpu).unwrap();
+        prepare(&mut nets.game, 7, f32::INFINITY);
+        nets.game = nets.game.with_positive_gammas().unwrap();
+        let (observed, z) = inputs();
+        let report = nets.update(&observed, &z, 1.0).unwrap();
+        golden.number("loss", report.values["discriminator.loss"]);
+        golden.number("generator_loss", report.values["generator.loss"]);
+        golden.game(&nets.game);
+    }
+}

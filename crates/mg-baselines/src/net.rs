@@ -1,0 +1,234 @@
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use mg_kernels::{MapNet, MapPlan, MapShape, Observed, Parameter, Precision};
+use mg_model::below;
+use mg_random::Key;
+use mg_train::{Error, Result};
+
+use crate::losses::softplus;
+use crate::optimizer::{Optimizer, Rule};
+
+/// A net that learns: its parameters as one vector, what its batch norms have seen, and its optimiser.
+#[derive(Debug)]
+pub(crate) struct Net {
+    plan: MapPlan,
+    /// All parameters, `[p]`.
+    parameters: Var,
+    /// Running means and variances, of the layers that normalise.
+    running: Vec<Option<Observed>>,
+    optimizer: Optimizer,
+    /// Whether a gamma is 1 + softplus of its parameter.
+    positive_gammas: bool,
+}
+
+/// What a batch adds to running statistics (PyTorch's momentum).
+const MOMENTUM: f64 = 0.1;
+
+impl Net {
+    /// A net before its first update: weights N(0, deviation^2), gammas N(1, deviation^2), biases and betas 0 (section 4 of
+    /// Radford et al., ICLR 2016).
+    pub(crate) fn new(
+        shape: &MapShape,
+        precision: Precision,
+        deviation: f64,
+        (rule, l2): (Rule, f64),
+        key: Key,
+        device: &Device,
+    ) -> Result<Self> {
+        let plan = MapPlan::new(shape, precision, DType::F32, device).map_err(kernels)?;
+        let mut values = vec![0f32; shape.parameter_count()];
+        for parameter in shape.parameters() {
+            let part = &mut values[parameter.range];
+            let mean = if parameter.name.ends_with("gamma") { 1.0 } else { 0.0 };
+            if parameter.dims.len() > 1 || parameter.name.ends_with("gamma") {
+                key.named(&parameter.name).fill_normal(part);
+                part.iter_mut().for_each(|value| *value = mean + deviation as f32 * *value);
+            }
+        }
+        let parameters = Var::from_vec(values, shape.parameter_count(), device)?;
+        let fresh = |layer: &mg_kernels::MapLayer| {
+            let channels = layer.channels().1;
+            (layer.norm != mg_kernels::Norm::None).then(|| (vec![0.0; channels], vec![1.0; channels]))
+        };
+        let running = shape.layers.iter().map(fresh).collect();
+        let optimizer = Optimizer::new(rule, l2, &parameters)?;
+        Ok(Net { plan, parameters, running, optimizer, positive_gammas: false })
+    }
+
+    /// The same with gammas that are 1 + softplus of a parameter which is 0 at first.
+    pub(crate) fn with_positive_gammas(mut self) -> Result<Self> {
+        self.positive_gammas = true;
+        let mut parts = vec![];
+        for parameter in self.plan.shape().parameters() {
+            let part = self.parameters.narrow(0, parameter.range.start, parameter.range.len())?;
+            parts.push(if is_gamma(&parameter) { part.zeros_like()? } else { part.detach() });
+        }
+        self.parameters = Var::from_tensor(&Tensor::cat(&parts, 0)?)?;
+        Ok(self)
+    }
+
+    /// The net's own parameters, made of those that learn.
+    fn effective(&self, parameters: &Tensor) -> Result<Tensor> {
+        if !self.positive_gammas {
+            return Ok(parameters.clone());
+        }
+        let mut parts = vec![];
+        for parameter in self.plan.shape().parameters() {
+            let part = parameters.narrow(0, parameter.range.start, parameter.range.len())?;
+            parts.push(if is_gamma(&parameter) { (softplus(&part)? + 1.0)? } else { part });
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    /// All gammas, in candle's graph.
+    pub(crate) fn gammas(&self) -> Result<Tensor> {
+        let all = self.effective(&self.parameters)?;
+        let gammas = self.plan.shape().parameters().into_iter().filter(is_gamma);
+        let gammas = gammas.map(|gamma| all.narrow(0, gamma.range.start, gamma.range.len()));
+        Ok(Tensor::cat(&gammas.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+    }
+
+    /// The net as it is, normalising by the batch at hand; its parameters are tracked.
+    pub(crate) fn learning(&self) -> Result<MapNet> {
+        self.plan.with_weights(&self.effective(&self.parameters)?).map_err(kernels)
+    }
+
+    /// The same with parameters that no gradient reaches.
+    pub(crate) fn fixed(&self) -> Result<MapNet> {
+        self.plan.with_weights(&self.effective(&self.parameters.detach())?).map_err(kernels)
+    }
+
+    /// Output of a batch of `n` values per channel and image, which also moves the running statistics.
+    pub(crate) fn forward(&mut self, net: &MapNet, x: &Tensor) -> Result<Tensor> {
+        let (y, observed) = net.forward_observed(x).map_err(kernels)?;
+        let (n, sides) = (x.dim(0)?, self.plan.shape().sides().map_err(kernels)?);
+        for ((running, observed), side) in self.running.iter_mut().zip(&observed).zip(&sides[1..]) {
+            if let (Some((mean, variance)), Some((batch_mean, batch_variance))) = (running, observed) {
+                let count = (n * side * side) as f64;
+                let unbiased = count / (count - 1.0).max(1.0);
+                // Kept in f32, as files hold them: what a run goes on from is what it had.
+                let follow = |running: &mut f64, seen: f64| {
+                    *running = f64::from((*running + MOMENTUM * (seen - *running)) as f32);
+                };
+                mean.iter_mut().zip(batch_mean).for_each(|(running, seen)| follow(running, *seen));
+                let variances = variance.iter_mut().zip(batch_variance);
+                variances.for_each(|(running, seen)| follow(running, seen * unbiased));
+            }
+        }
+        Ok(y)
+    }
+
+    /// The gradient of a loss, `[p]`. What led to the loss needs no memory after this.
+    pub(crate) fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
+        self.take_gradient(&mut loss.backward()?)
+    }
+
+    /// Its own gradient out of those of several nets, `[p]`.
+    pub(crate) fn take_gradient(&self, gradients: &mut GradStore) -> Result<Tensor> {
+        gradients.remove(&self.parameters).map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
+    }
+
+    /// One step down a gradient, of size `rate`; then parameters lie within a limit, where there is one.
+    pub(crate) fn step(&mut self, gradient: &Tensor, rate: f64, limit: Option<f64>) -> Result<()> {
+        Ok(self.optimizer.update(&self.parameters, gradient, rate, limit)?)
+    }
+
+    /// All parameters, `[p]`.
+    #[cfg(test)]
+    pub(crate) fn parameters(&self) -> &Tensor {
+        &self.parameters
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_parameters(&mut self, parameters: &Tensor) {
+        self.parameters.set(parameters).unwrap();
+    }
+
+    /// Copies of the tensors of a model under `prefix`: every parameter by its name, means and variances.
+    pub(crate) fn model(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) -> Result<()> {
+        let flat = self.effective(&self.parameters.copy()?.detach())?;
+        for parameter in self.plan.shape().parameters() {
+            let tensor = flat.narrow(0, parameter.range.start, parameter.range.len())?;
+            into.insert(format!("{prefix}.{}", parameter.name), tensor.reshape(parameter.dims)?);
+        }
+        Ok(save_statistics(&self.running, prefix, into)?)
+    }
+
+    /// Everything that the next update depends on, under `prefix`.
+    pub(crate) fn save(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) -> Result<u64> {
+        into.insert(format!("{prefix}.parameters"), self.parameters.copy()?.detach());
+        save_statistics(&self.running, prefix, into)?;
+        self.optimizer.save(prefix, into)?;
+        Ok(self.optimizer.updates())
+    }
+
+    /// Takes over what [`save`](Self::save) wrote after so many updates.
+    pub(crate) fn restore(
+        &mut self,
+        prefix: &str,
+        updates: u64,
+        from: &BTreeMap<String, Tensor>,
+    ) -> Result<()> {
+        let missing = || {
+            Error::from(mg_model::Error::Format(format!(
+                "it holds no state of the {prefix} of this configuration; it belongs to another run"
+            )))
+        };
+        let parameters = from.get(&format!("{prefix}.parameters"));
+        let parameters =
+            parameters.filter(|found| found.dims() == self.parameters.dims()).ok_or_else(missing)?;
+        self.parameters.set(parameters)?;
+        self.running = restore_statistics(self.plan.shape(), prefix, from).ok_or_else(missing)?;
+        self.optimizer = self.optimizer.restored(prefix, updates, from).ok_or_else(missing)?;
+        Ok(())
+    }
+}
+
+fn is_gamma(parameter: &Parameter) -> bool {
+    parameter.name.ends_with("gamma")
+}
+
+/// Puts means and variances under `prefix`, in f32.
+pub(crate) fn save_statistics(
+    statistics: &[Option<Observed>],
+    prefix: &str,
+    into: &mut BTreeMap<String, Tensor>,
+) -> mg_model::Result<()> {
+    for (l, observed) in statistics.iter().enumerate() {
+        if let Some((mean, variance)) = observed {
+            for (what, values) in [("mean", mean), ("variance", variance)] {
+                let values = Tensor::new(&values[..], &Device::Cpu)?.to_dtype(DType::F32)?;
+                into.insert(format!("{prefix}.{l}.{what}"), values);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What [`save_statistics`] wrote, for the layers that normalise; `None` when something is missing.
+pub(crate) fn restore_statistics(
+    shape: &MapShape,
+    prefix: &str,
+    from: &BTreeMap<String, Tensor>,
+) -> Option<Vec<Option<Observed>>> {
+    let from = below(from, prefix);
+    let layer = |(l, layer): (usize, &mg_kernels::MapLayer)| {
+        if layer.norm == mg_kernels::Norm::None {
+            return Some(None);
+        }
+        let get = |what: &str| {
+            let values = from.get(&format!("{l}.{what}"))?.to_device(&Device::Cpu).ok()?;
+            let values = values.to_dtype(DType::F64).ok()?.to_vec1::<f64>().ok()?;
+            (values.len() == layer.channels().1).then_some(values)
+        };
+        Some(Some((get("mean")?, get("variance")?)))
+    };
+    shape.layers.iter().enumerate().map(layer).collect()
+}
+
+/// An error of the kernels as one of learning.
+pub(crate) fn kernels(error: mg_kernels::Error) -> Error {
+    Error::from(mg_model::Error::from(mg_energy::Error::from(error)))
+}
