@@ -130,7 +130,9 @@ impl NetKeys {
 
 /// A section of a configuration whose keys are known to be in range.
 pub(crate) fn section<T: for<'de> Deserialize<'de>>(config: &Value, name: &str) -> mg_model::Result<T> {
-    serde_json::from_value(config.get(name).cloned().unwrap_or(Value::Null)).map_err(|error| {
-        Error::Format(format!("the section [{name}] of its configuration is not readable ({error})"))
+    serde_json::from_value(config.get(name).cloned().unwrap_or(Value::Null)).map_err(|_| {
+        Error::Format(format!(
+            "a key of the section [{name}] of its configuration is missing, or of another type"
+        ))
     })
 }

@@ -217,6 +217,13 @@ fn take_over(learning: &mut Learning, run_dir: &RunDir, checkpoint: &Checkpoint)
 /// Refuses a checkpoint of another configuration or of other images.
 fn check_same(run: &Path, header: &CheckpointHeader, config: &Config, found: &DataId) -> Result<()> {
     let refuse = |reason: String| Error::Run { path: run.to_path_buf(), reason };
+    let method = header.config["method"].as_str().unwrap_or(config.method.name);
+    if method != config.method.name {
+        let own = config.method.name;
+        return Err(refuse(format!(
+            "its checkpoint is of the method {method}, its configuration of {own}; put the run's own checkpoint back, or start a new run"
+        )));
+    }
     let before = Config::of_method(config.method, &header.config)?;
     if let Some(key) = changed_key(&before, config) {
         return Err(refuse(format!(
