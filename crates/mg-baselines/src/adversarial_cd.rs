@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
 use crate::net::Net;
-use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
+use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
 
@@ -23,7 +23,7 @@ use crate::recipe::{Recipe, configured};
 pub const METHOD: Method = Method {
     name: "adversarial-cd",
     summary: "an energy, and a generator that keeps its entropy as an inference net sees it (equation 10)",
-    keys: &[NET_KEYS, PRIOR_KEYS, include_str!("../keys/adversarial-cd.toml"), GAME_KEYS],
+    keys: &[NET_KEYS, PRIOR_KEYS, DISCRIMINATOR_KEYS, include_str!("../keys/adversarial-cd.toml"), GAME_KEYS],
     presets: &[Preset {
         name: "adversarial-cd",
         summary: "adversarial contrastive divergence, equation (10)",

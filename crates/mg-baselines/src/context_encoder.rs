@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::game::{Game, scalar};
 use crate::losses::cross_entropy;
 use crate::net::Net;
-use crate::nets::{NET_KEYS, NetKeys, section};
+use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
 
@@ -24,7 +24,7 @@ use crate::recipe::{Recipe, configured};
 pub const METHOD: Method = Method {
     name: "context-encoder",
     summary: "a net that fills in hidden squares (Pathak et al., 2016)",
-    keys: &[NET_KEYS, include_str!("../keys/context-encoder.toml")],
+    keys: &[NET_KEYS, DISCRIMINATOR_KEYS, include_str!("../keys/context-encoder.toml")],
     presets: &[Preset {
         name: "context-encoder",
         summary: "ContextEncoder with its authors' settings for random squares",

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
 use crate::losses::cross_entropy;
-use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
+use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
 
@@ -22,7 +22,7 @@ use crate::recipe::{Recipe, configured};
 pub const METHOD: Method = Method {
     name: "dcgan",
     summary: "a generator and a discriminator that learn from each other (Radford et al., 2016)",
-    keys: &[NET_KEYS, PRIOR_KEYS, include_str!("../keys/dcgan.toml"), GAME_KEYS],
+    keys: &[NET_KEYS, PRIOR_KEYS, DISCRIMINATOR_KEYS, include_str!("../keys/dcgan.toml"), GAME_KEYS],
     presets: &[Preset {
         name: "dcgan",
         summary: "DCGAN with its paper's settings",

@@ -27,7 +27,7 @@ pub(crate) fn keys(kernel: usize) -> NetKeys {
         prior: Some(Prior::Normal),
         kernel,
         generator_width: 4,
-        width: 4,
+        width: Some(4),
         initial: 0.02,
         precision: PrecisionKind::F32,
     }

@@ -48,3 +48,32 @@ pub const METHODS: Methods = &[
     &cooperative::METHOD,
     &context_encoder::METHOD,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mg_train::config::{Layer, resolve};
+
+    use super::*;
+
+    #[test]
+    fn every_preset_has_every_key_of_its_method_documented_and_survives_its_own_text() {
+        for method in METHODS {
+            for preset in method.presets {
+                let layer = Layer::preset(METHODS, preset.name).unwrap();
+                let config = resolve(METHODS, &[layer]).unwrap_or_else(|e| panic!("{}: {e}", preset.name));
+                let again = Layer::text("again", &config.to_toml()).unwrap();
+                assert_eq!(resolve(METHODS, &[again]).unwrap(), config, "{}", preset.name);
+                let values = config.values();
+                let sections = values.as_object().unwrap().iter().filter_map(|(name, value)| {
+                    Some(value.as_object()?.keys().map(move |key| format!("{name}.{key}")))
+                });
+                let found: BTreeSet<String> = sections.flatten().collect();
+                let documented = config.keys().into_iter().map(|key| key.name);
+                let documented: BTreeSet<String> = documented.filter(|name| name.contains('.')).collect();
+                assert_eq!(found, documented, "{}", preset.name);
+            }
+        }
+    }
+}

@@ -11,6 +11,9 @@ use serde_json::Value;
 /// `[model]` of the methods with a generator and a discriminator.
 pub(crate) const NET_KEYS: &str = include_str!("../keys/nets.toml");
 
+/// How wide a discriminator is.
+pub(crate) const DISCRIMINATOR_KEYS: &str = include_str!("../keys/discriminator.toml");
+
 /// Where latent numbers come from.
 pub(crate) const PRIOR_KEYS: &str = include_str!("../keys/prior.toml");
 
@@ -24,7 +27,9 @@ pub(crate) struct NetKeys {
     pub(crate) prior: Option<Prior>,
     pub(crate) kernel: usize,
     pub(crate) generator_width: usize,
-    pub(crate) width: usize,
+    /// Of methods with a discriminator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) width: Option<usize>,
     pub(crate) initial: f64,
     pub(crate) precision: PrecisionKind,
 }
@@ -37,6 +42,8 @@ pub(crate) enum Prior {
     Normal,
 }
 
+/// Channels of a discriminator's finest maps, where nothing is said.
+const WIDTH: usize = 64;
 /// Side of the maps that vectors become, or come from.
 const SMALLEST: usize = 4;
 const BATCH: Norm = Norm::Batch { eps: 1e-5 };
@@ -91,7 +98,7 @@ impl NetKeys {
     pub(crate) fn discriminator(&self, outputs: usize) -> MapShape {
         let (mut layers, mut from) = (vec![], 3);
         for down in 0..self.halvings() {
-            let to = self.width << down;
+            let to = self.width.unwrap_or(WIDTH) << down;
             let layer = MapLayer::down((from, to), self.kernel, 2, self.padding()).with_activation(LEAKY);
             layers.push(if down == 0 { layer.without_bias() } else { layer.with_norm(BATCH) });
             from = to;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
-use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
+use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
 
@@ -20,7 +20,7 @@ use crate::recipe::{Recipe, configured};
 pub const METHOD: Method = Method {
     name: "wgan",
     summary: "a generator and a critic whose weights are clamped (Arjovsky et al., 2017)",
-    keys: &[NET_KEYS, PRIOR_KEYS, include_str!("../keys/wgan.toml"), GAME_KEYS],
+    keys: &[NET_KEYS, PRIOR_KEYS, DISCRIMINATOR_KEYS, include_str!("../keys/wgan.toml"), GAME_KEYS],
     presets: &[Preset {
         name: "wgan",
         summary: "WGAN with its paper's settings",

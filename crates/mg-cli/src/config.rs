@@ -34,14 +34,10 @@ pub(crate) fn run(command: &Command, methods: Methods) -> Result<()> {
         Command::Show(settings) => say!("{}", settings.config(methods, None)?.to_toml().trim_end()),
         Command::Explain { key, method } => explain(key.as_deref(), method, methods)?,
         Command::Methods => {
-            for method in methods {
-                say!("{:<14} {}", method.name, method.summary);
-            }
+            list(methods.iter().map(|method| (method.name, method.summary)))?;
         }
         Command::Presets => {
-            for preset in presets(methods) {
-                say!("{:<14} {}", preset.name, preset.summary);
-            }
+            list(presets(methods).map(|preset| (preset.name, preset.summary)))?;
         }
         Command::Preset { name } => {
             say!("{}", preset(methods, name)?.text.trim_end());
@@ -51,6 +47,16 @@ pub(crate) fn run(command: &Command, methods: Methods) -> Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Names and what they are, a line each.
+fn list(lines: impl Iterator<Item = (&'static str, &'static str)>) -> Result<()> {
+    let lines: Vec<_> = lines.collect();
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, summary) in lines {
+        say!("{name:<width$} {summary}");
     }
     Ok(())
 }

@@ -85,6 +85,10 @@ macro_rules! kernels {
                 unsafe { transform::transform_input::<U>(pass, from, to) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn transform_gradient<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
+                unsafe { transform::transform_gradient::<U>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn transform_output<U: Unit>(pass: &Back<'_, U::Format>, from: &[ElemOf<U>], to: Shared<'_, StoredOf<U>>) {
                 unsafe { transform::transform_output::<U>(pass, from, to) }
             }
@@ -115,6 +119,7 @@ macro_rules! kernels {
                     pool: pool::<U>,
                     add: add::<U>,
                     transform_input: transform_input::<U>,
+                    transform_gradient: transform_gradient::<U>,
                     transform_output: transform_output::<U>,
                 }
                 }

@@ -51,6 +51,7 @@ pub(crate) struct Kernels<P: Format> {
     pub(crate) pool: unsafe fn(&Pool, &[P::Stored], &mut [P::Stored]),
     pub(crate) add: unsafe fn((&[P::Stored], &Map), (&[P::Stored], &Map), (&mut [P::Stored], &Map)),
     pub(crate) transform_input: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
+    pub(crate) transform_gradient: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
     pub(crate) transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], Shared<'_, P::Stored>),
 }
 
@@ -121,6 +122,9 @@ impl<P: Format> Kernels<P> {
     }
     pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
         unsafe { (self.transform_input)(pass, from, to) }
+    }
+    pub(crate) fn transform_gradient(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
+        unsafe { (self.transform_gradient)(pass, from, to) }
     }
     pub(crate) fn transform_output(&self, pass: &Back<'_, P>, from: &[P::Elem], to: Shared<'_, P::Stored>) {
         unsafe { (self.transform_output)(pass, from, to) }

@@ -112,9 +112,9 @@
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
-//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `weights`, `pool` (memory), `forward`, `backward`; `map_operations` (any device) |
+//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `cells` (strides of 2), `weights`, `weight_sums`, `pool` (memory), `forward`, `backward`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
-//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
+//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
 //! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
 //! | numbers (private) | `element` (f32, f64), `format` (how they are computed with and stored), `aligned` |
@@ -178,6 +178,7 @@ mod weights;
 mod windows;
 mod winograd;
 mod winograd_convolution;
+mod winograd_gradient;
 
 pub use activation::Activation;
 pub use channels::{channel_mean, channel_sum, per_channel};

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::layer::{Back, LayerPlan};
 use super::pool::Scratch;
+use super::weight_sums::{Transformed, WeightSums};
 use super::{Tape, Weighted};
 use crate::Norm;
 use crate::aligned::{Aligned, Number};
@@ -31,6 +32,16 @@ struct At<P: Compiled> {
     grad: Aligned<P::Stored>,
     /// Its sums, and those of its product with the centred output.
     sums: ChannelSums,
+}
+
+/// Where a task's results go.
+struct Out<'a, P: Compiled> {
+    /// The gradient of the layer below.
+    next: Option<&'a mut [P::Stored]>,
+    /// The gradient of the network's input.
+    pixels: Option<&'a mut [P::Elem]>,
+    /// Transformed inputs and gradients, where weight gradients are summed by them.
+    transformed: Option<Transformed<'a, P::Elem>>,
 }
 
 /// What all tasks of a layer share.
@@ -127,24 +138,27 @@ impl<P: Compiled> Weighted<P> {
             below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
         let each = self.stack.input_len();
         let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
-        let mut sums: Aligned<P::Elem> = Aligned::zeroed(if wants { layer.weight_gradient.len() } else { 0 });
+        let mut sums = WeightSums::new(layer, wants, (task * TOGETHER, rayon::current_num_threads()));
         let mut below_sums = vec![];
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
         let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();
         for together in numbers.chunks(TOGETHER * rayon::current_num_threads()) {
-            let mut outs = vec![];
+            let mut outs = Vec::with_capacity(together.len());
+            let mut transformed = sums.transformed(layer, task).collect::<Vec<_>>().into_iter();
             for number in together {
                 let next = nexts.as_mut().and_then(Iterator::next);
-                outs.push((*number, next, pixels.as_mut().and_then(Iterator::next)));
+                let pixels = pixels.as_mut().and_then(Iterator::next);
+                outs.push((images(layer, n, *number), Out { next, pixels, transformed: transformed.next() }));
             }
             let done: Vec<_> = outs
                 .into_par_iter()
                 .with_max_len(1)
-                .map(|(number, next, pixels)| self.task(&way, images(layer, n, number), split, next, pixels))
+                .map(|(images, out)| self.task(&way, images, split, out))
                 .collect();
             if wants {
-                add_weight_gradients(layer, n, together, &done, &mut sums);
+                let images: Vec<_> = together.iter().map(|number| images(layer, n, *number).len()).collect();
+                sums.add(layer, &images, done.iter().map(|(scratch, _)| scratch).collect());
             }
             for (scratch, sums) in done {
                 pool.give_scratch(l, scratch);
@@ -152,20 +166,21 @@ impl<P: Compiled> Weighted<P> {
             }
         }
         if let Some(own) = own {
-            self.write_gradients(l, tape, &at.sums, &sums, own);
+            let (weight, vectors) = own.split_at_mut(layer.shape.conv.weight_dims().iter().product());
+            sums.write(layer, weight);
+            self.write_vectors(l, tape, &at.sums, vectors);
         }
         pool.give_batch(l, at.grad);
         At { grad: next.unwrap_or_default(), sums: total(below_sums) }
     }
 
-    /// Some images' way from layer `l`'s gradient to that of the layer below (`next`), or to the input (`pixels`).
+    /// Some images' way from layer `l`'s gradient to that of the layer below, or to the input.
     fn task(
         &self,
         way: &Way<'_, P>,
         images: Range<usize>,
         split: bool,
-        next: Option<&mut [P::Stored]>,
-        pixels: Option<&mut [P::Elem]>,
+        Out { next, pixels, transformed }: Out<'_, P>,
     ) -> (Scratch<P>, Option<ChannelSums>) {
         let (l, layer) = (way.l, &self.stack.layers[way.l]);
         let block = Block { images: images.len(), split };
@@ -175,7 +190,11 @@ impl<P: Compiled> Weighted<P> {
         if way.wants {
             self.input(l, way.x, way.tape, images.clone(), &mut scratch);
             let Scratch { input, grad, neighbours, .. } = &mut scratch;
-            layer.weight_gradient.pair::<P>(block.images, layer.in_turn(input, grad), neighbours);
+            let maps = layer.in_turn(input, grad);
+            match (&layer.winograd_gradient, transformed) {
+                (Some(gradient), Some(to)) => gradient.transform(layer.kernels, block.images, maps, to),
+                _ => layer.weight_gradient.pair::<P>(block.images, maps, neighbours),
+            }
         }
         if let Some(pixels) = pixels {
             self.reach_input(l, block, pixels, &mut scratch);
@@ -234,18 +253,9 @@ impl<P: Compiled> Weighted<P> {
         back.reach_images(layer.kernels, block, maps, (&image, &map), layer.shape.conv.stride, pixels);
     }
 
-    /// The gradients of layer `l`'s parameters, in their order.
-    fn write_gradients(
-        &self,
-        l: usize,
-        tape: &Tape<P>,
-        sums: &ChannelSums,
-        weight: &[P::Elem],
-        own: &mut [P::Elem],
-    ) {
+    /// The gradients of layer `l`'s bias, or of its gamma and beta.
+    fn write_vectors(&self, l: usize, tape: &Tape<P>, sums: &ChannelSums, vectors: &mut [P::Elem]) {
         let layer = &self.stack.layers[l];
-        let (to, vectors) = own.split_at_mut(layer.shape.conv.weight_dims().iter().product());
-        layer.weight_gradient.unpack_into(weight, to);
         let write = |to: &mut [P::Elem], from: &mut dyn Iterator<Item = f64>| {
             to.iter_mut().zip(from).for_each(|(to, value)| *to = P::Elem::of(value));
         };
@@ -259,30 +269,6 @@ impl<P: Compiled> Weighted<P> {
             }
         }
     }
-}
-
-/// Adds the weight gradients of tasks in their order, each part of the sums by itself.
-fn add_weight_gradients<P: Compiled>(
-    layer: &LayerPlan<P>,
-    n: usize,
-    numbers: &[usize],
-    done: &[(Scratch<P>, Option<ChannelSums>)],
-    sums: &mut [P::Elem],
-) {
-    let gradient = &layer.weight_gradient;
-    let (mut parts, mut rest) = (vec![], sums);
-    for part in gradient.parts() {
-        let (own, after) = rest.split_at_mut(gradient.part_len(part));
-        parts.push((part, own));
-        rest = after;
-    }
-    parts.into_par_iter().with_max_len(1).for_each(|(part, sums)| {
-        for (number, (scratch, _)) in numbers.iter().zip(done) {
-            let maps = layer.in_turn(&scratch.input, &scratch.grad);
-            let maps = scratch.neighbours.of::<P>(maps);
-            gradient.add_part(layer.kernels, images(layer, n, *number).len(), maps, part, sums);
-        }
-    });
 }
 
 /// The images of a task.

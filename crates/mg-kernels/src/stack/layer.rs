@@ -1,12 +1,10 @@
-use rayon::prelude::*;
-
+use super::cells::Cells;
 use super::pool::Scratch;
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
 use crate::compiled::Compiled;
 use crate::convolution::Convolution;
 use crate::curve::Curve;
-use crate::element::Element;
 use crate::engine::Adjoint;
 use crate::finish::Finish;
 use crate::kernels::Kernels;
@@ -14,8 +12,10 @@ use crate::map::Map;
 use crate::packed::Packed;
 use crate::taps::adjoint_halo;
 use crate::weight_gradient::WeightGradient;
+use crate::winograd::filter::OUT;
 use crate::winograd_convolution::{Room, Winograd};
-use crate::{ConvGeometry, Direction, Error, MapLayer, Result};
+use crate::winograd_gradient::WinogradGradient;
+use crate::{Direction, Error, MapLayer, Result};
 
 /// Everything about a layer that does not depend on its weights.
 pub(super) struct LayerPlan<P: Compiled> {
@@ -31,8 +31,10 @@ pub(super) struct LayerPlan<P: Compiled> {
     /// Most images that a task takes at once.
     pub(super) images: usize,
     pub(super) weight_gradient: WeightGradient,
+    /// The same by Winograd's transforms of cells, where that is faster.
+    pub(super) winograd_gradient: Option<WinogradGradient>,
     /// The convolution by cells, where that is faster.
-    cells: Option<Cells>,
+    pub(super) cells: Option<Cells>,
     /// Layout of cells that the convolution's adjoint makes before they are laid out as pixels.
     spread: Option<Map>,
 }
@@ -49,8 +51,6 @@ pub(super) enum Back<P: Compiled> {
 const PIXELS: usize = 256;
 /// Winograd's tiles of a task.
 const TILES: usize = 16;
-/// Side of outputs from which on convolutions by cells pay.
-const SMALLEST: usize = 8;
 /// Most images of a task.
 const IMAGES: usize = 32;
 /// Tasks that a batch is cut into, where a layer's weights are not most of what it reads.
@@ -63,38 +63,14 @@ impl<P: Compiled> LayerPlan<P> {
         shape: MapLayer,
         (side, out): (usize, usize),
     ) -> Result<Self> {
-        let (conv, (c_in, c_out)) = (shape.conv, shape.channels());
-        let wide = |halo| Map::new::<P::Stored>(side, c_in, halo, kernels.lanes);
-        // The halos of the convolution's input and of its output's gradient, whichever way the layer goes.
+        let (conv, c_out) = (shape.conv, shape.channels().1);
         let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
         let cells = Cells::of::<P>(&shape, (conv_side, conv_out), kernels);
-        let (done, done_side) = cells.as_ref().map_or((conv, conv_side), |cells| (cells.conv, conv_out));
-        let ahead = done.pad_after
-            + Convolution::<P>::forward_overhang(&done.window(), done.channels(), conv_out, kernels);
-        let ahead = (done.pad_before, ahead);
-        let behind = if covers(&shape, conv_side) {
-            (0, 0)
-        } else {
-            let (before, after) = adjoint_halo(&done, done_side)?;
-            (before, after + Convolution::<P>::adjoint_overhang(&done, done_side, kernels))
-        };
-        let (input_halo, grad_halo) = if shape.is_up() { (behind, ahead) } else { (ahead, behind) };
-        let cell_map = |side, channels, halo| Map::cells::<P::Stored>(side, channels, halo, kernels.lanes);
-        let input = match shape.direction {
-            Direction::Down if cells.is_some() => cell_map(side, c_in, input_halo),
-            Direction::Down if l == 0 && c_in < kernels.lanes => Map::dense(side, c_in, input_halo),
-            _ => wide(input_halo),
-        };
         let raw = Map::new::<P::Stored>(out, c_out, (0, 0), kernels.lanes);
-        let few = shape.is_up() && c_out < kernels.lanes;
-        let grad = match shape.direction {
-            Direction::Up { .. } if cells.is_some() => cell_map(out, c_out, grad_halo),
-            Direction::Up { .. } if few => Map::dense(out, c_out, grad_halo),
-            _ => Map::new::<P::Stored>(out, c_out, grad_halo, kernels.lanes),
-        };
+        let (input, grad) = maps(kernels, l, &shape, (side, out), cells.as_ref())?;
         // All phases of a few channels fill the vectors that one phase would not.
-        let all_phases = few && conv.stride == 2 && out == 2 * side && 4 * c_out <= kernels.lanes;
-        let spread = (cells.is_some() || all_phases)
+        let few = shape.is_up() && 4 * c_out <= kernels.lanes;
+        let spread = (cells.is_some() || few && conv.stride == 2 && out == 2 * side)
             .then(|| Map::cells::<P::Stored>(conv_side, conv.c_in, (0, 0), kernels.lanes));
         let images = match cells {
             Some(_) => TILES.div_ceil(Winograd::<P>::tiles(conv_out)),
@@ -107,8 +83,27 @@ impl<P: Compiled> LayerPlan<P> {
         let maps = if shape.is_up() { (&grad, &input) } else { (&input, &grad) };
         let weight_gradient =
             WeightGradient::new((kernels.lanes, P::GROUP), &conv, maps, images).in_short_sums();
+        let winograd_gradient = cells.as_ref().and_then(|cells| {
+            let direct = OUT * OUT * conv.kernel * conv.kernel * conv.c_in;
+            let map = |map: &Map| if map.in_cells { map.of_cells() } else { *map };
+            let maps = (&map(maps.0), &map(maps.1));
+            WinogradGradient::pays::<P>(cells.conv.c_in, direct)
+                .then(|| WinogradGradient::new(kernels.lanes, &cells.conv, maps, images))
+        });
         let curve = Curve::of(shape.activation);
-        Ok(Self { kernels, shape, curve, input, raw, grad, images, weight_gradient, cells, spread })
+        Ok(Self {
+            kernels,
+            shape,
+            curve,
+            input,
+            raw,
+            grad,
+            images,
+            weight_gradient,
+            winograd_gradient,
+            cells,
+            spread,
+        })
     }
 
     /// A block's input and gradient as the convolution's input and its output's gradient.
@@ -269,43 +264,39 @@ impl<P: Compiled> LayerPlan<P> {
     }
 }
 
-/// A convolution with stride 2 as one with stride 1 and 3x3 windows of cells: 2 x 2 pixels are a pixel with four times the
-/// channels. It multiplies by zeros where a window of cells is wider than the kernel, but Winograd's transforms spare more.
-struct Cells {
-    conv: ConvGeometry,
-}
-
-impl Cells {
-    fn of<P: Compiled>(shape: &MapLayer, (side, out): (usize, usize), kernels: &Kernels<P>) -> Option<Self> {
-        let ConvGeometry { c_in, c_out, kernel, stride, pad_before, .. } = shape.conv;
-        let windows_fit = (1..=2).contains(&pad_before) && kernel <= pad_before + 4;
-        let fits = stride == 2 && side == 2 * out && windows_fit && c_in.is_multiple_of(kernels.lanes);
-        // On small maps more time goes into reading weights, of which there are more than before.
-        if !fits || out < SMALLEST {
-            return None;
-        }
-        let conv = ConvGeometry { c_in: 4 * c_in, c_out, kernel: 3, stride: 1, pad_before: 1, pad_after: 1 };
-        let depth = kernel * kernel * c_in;
-        Winograd::<P>::pays_for(depth, out, conv.channels(), kernels).then_some(Cells { conv })
-    }
-
-    /// The weight `[c_out, 4 c_in, 3, 3]` that does to cells what `weight` of `conv` does to pixels.
-    fn weight<E: Element>(&self, conv: &ConvGeometry, weight: &[E]) -> Vec<E> {
-        let ConvGeometry { c_in, kernel, pad_before, .. } = *conv;
-        let mut cells = vec![E::ZERO; conv.c_out * 4 * c_in * 9];
-        cells.par_chunks_exact_mut(4 * c_in * 9).enumerate().for_each(|(o, cells)| {
-            for (i, entries) in
-                weight[o * c_in * kernel * kernel..].chunks_exact(kernel * kernel).take(c_in).enumerate()
-            {
-                for (at, entry) in entries.iter().enumerate() {
-                    let (y, x) = (at / kernel + 2 - pad_before, at % kernel + 2 - pad_before);
-                    let channel = (2 * (y % 2) + x % 2) * c_in + i;
-                    cells[channel * 9 + y / 2 * 3 + x / 2] = *entry;
-                }
-            }
-        });
-        cells
-    }
+/// Layouts of a block's input and of the gradient of its output, with the halos that convolutions of them want.
+fn maps<P: Compiled>(
+    kernels: &Kernels<P>,
+    l: usize,
+    shape: &MapLayer,
+    (side, out): (usize, usize),
+    cells: Option<&Cells>,
+) -> Result<(Map, Map)> {
+    let ((c_in, c_out), lanes) = (shape.channels(), kernels.lanes);
+    let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
+    let (conv, conv_side) = cells.map_or((shape.conv, conv_side), |cells| (cells.conv, conv_out));
+    // The halos of the convolution's input and of its output's gradient, whichever way the layer goes.
+    let overhang = Convolution::<P>::forward_overhang(&conv.window(), conv.channels(), conv_out, kernels);
+    let ahead = (conv.pad_before, conv.pad_after + overhang);
+    let behind = if cells.is_none() && covers(shape, conv_side) {
+        (0, 0)
+    } else {
+        let (before, after) = adjoint_halo(&conv, conv_side)?;
+        (before, after + Convolution::<P>::adjoint_overhang(&conv, conv_side, kernels))
+    };
+    let (input_halo, grad_halo) = if shape.is_up() { (behind, ahead) } else { (ahead, behind) };
+    let cell_map = |side, channels, halo| Map::cells::<P::Stored>(side, channels, halo, lanes);
+    let input = match shape.direction {
+        Direction::Down if cells.is_some() => cell_map(side, c_in, input_halo),
+        Direction::Down if l == 0 && c_in < lanes => Map::dense(side, c_in, input_halo),
+        _ => Map::new::<P::Stored>(side, c_in, input_halo, lanes),
+    };
+    let grad = match shape.direction {
+        Direction::Up { .. } if cells.is_some() => cell_map(out, c_out, grad_halo),
+        Direction::Up { .. } if c_out < lanes => Map::dense(out, c_out, grad_halo),
+        _ => Map::new::<P::Stored>(out, c_out, grad_halo, lanes),
+    };
+    Ok((input, grad))
 }
 
 /// Whether the kernel covers the map that the convolution reads, whose side is `side`.

@@ -2,9 +2,11 @@
 //! norm couples. Of each layer the convolution's output is kept; activations are made of it again where they are needed.
 
 mod backward;
+mod cells;
 mod forward;
 mod layer;
 mod pool;
+mod weight_sums;
 mod weights;
 
 use std::sync::Arc;

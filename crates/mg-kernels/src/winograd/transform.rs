@@ -82,6 +82,66 @@ unsafe fn back_line<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
     }
 }
 
+/// The adjoint of [`back_line`].
+#[inline(always)]
+unsafe fn gradient_line<S: Simd>(y: [S::Vector; OUT]) -> [S::Vector; IN] {
+    // SAFETY: the trait's contract.
+    unsafe {
+        let at = |p: f64| {
+            let constant = |c: f64| S::splat(S::Elem::of(c));
+            let even = S::mul_add(y[2], constant(p * p), y[0]);
+            let odd = S::mul_add(y[3], constant(p * p * p), S::mul(y[1], constant(p)));
+            (S::add(even, odd), S::sub(even, odd))
+        };
+        let ((plus_a, minus_a), (plus_b, minus_b)) = (at(A), at(B));
+        [y[0], plus_a, minus_a, plus_b, minus_b, y[3]]
+    }
+}
+
+/// The adjoint of the output's transform, of tiles of `OUT x OUT` pixels that begin at `TilePlace::input`.
+///
+/// # Safety
+/// The processor has `U`.
+#[inline(always)]
+pub(crate) unsafe fn transform_gradient<U: Unit>(
+    pass: &Transform<'_>,
+    from: &[StoredOf<U>],
+    to: &mut [ElemOf<U>],
+) {
+    let (row, pixel) = (pass.map.row(), pass.map.pitch);
+    let width = pass.channels.next_multiple_of(U::Simd::LANES);
+    let reach = (OUT - 1) * (row + pixel) + width;
+    assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
+    assert!(pass.tiles.len() * FREQUENCIES * pass.pitch <= to.len() && width <= pass.pitch && width <= pixel);
+    for (t, tile) in pass.tiles.iter().enumerate() {
+        for c in (0..width).step_by(U::Simd::LANES) {
+            // SAFETY: all tiles lie inside their maps, checked above.
+            unsafe {
+                let from = from.as_ptr().add(tile.input + c);
+                let to = to.as_mut_ptr().add(t * FREQUENCIES * pass.pitch + c);
+                let zero = U::Simd::splat(ElemOf::<U>::ZERO);
+                let mut half = [[zero; IN]; OUT]; // [column][frequency]
+                for (x, column) in half.iter_mut().enumerate() {
+                    let mut y = [zero; OUT];
+                    for (row_number, y) in y.iter_mut().enumerate() {
+                        *y = U::load(from.add(row_number * row + x * pixel));
+                    }
+                    *column = gradient_line::<U::Simd>(y);
+                }
+                for frequency in 0..IN {
+                    let mut y = [zero; OUT];
+                    for (y, column) in y.iter_mut().zip(&half) {
+                        *y = column[frequency];
+                    }
+                    for (x, value) in gradient_line::<U::Simd>(y).into_iter().enumerate() {
+                        U::Simd::store(to.add((frequency * IN + x) * pass.pitch), value);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// # Safety
 /// The processor has `U`.
 #[inline(always)]
