@@ -42,6 +42,8 @@ pub enum Direction {
 /// A parameter of a network, and where it lies in the vector of all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
+    /// Number of the layer, from 0.
+    pub layer: usize,
     /// Number of the layer, and what it is there: `weight`, `bias`, `gamma` or `beta`, as in `3.weight`.
     pub name: String,
     /// Its shape.
@@ -185,7 +187,12 @@ impl MapShape {
         for (index, layer) in self.layers.iter().enumerate() {
             let mut add = |what: &str, dims: Vec<usize>| {
                 let len: usize = dims.iter().product();
-                all.push(Parameter { name: format!("{index}.{what}"), dims, range: at..at + len });
+                all.push(Parameter {
+                    layer: index,
+                    name: format!("{index}.{what}"),
+                    dims,
+                    range: at..at + len,
+                });
                 at += len;
             };
             add("weight", layer.conv.weight_dims().to_vec());

@@ -140,6 +140,10 @@ impl<P: Compiled> Weighted<P> {
         let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
         let mut sums = WeightSums::new(layer, wants, (task * TOGETHER, rayon::current_num_threads()));
         let mut below_sums = vec![];
+        if below.is_some() || pixels.is_some() {
+            // Packed before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
+            self.weights.back(l, &self.stack.layers);
+        }
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
         let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();

@@ -1,4 +1,7 @@
+use std::ops::Range;
 use std::sync::OnceLock;
+
+use rayon::prelude::*;
 
 use super::layer::{Back, LayerPlan};
 use crate::aligned::Aligned;
@@ -6,7 +9,7 @@ use crate::compiled::Compiled;
 use crate::convolution::Convolution;
 use crate::element::Element;
 use crate::engine::{Moments, Observed};
-use crate::{MapShape, Norm};
+use crate::{MapShape, Norm, Parameter};
 
 /// The numbers of a network, packed.
 pub(crate) struct Weights<P: Compiled> {
@@ -17,7 +20,7 @@ pub(crate) struct Weights<P: Compiled> {
 
 pub(super) struct LayerWeights<P: Compiled> {
     /// Where the weight lies among the parameters, and the vectors after it.
-    weight: std::ops::Range<usize>,
+    weight: Range<usize>,
     pub(super) forward: Convolution<P>,
     back: OnceLock<Back<P>>,
     /// Ones without a norm.
@@ -35,9 +38,13 @@ impl<P: Compiled> Weights<P> {
         values: Vec<P::Elem>,
         statistics: Option<&[Option<Observed>]>,
     ) -> Self {
-        let mut parameters = shape.parameters().into_iter().map(|parameter| parameter.range);
-        let mut next = || parameters.next().unwrap_or_default();
+        let mut parameters: Vec<Vec<Range<usize>>> = vec![vec![]; layers.len()];
+        for Parameter { layer, range, .. } in shape.parameters() {
+            parameters[layer].push(range);
+        }
         let layer = |(l, layer): (usize, &LayerPlan<P>)| {
+            let mut ranges = parameters[l].iter().cloned();
+            let mut next = || ranges.next().unwrap_or_default();
             let (weight, raw) = (next(), &layer.raw);
             let norm = layer.shape.norm;
             let gamma = match norm {
@@ -61,7 +68,7 @@ impl<P: Compiled> Weights<P> {
             let forward = layer.forward(&values[weight.clone()]);
             LayerWeights { weight, forward, back: OnceLock::new(), gamma, beta, fixed }
         };
-        let layers = layers.iter().enumerate().map(layer).collect();
+        let layers = layers.par_iter().enumerate().map(layer).collect();
         Self { values, layers }
     }
 
@@ -70,7 +77,8 @@ impl<P: Compiled> Weights<P> {
         self.layers[l].weight.start
     }
 
-    /// The way back through layer `l`.
+    /// The way back through layer `l`, packed now if it was not. Not from within a task of a parallel loop that may run another
+    /// such task while it waits.
     pub(super) fn back(&self, l: usize, plans: &[LayerPlan<P>]) -> &Back<P> {
         let layer = &self.layers[l];
         let target = l.checked_sub(1).map(|below| &plans[below].raw);
