@@ -1,17 +1,15 @@
 //! Models that fill in hidden pixels at once: what ContextEncoder leaves.
 
-use std::collections::BTreeMap;
-
 use candle_core::{Device, Tensor};
 use mg_energy::Precision;
 use mg_model::{
-    Artefact, Error, FeatureNets, Features, Header, Images, Kind, Model, Recover, Result, Synthesis, below,
+    Artefact, Error, FeatureNets, Features, Header, Images, Kind, Model, Recover, Result, Synthesis,
 };
 use mg_pyramid::Mask;
 use mg_random::Key;
 
-use crate::fixed_net::{FixedNet, observe_all};
 use crate::nets::NetKeys;
+use crate::pair::Pair;
 
 /// Models with a net that fills in hidden pixels and a discriminator, one of each for every class.
 pub const KIND: Kind = Kind { name: "context-encoder", open };
@@ -20,64 +18,36 @@ pub const KIND: Kind = Kind { name: "context-encoder", open };
 const CHUNK: usize = 64;
 
 #[derive(Debug)]
-struct EncoderModel {
-    header: Header,
-    keys: NetKeys,
-    classes: Vec<Class>,
-}
-
-#[derive(Debug)]
-struct Class {
-    encoder: FixedNet,
-    discriminator: FixedNet,
-}
+struct EncoderModel(Pair);
 
 fn open(artefact: Artefact, device: &Device) -> Result<Box<dyn Model>> {
-    let Artefact { header, tensors } = artefact;
-    let keys = NetKeys::of_config(&header.config)?;
-    let precision = keys.precision.on(device);
-    let (encoder, discriminator) = (keys.encoder(keys.latent), keys.discriminator(1));
-    let class = |c: usize| {
-        let tensors = below(&tensors, &format!("class{c}"));
-        Ok(Class {
-            encoder: FixedNet::open(&encoder, precision, "encoder", &tensors, device)?,
-            discriminator: FixedNet::open(&discriminator, precision, "discriminator", &tensors, device)?,
-        })
-    };
-    let classes = (0..header.classes.len()).map(class).collect::<Result<_>>()?;
-    Ok(Box::new(EncoderModel { header, keys, classes }))
+    let shape = |keys: &NetKeys| keys.encoder(keys.latent);
+    Ok(Box::new(EncoderModel(Pair::open(artefact, "encoder", shape, device)?)))
 }
 
 impl Model for EncoderModel {
     fn header(&self) -> &Header {
-        &self.header
+        &self.0.header
     }
 
     fn header_mut(&mut self) -> &mut Header {
-        &mut self.header
+        &mut self.0.header
     }
 
     fn artefact(&self) -> Result<Artefact> {
-        let mut tensors = BTreeMap::new();
-        for (c, class) in self.classes.iter().enumerate() {
-            class.encoder.save(&format!("class{c}.encoder"), &mut tensors)?;
-            class.discriminator.save(&format!("class{c}.discriminator"), &mut tensors)?;
-        }
-        Ok(Artefact { header: self.header.clone(), tensors })
+        self.0.artefact()
     }
 
     fn side(&self) -> usize {
-        self.keys.side
+        self.0.keys.side
     }
 
     fn set_precision(&mut self, precision: Precision) {
-        let nets = self.classes.iter_mut().flat_map(|class| [&mut class.encoder, &mut class.discriminator]);
-        nets.for_each(|net| net.set_precision(precision));
+        self.0.set_precision(precision);
     }
 
     fn observe(&mut self, images: &dyn Images, done: &mut dyn FnMut(usize, usize)) -> Result<()> {
-        let nets = self.classes.iter_mut().map(|class| &mut class.discriminator).collect();
-        observe_all(nets, &self.header, images, done)
+        self.0.observe(images, done)
     }
 
     fn recover(&self) -> Option<&dyn Recover> {
@@ -100,9 +70,9 @@ impl Recover for EncoderModel {
     ) -> Result<Tensor> {
         if how.steps.is_some() || how.noise.is_some() {
             let what = "take steps or noise of chains: it fills in at once; leave them out";
-            return Err(Error::Format(format!("a {} model cannot {what}", self.header.kind)));
+            return Err(Error::Format(format!("a {} model cannot {what}", self.0.header.kind)));
         }
-        let net = &self.classes[self.header.class(how.class.as_deref())?].encoder;
+        let net = self.0.net(how.class.as_deref())?;
         let n = images.dim(0)?;
         let visible = Mask::apply_each(masks, images, 0.0)?;
         let known = Mask::observed_tensor(masks, images.device(), images.dtype())?;
@@ -121,7 +91,6 @@ impl Recover for EncoderModel {
 
 impl Features for EncoderModel {
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets> {
-        let net = &self.classes[self.header.class(class)?].discriminator;
-        net.features(grids)
+        self.0.features(grids, class)
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 use mg_energy::Precision;
 use mg_kernels::{MapNet, MapPlan, MapShape, Observed};
-use mg_model::{Error, FeatureNet, FeatureNets, Header, Images, Result, below};
-use serde_json::Value;
+use mg_model::{Error, FeatureNet, FeatureNets, Result, below};
 
 use crate::net::{restore_statistics, save_statistics};
 
@@ -85,7 +84,7 @@ impl FixedNet {
     }
 
     /// Normalises by the average statistics of these batches from now on.
-    fn observe(&mut self, batches: impl Iterator<Item = Result<Tensor>>) -> Result<()> {
+    pub(crate) fn observe(&mut self, batches: impl Iterator<Item = Result<Tensor>>) -> Result<()> {
         let free = self.plan.with_weights(&self.parameters).map_err(kernels)?;
         let (mut sums, mut count) = (vec![None; self.statistics.len()], 0.0);
         for batch in batches {
@@ -116,28 +115,6 @@ fn added(mut sum: Observed, seen: &Observed) -> Observed {
 
 fn kernels(error: mg_kernels::Error) -> Error {
     mg_energy::Error::from(error).into()
-}
-
-/// Normalises nets by the average statistics of all images of a set, in batches of the size learned with; what does not fill a
-/// batch is left out. `done` hears how many images of how many are finished.
-pub(crate) fn observe_all(
-    nets: Vec<&mut FixedNet>,
-    header: &Header,
-    images: &dyn Images,
-    done: &mut dyn FnMut(usize, usize),
-) -> Result<()> {
-    let batch = header.config.pointer("/learn/batch").and_then(Value::as_u64).unwrap_or(1);
-    let batch = usize::try_from(batch).unwrap_or(1).clamp(1, images.len().max(1));
-    let whole = images.len() / batch * batch;
-    let total = nets.len() * whole;
-    for (c, net) in nets.into_iter().enumerate() {
-        net.observe((0..whole).step_by(batch).map(|first| {
-            done(c * whole + first, total);
-            images.batch(first..first + batch)
-        }))?;
-    }
-    done(total, total);
-    Ok(())
 }
 
 /// The maps of all layers but the last, which is the judgement.

@@ -33,6 +33,7 @@ mod losses;
 mod net;
 mod nets;
 mod optimizer;
+mod pair;
 mod recipe;
 pub mod wgan;
 
