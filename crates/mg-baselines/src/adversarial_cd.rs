@@ -13,8 +13,8 @@ use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
-use crate::net::Net;
+use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
+use crate::net::{Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
@@ -113,16 +113,12 @@ impl AdversarialCd {
     /// Observed images should have large scores (low energies), generated ones small scores. Returns minus their gap.
     fn update_energy(&mut self, observed: &Tensor, generated: &Tensor, rate: f64) -> Result<f64> {
         let (net, weight) = (&mut self.game.discriminator, self.config.learn.energy_regularization);
-        let e = net.learning()?;
         let mut gap = 0.0;
-        let mut gradients = vec![];
-        for (images, sign) in [(observed, -1.0), (generated, 1.0)] {
-            let scores = net.forward(&e, images)?;
-            let signed = (scores.mean_all()? * sign)?;
+        net.contrast([observed, generated], rate, None, |scores, is_observed| {
+            let signed = (scores.mean_all()? * if is_observed { -1.0 } else { 1.0 })?;
             gap += scalar(&signed)?;
-            gradients.push(net.gradient(&(signed + (scores.sqr()?.mean_all()? * weight)?)?)?);
-        }
-        net.step(&(&gradients[0] + &gradients[1])?, rate, None)?;
+            Ok((signed + (scores.sqr()?.mean_all()? * weight)?)?)
+        })?;
         Ok(gap)
     }
 

@@ -13,12 +13,13 @@ use mg_train::{At, Batch, Bound, Learner, Limit, Method, Preset, Report, Result,
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::game::{Game, scalar};
+use crate::game::Game;
 use crate::losses::cross_entropy;
-use crate::net::Net;
+use crate::net::{Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
+use crate::saved;
 
 /// ContextEncoder.
 pub const METHOD: Method = Method {
@@ -110,6 +111,10 @@ struct ContextEncoder {
 }
 
 impl ContextEncoder {
+    fn nets(&self) -> [(&'static str, &Net); 2] {
+        [("encoder", &self.encoder), ("discriminator", &self.discriminator)]
+    }
+
     /// One update of each net from observed images [n, 3, s, s] and where they are known, [n, 1, s, s] of ones and zeros.
     fn update(&mut self, observed: &Tensor, known: &Tensor, scale: f64) -> Result<Report> {
         let visible = observed.broadcast_mul(known)?;
@@ -131,14 +136,10 @@ impl ContextEncoder {
 
     /// Observed images should be taken for ones, those made for zeros.
     fn update_discriminator(&mut self, observed: &Tensor, made: &Tensor, scale: f64) -> Result<f64> {
-        let net = &mut self.discriminator;
-        let d = net.learning()?;
-        let on_observed = cross_entropy(&net.forward(&d, observed)?, 1.0)?;
-        let gradient = net.gradient(&on_observed)?;
-        let on_made = cross_entropy(&net.forward(&d, made)?, 0.0)?;
-        let gradient = (gradient + net.gradient(&on_made)?)?;
-        net.step(&gradient, scale * self.config.learn.discriminator_rate, None)?;
-        Ok(scalar(&on_observed)? + scalar(&on_made)?)
+        let rate = scale * self.config.learn.discriminator_rate;
+        self.discriminator.contrast([observed, made], rate, None, |judged, is_observed| {
+            Ok(cross_entropy(judged, f64::from(u8::from(is_observed)))?)
+        })
     }
 }
 
@@ -154,24 +155,16 @@ impl Learner for ContextEncoder {
     }
 
     fn state(&self) -> Result<State> {
-        let mut tensors = BTreeMap::new();
-        let encoder = self.encoder.save("encoder", &mut tensors)?;
-        let discriminator = self.discriminator.save("discriminator", &mut tensors)?;
-        Ok(State { tensors, json: json!({ "encoder": encoder, "discriminator": discriminator }) })
+        saved::state(&self.nets())
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        for (name, net) in [("encoder", &mut self.encoder), ("discriminator", &mut self.discriminator)] {
-            net.restore(name, state.json[name].as_u64().unwrap_or(0), &state.tensors)?;
-        }
-        Ok(())
+        let nets = [("encoder", &mut self.encoder), ("discriminator", &mut self.discriminator)];
+        saved::restore(&mut { nets }, state)
     }
 
     fn artefact(&self, _next: &mut dyn FnMut() -> Result<Batch>) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = BTreeMap::new();
-        self.encoder.model("encoder", &mut tensors)?;
-        self.discriminator.model("discriminator", &mut tensors)?;
-        Ok(tensors)
+        saved::model(&self.nets())
     }
 
     /// What was seen and what was made of it, in the last step.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::descriptor_keys::DescriptorKeys;
-use crate::game::{Game, say_deviations, scalar};
-use crate::net::Net;
+use crate::game::{Game, say_deviations};
+use crate::net::{Net, scalar};
 use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};

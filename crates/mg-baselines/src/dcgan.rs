@@ -12,8 +12,9 @@ use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
+use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::losses::cross_entropy;
+use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
@@ -94,13 +95,9 @@ impl Dcgan {
 
     /// Observed images should be taken for ones, generated ones for zeros.
     fn update_discriminator(&mut self, observed: &Tensor, generated: &Tensor, rate: f64) -> Result<f64> {
-        let net = &mut self.game.discriminator;
-        let d = net.learning()?;
-        let on_observed = cross_entropy(&net.forward(&d, observed)?, 1.0)?;
-        let gradient = net.gradient(&on_observed)?;
-        let on_generated = cross_entropy(&net.forward(&d, generated)?, 0.0)?;
-        net.step(&(gradient + net.gradient(&on_generated)?)?, rate, None)?;
-        Ok(scalar(&on_observed)? + scalar(&on_generated)?)
+        self.game.discriminator.contrast([observed, generated], rate, None, |judged, is_observed| {
+            Ok(cross_entropy(judged, f64::from(u8::from(is_observed)))?)
+        })
     }
 
     /// Generated images should be taken for ones.

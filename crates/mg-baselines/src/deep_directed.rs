@@ -14,8 +14,9 @@ use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
+use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::losses::softplus;
+use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
@@ -109,14 +110,11 @@ impl DeepDirected {
 
     /// Observed images should have low energy, generated ones high energy. Returns the gap between them.
     fn update_energy(&mut self, observed: &Tensor, generated: &Tensor, scale: f64) -> Result<f64> {
-        let net = &mut self.game.discriminator;
-        let e = net.learning()?;
-        let on_observed = energy(&net.forward(&e, observed)?)?;
-        let gradient = net.gradient(&on_observed)?;
-        let on_generated = energy(&net.forward(&e, generated)?)?.neg()?;
-        let gradient = (gradient + net.gradient(&on_generated)?)?;
-        net.step(&gradient, scale * self.config.learn.energy_rate, None)?;
-        Ok(scalar(&on_observed)? + scalar(&on_generated)?)
+        let rate = scale * self.config.learn.energy_rate;
+        self.game.discriminator.contrast([observed, generated], rate, None, |experts, is_observed| {
+            let energy = energy(experts)?;
+            if is_observed { Ok(energy) } else { Ok(energy.neg()?) }
+        })
     }
 
     /// Generated images should have low energy, and the generator large entropy. Returns the loss and the entropy.

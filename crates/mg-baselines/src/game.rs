@@ -5,11 +5,11 @@ use mg_langevin::ChainKey;
 use mg_random::Key;
 use mg_train::{At, Batch, Bound, Limit, Report, Result, State};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::net::Net;
+use crate::net::{Net, scalar};
 use crate::nets::NetKeys;
 use crate::optimizer::Rule;
+use crate::saved;
 
 /// Two nets that learn from each other: a generator of images, and a discriminator (or critic, or energy) of them.
 #[derive(Debug)]
@@ -73,25 +73,21 @@ impl Game {
         self.generator.forward(&net, z)
     }
 
+    fn nets(&self) -> [(&'static str, &Net); 2] {
+        [("generator", &self.generator), ("discriminator", &self.discriminator)]
+    }
+
     pub(crate) fn state(&self) -> Result<State> {
-        let mut tensors = BTreeMap::new();
-        let generator = self.generator.save("generator", &mut tensors)?;
-        let discriminator = self.discriminator.save("discriminator", &mut tensors)?;
-        Ok(State { tensors, json: json!({ "generator": generator, "discriminator": discriminator }) })
+        saved::state(&self.nets())
     }
 
     pub(crate) fn restore(&mut self, state: &State) -> Result<()> {
-        for (name, net) in [("generator", &mut self.generator), ("discriminator", &mut self.discriminator)] {
-            net.restore(name, state.json[name].as_u64().unwrap_or(0), &state.tensors)?;
-        }
-        Ok(())
+        let nets = [("generator", &mut self.generator), ("discriminator", &mut self.discriminator)];
+        saved::restore(&mut { nets }, state)
     }
 
     pub(crate) fn artefact(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = BTreeMap::new();
-        self.generator.model("generator", &mut tensors)?;
-        self.discriminator.model("discriminator", &mut tensors)?;
-        Ok(tensors)
+        saved::model(&self.nets())
     }
 }
 
@@ -103,11 +99,6 @@ pub(crate) fn say_deviations(report: &mut Report, observed: &Tensor, generated: 
         report.say(format!("{name}.deviation"), scalar(&centred.sqr()?.mean_all()?)?.sqrt());
     }
     Ok(())
-}
-
-/// A number.
-pub(crate) fn scalar(x: &Tensor) -> Result<f64> {
-    Ok(f64::from(x.to_scalar::<f32>()?))
 }
 
 impl GameGuard {

@@ -35,6 +35,7 @@ mod nets;
 mod optimizer;
 mod pair;
 mod recipe;
+mod saved;
 pub mod wgan;
 
 use mg_train::Methods;

@@ -100,7 +100,7 @@ impl Net {
         self.plan.with_weights(&self.effective(&self.parameters.detach())?).map_err(kernels)
     }
 
-    /// Output of a batch of `n` values per channel and image, which also moves the running statistics.
+    /// Output for a batch [n, c, s, s], which also moves the running statistics.
     pub(crate) fn forward(&mut self, net: &MapNet, x: &Tensor) -> Result<Tensor> {
         let (y, observed) = net.forward_observed(x).map_err(kernels)?;
         let (n, sides) = (x.dim(0)?, self.plan.shape().sides().map_err(kernels)?);
@@ -118,6 +118,24 @@ impl Net {
             }
         }
         Ok(y)
+    }
+
+    /// One step of size `rate` down two losses of its output, of observed images and of generated ones (`loss` hears whether
+    /// they are observed), one after the other: the memory of one of them at a time. Returns the losses' sum.
+    pub(crate) fn contrast(
+        &mut self,
+        [observed, generated]: [&Tensor; 2],
+        rate: f64,
+        limit: Option<f64>,
+        mut loss: impl FnMut(&Tensor, bool) -> Result<Tensor>,
+    ) -> Result<f64> {
+        let net = self.learning()?;
+        let on_observed = loss(&self.forward(&net, observed)?, true)?;
+        let gradient = self.gradient(&on_observed)?;
+        let on_generated = loss(&self.forward(&net, generated)?, false)?;
+        let gradient = (gradient + self.gradient(&on_generated)?)?;
+        self.step(&gradient, rate, limit)?;
+        Ok(scalar(&on_observed)? + scalar(&on_generated)?)
     }
 
     /// The gradient of a loss, `[p]`. What led to the loss needs no memory after this.
@@ -226,6 +244,11 @@ pub(crate) fn restore_statistics(
         Some(Some((get("mean")?, get("variance")?)))
     };
     shape.layers.iter().enumerate().map(layer).collect()
+}
+
+/// A number.
+pub(crate) fn scalar(x: &Tensor) -> Result<f64> {
+    Ok(f64::from(x.to_scalar::<f32>()?))
 }
 
 /// An error of the kernels as one of learning.

@@ -62,26 +62,33 @@ impl Optimizer {
                 })
             }
             Rule::RmsProp { decay, eps } => {
-                let (a, eps, rate) = (decay as f32, eps as f32, rate as f32);
-                each(&self.second, gradient, parameters, move |v, g, p| {
-                    let g = g + l2 * p;
-                    a * v + (1.0 - a) * g * g
-                })?;
-                each(parameters, gradient, &self.second, move |p, g, v| {
-                    (p - rate * (g + l2 * p) / (v.sqrt() + eps)).clamp(-limit, limit)
+                let a = decay as f32;
+                self.divide(parameters, gradient, (rate, eps, limit), move |v, square| {
+                    a * v + (1.0 - a) * square
                 })
             }
             Rule::Adagrad { eps } => {
-                let (eps, rate) = (eps as f32, rate as f32);
-                each(&self.second, gradient, parameters, move |v, g, p| {
-                    let g = g + l2 * p;
-                    v + g * g
-                })?;
-                each(parameters, gradient, &self.second, move |p, g, v| {
-                    (p - rate * (g + l2 * p) / (v.sqrt() + eps)).clamp(-limit, limit)
-                })
+                self.divide(parameters, gradient, (rate, eps, limit), |v, square| v + square)
             }
         }
+    }
+
+    /// p <- p - rate g / (sqrt(v) + eps), with v what `follow` makes of v and g^2.
+    fn divide(
+        &self,
+        parameters: &Var,
+        gradient: &Tensor,
+        (rate, eps, limit): (f64, f64, f32),
+        follow: impl Fn(f32, f32) -> f32 + Send + Sync,
+    ) -> Result<()> {
+        let (rate, eps, l2) = (rate as f32, eps as f32, self.l2 as f32);
+        each(&self.second, gradient, parameters, |v, g, p| {
+            let g = g + l2 * p;
+            follow(v, g * g)
+        })?;
+        each(parameters, gradient, &self.second, |p, g, v| {
+            (p - rate * (g + l2 * p) / (v.sqrt() + eps)).clamp(-limit, limit)
+        })
     }
 
     /// Updates so far.

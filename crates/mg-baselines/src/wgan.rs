@@ -11,7 +11,8 @@ use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations, scalar};
+use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
+use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Recipe, configured};
@@ -98,14 +99,12 @@ impl Wgan {
     /// An update of the critic: f is large for observed images, small for generated ones. Returns its loss and the images.
     fn update_critic(&mut self, observed: &Tensor, z: &Tensor, rate: f64) -> Result<(f64, Tensor)> {
         let generated = self.game.generate(z)?.detach();
-        let critic = &mut self.game.discriminator;
-        let f = critic.learning()?;
-        let on_observed = critic.forward(&f, observed)?.mean_all()?.neg()?;
-        let gradient = critic.gradient(&on_observed)?;
-        let on_generated = critic.forward(&f, &generated)?.mean_all()?;
-        let gradient = (gradient + critic.gradient(&on_generated)?)?;
-        critic.step(&gradient, rate, Some(self.config.learn.clamp))?;
-        Ok((scalar(&on_observed)? + scalar(&on_generated)?, generated))
+        let (critic, clamp) = (&mut self.game.discriminator, Some(self.config.learn.clamp));
+        let loss = critic.contrast([observed, &generated], rate, clamp, |f, is_observed| {
+            let mean = f.mean_all()?;
+            if is_observed { Ok(mean.neg()?) } else { Ok(mean) }
+        })?;
+        Ok((loss, generated))
     }
 
     /// An update of the generator: f should be large for generated images.
