@@ -1,10 +1,10 @@
 //! The compared systems have all of the product: they learn, go on to the same bits, are drawn from, scored, judged by their
 //! features and published, and say what they cannot do.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::fetch::{succeeds, with_hub};
 use crate::server::Loopback;
 use crate::support::{fails, files, mg, ok, read, state, workplace};
 
@@ -57,11 +57,17 @@ fn a_context_encoder_goes_on_to_the_same_bits_and_fills_in_hidden_pixels() {
     assert!(images("a").len() == 5 && images("a") == images("b"));
     let words = "--data portraits --test portraits --labels 20 --validation 100 --choice-draws 1 --draws 1";
     ok(dir, &format!("svm whole {words}"));
+    ok(dir, "publish whole me/filler --dry-run --out copy");
+    let card = String::from_utf8(read(dir.join("copy/README.md"))).unwrap();
+    assert!(
+        card.contains("pipeline_tag: image-to-image") && card.contains("mg inpaint hf:me/filler"),
+        "{card}"
+    );
     let error = fails(dir, "sample whole -n 2 --out c");
     let can = "it can fill in hidden pixels, give features";
     assert!(error.contains("a context-encoder model cannot draw images") && error.contains(can), "{error}");
     let error = fails(dir, "inpaint whole --input portraits --chain-steps 3 --out c");
-    assert!(error.contains("it fills in at once"), "{error}");
+    assert!(error.contains("it makes an image at once"), "{error}");
     let error = fails(dir, &format!("{train} --set learn.hidden_square=17 --run other"));
     assert!(error.contains("learn.hidden_square is 17; it must be at most 16"), "{error}");
 }
@@ -149,7 +155,7 @@ fn what_a_generator_cannot_do_is_said_with_what_it_can() {
         assert!(error.contains("a generator model cannot") && error.contains(can), "{words}: {error}");
     }
     let error = fails(dir, "sample run -n 2 --chain-steps 3 --out a");
-    assert!(error.contains("a generator draws an image at once"), "{error}");
+    assert!(error.contains("it makes an image at once"), "{error}");
     let error = fails(dir, "train --preset dcgan,recovery --run other");
     assert!(error.contains("chains.hidden_square"), "{error}");
     let error = fails(dir, "train --preset dcgan --set model.side=48 --run other");
@@ -186,20 +192,13 @@ fn a_generator_has_a_pair_of_nets_for_each_class() {
 #[test]
 fn a_generator_is_published_and_pulled() {
     let (loopback, here, elsewhere) = (Loopback::start(), workplace(), workplace());
-    let with_hub = |dir: &Path, words: &str| {
-        let mut command = mg(dir, words);
-        for name in ["HF_HUB_OFFLINE", "HF_HUB_CACHE", "HTTP_PROXY", "http_proxy"] {
-            command.env_remove(name);
-        }
-        command.env("HF_ENDPOINT", &loopback.endpoint).env("HF_HOME", dir.join("home"));
-        let output = command.env("HF_TOKEN", "secret").output().expect("it starts");
-        assert!(output.status.success(), "{words}\n{}", String::from_utf8_lossy(&output.stderr));
-    };
     let (here, elsewhere) = (here.path(), elsewhere.path());
     ok(here, &format!("{} --steps 4 --run run", train("dcgan", "")));
     ok(here, "sample run -n 3 --seed 5 --out a");
-    with_hub(here, "publish run me/game -n 4 --out copy");
-    with_hub(elsewhere, "sample hf:me/game -n 3 --seed 5 --out a");
+    let mut publish = with_hub(&loopback, here, "publish run me/game -n 4 --out copy");
+    publish.env("HF_TOKEN", "secret");
+    succeeds(publish);
+    succeeds(with_hub(&loopback, elsewhere, "sample hf:me/game -n 3 --seed 5 --out a"));
     for name in ["00000.png", "00002.png"] {
         assert_eq!(read(here.join("a").join(name)), read(elsewhere.join("a").join(name)));
     }

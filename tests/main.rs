@@ -6,6 +6,7 @@ mod bits;
 mod evaluate;
 mod everyday;
 mod fetch;
+mod few_labels;
 mod kill;
 mod measuring;
 mod probe;

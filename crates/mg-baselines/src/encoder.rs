@@ -2,9 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use mg_energy::Precision;
-use mg_model::{
-    Artefact, Error, FeatureNets, Features, Header, Images, Kind, Model, Recover, Result, Synthesis,
-};
+use mg_model::{Artefact, FeatureNets, Features, Header, Images, Kind, Model, Recover, Result, Synthesis};
 use mg_pyramid::Mask;
 use mg_random::Key;
 
@@ -68,10 +66,7 @@ impl Recover for EncoderModel {
         _key: Key,
         done: &mut dyn FnMut(usize),
     ) -> Result<Tensor> {
-        if how.steps.is_some() || how.noise.is_some() {
-            let what = "take steps or noise of chains: it fills in at once; leave them out";
-            return Err(Error::Format(format!("a {} model cannot {what}", self.0.header.kind)));
-        }
+        how.refuse_chains(&self.0.header.kind)?;
         let net = self.0.net(how.class.as_deref())?;
         let n = images.dim(0)?;
         let visible = Mask::apply_each(masks, images, 0.0)?;

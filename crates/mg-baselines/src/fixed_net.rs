@@ -7,7 +7,7 @@ use mg_energy::Precision;
 use mg_kernels::{MapNet, MapPlan, MapShape, Observed};
 use mg_model::{Error, FeatureNet, FeatureNets, Result, below};
 
-use crate::net::{restore_statistics, save_statistics};
+use crate::statistics::{restore_statistics, save_statistics};
 
 /// A net that has learned: it normalises by given statistics, so that images do not depend on each other.
 #[derive(Clone, Debug)]

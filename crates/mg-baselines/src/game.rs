@@ -6,7 +6,7 @@ use mg_random::Key;
 use mg_train::{At, Batch, Bound, Limit, Report, Result, State};
 use serde::{Deserialize, Serialize};
 
-use crate::net::{Net, scalar};
+use crate::net::{Initial, Net, scalar};
 use crate::nets::NetKeys;
 use crate::optimizer::Rule;
 use crate::saved;
@@ -41,8 +41,8 @@ impl Game {
         device: &Device,
     ) -> Result<Self> {
         let precision = keys.precision.on(device);
-        let (deviation, key) = (keys.initial, key.named("initial"));
-        let net = |shape, rule, name| Net::new(&shape, precision, deviation, rule, key.named(name), device);
+        let (initial, key) = (Initial::Normal(keys.initial), key.named("initial"));
+        let net = |shape, rule, name| Net::new(&shape, precision, initial, rule, key.named(name), device);
         Ok(Game {
             generator: net(keys.generator(), generator, "generator")?,
             discriminator: net(keys.discriminator(outputs), discriminator, "discriminator")?,

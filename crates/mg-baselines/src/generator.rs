@@ -3,9 +3,7 @@
 use candle_core::{Device, Tensor};
 use mg_energy::Precision;
 use mg_langevin::{ChainKey, StepObserver};
-use mg_model::{
-    Artefact, Error, FeatureNets, Features, Generate, Header, Images, Kind, Model, Result, Synthesis,
-};
+use mg_model::{Artefact, FeatureNets, Features, Generate, Header, Images, Kind, Model, Result, Synthesis};
 use mg_random::Key;
 
 use crate::fixed_net::FixedNet;
@@ -69,11 +67,7 @@ impl Generate for GeneratorModel {
     }
 
     fn chunk_len(&self, how: &Synthesis) -> Result<usize> {
-        if how.steps.is_some() || how.noise.is_some() || how.per_start.is_some() {
-            let what =
-                "take steps, noise or starts of chains: a generator draws an image at once; leave them out";
-            return Err(Error::Format(format!("a {} model cannot {what}", self.pair.header.kind)));
-        }
+        how.refuse_chains(&self.pair.header.kind)?;
         Ok(CHUNK)
     }
 

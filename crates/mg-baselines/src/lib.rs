@@ -3,7 +3,8 @@
 //! A file holds a method's configuration, its [`Learner`](mg_train::Learner), whose `step` is the algorithm, and its
 //! [`METHOD`](dcgan::METHOD), which a program registers. What they share: `nets`, the generator and the discriminator of
 //! Radford et al.; `net`, a net that learns; `game`, two of them; `recipe`, what their
-//! configurations share; `optimizer`; [`generator`], the models they leave.
+//! configurations share; `optimizer`; [`generator`], the models they leave. Those that classify share `few_labels`, `net_set` and
+//! `vector_learner`.
 //!
 //! ```no_run
 //! use mg_baselines::METHODS;
@@ -16,26 +17,39 @@
 //! # }
 //! ```
 
+pub mod adgm;
 pub mod adversarial_cd;
+pub mod classifier;
+mod classifier_net;
+mod coding;
 pub mod context_encoder;
 pub mod cooperative;
 pub mod dcgan;
 pub mod deep_directed;
 pub mod descriptor;
 mod descriptor_keys;
+pub mod dgn;
 pub mod encoder;
+mod few_labels;
 mod fixed_net;
 mod game;
 pub mod generator;
 #[cfg(test)]
 mod golden;
 mod losses;
+mod max_pool;
 mod net;
+mod net_set;
 mod nets;
 mod optimizer;
 mod pair;
 mod recipe;
 mod saved;
+mod statistics;
+pub mod vat;
+mod vector_learner;
+mod vector_model;
+mod vectors;
 pub mod wgan;
 
 use mg_train::Methods;
@@ -49,6 +63,9 @@ pub const METHODS: Methods = &[
     &adversarial_cd::METHOD,
     &cooperative::METHOD,
     &context_encoder::METHOD,
+    &vat::METHOD,
+    &adgm::METHOD,
+    &dgn::METHOD,
 ];
 
 #[cfg(test)]

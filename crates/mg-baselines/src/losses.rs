@@ -1,4 +1,4 @@
-use candle_core::{Result, Tensor};
+use candle_core::{D, Result, Tensor};
 
 /// `log(1 + exp(x))`, without overflow.
 pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
@@ -9,6 +9,24 @@ pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
 /// probabilities, whose logarithms are lost when a net is sure.)
 pub(crate) fn cross_entropy(logits: &Tensor, truth: f64) -> Result<Tensor> {
     (softplus(logits)? - (logits * truth)?)?.mean_all()
+}
+
+/// Log probabilities of scores [n, K].
+pub(crate) fn log_softmax(scores: &Tensor) -> Result<Tensor> {
+    let centred = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?;
+    centred.broadcast_sub(&centred.exp()?.sum_keepdim(D::Minus1)?.log()?)
+}
+
+/// The mean over rows of KL(p || q) between the choices that scores [n, K] stand for.
+pub(crate) fn divergence(p: &Tensor, q: &Tensor) -> Result<Tensor> {
+    let (p, q) = (log_softmax(p)?, log_softmax(q)?);
+    (p.exp()? * (&p - q)?)?.sum(D::Minus1)?.mean_all()
+}
+
+/// The mean entropy of the choices that scores [n, K] stand for.
+pub(crate) fn choice_entropy(scores: &Tensor) -> Result<Tensor> {
+    let p = log_softmax(scores)?;
+    (p.exp()? * p)?.sum(D::Minus1)?.mean_all()?.neg()
 }
 
 #[cfg(test)]

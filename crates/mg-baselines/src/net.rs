@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use mg_kernels::{MapNet, MapPlan, MapShape, Observed, Parameter, Precision};
-use mg_model::below;
 use mg_random::Key;
 use mg_train::{Error, Result};
 
 use crate::losses::softplus;
 use crate::optimizer::{Optimizer, Rule};
+use crate::statistics::{restore_statistics, save_statistics};
 
 /// A net that learns: its parameters as one vector, what its batch norms have seen, and its optimiser.
 #[derive(Debug)]
@@ -23,16 +23,24 @@ pub(crate) struct Net {
     positive_gammas: bool,
 }
 
+/// What weights and gammas are at first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Initial {
+    /// Weights N(0, d^2), gammas N(1, d^2) (section 4 of Radford et al., ICLR 2016).
+    Normal(f64),
+    /// Weights N(0, 2 / inputs of an output), gammas 1 (He et al., ICCV 2015).
+    Scaled,
+}
+
 /// What a batch adds to running statistics (PyTorch's momentum).
 const MOMENTUM: f64 = 0.1;
 
 impl Net {
-    /// A net before its first update: weights N(0, deviation^2), gammas N(1, deviation^2), biases and betas 0 (section 4 of
-    /// Radford et al., ICLR 2016).
+    /// A net before its first update; biases and betas are 0.
     pub(crate) fn new(
         shape: &MapShape,
         precision: Precision,
-        deviation: f64,
+        initial: Initial,
         (rule, l2): (Rule, f64),
         key: Key,
         device: &Device,
@@ -40,12 +48,18 @@ impl Net {
         let plan = MapPlan::new(shape, precision, DType::F32, device).map_err(kernels)?;
         let mut values = vec![0f32; shape.parameter_count()];
         for parameter in shape.parameters() {
+            let (mean, deviation) = match (initial, parameter.dims.len() > 1, is_gamma(&parameter)) {
+                (Initial::Normal(deviation), true, _) => (0.0, deviation),
+                (Initial::Normal(deviation), _, true) => (1.0, deviation),
+                (Initial::Scaled, true, _) => {
+                    (0.0, (2.0 / parameter.dims[1..].iter().product::<usize>() as f64).sqrt())
+                }
+                (Initial::Scaled, _, true) => (1.0, 0.0),
+                (_, false, false) => continue,
+            };
             let part = &mut values[parameter.range];
-            let mean = if parameter.name.ends_with("gamma") { 1.0 } else { 0.0 };
-            if parameter.dims.len() > 1 || parameter.name.ends_with("gamma") {
-                key.named(&parameter.name).fill_normal(part);
-                part.iter_mut().for_each(|value| *value = mean + deviation as f32 * *value);
-            }
+            key.named(&parameter.name).fill_normal(part);
+            part.iter_mut().for_each(|value| *value = mean + deviation as f32 * *value);
         }
         let parameters = Var::from_vec(values, shape.parameter_count(), device)?;
         let fresh = |layer: &mg_kernels::MapLayer| {
@@ -153,6 +167,11 @@ impl Net {
         Ok(self.optimizer.update(&self.parameters, gradient, rate, limit)?)
     }
 
+    /// Descends by another rule from now on.
+    pub(crate) fn set_rule(&mut self, rule: Rule) {
+        self.optimizer.set_rule(rule);
+    }
+
     /// All parameters, `[p]`.
     #[cfg(test)]
     pub(crate) fn parameters(&self) -> &Tensor {
@@ -189,11 +208,7 @@ impl Net {
         updates: u64,
         from: &BTreeMap<String, Tensor>,
     ) -> Result<()> {
-        let missing = || {
-            Error::from(mg_model::Error::Format(format!(
-                "it holds no state of the {prefix} of this configuration; it belongs to another run"
-            )))
-        };
+        let missing = || missing(prefix);
         let parameters = from.get(&format!("{prefix}.parameters"));
         let parameters =
             parameters.filter(|found| found.dims() == self.parameters.dims()).ok_or_else(missing)?;
@@ -208,42 +223,10 @@ fn is_gamma(parameter: &Parameter) -> bool {
     parameter.name.ends_with("gamma")
 }
 
-/// Puts means and variances under `prefix`, in f32.
-pub(crate) fn save_statistics(
-    statistics: &[Option<Observed>],
-    prefix: &str,
-    into: &mut BTreeMap<String, Tensor>,
-) -> mg_model::Result<()> {
-    for (l, observed) in statistics.iter().enumerate() {
-        if let Some((mean, variance)) = observed {
-            for (what, values) in [("mean", mean), ("variance", variance)] {
-                let values = Tensor::new(&values[..], &Device::Cpu)?.to_dtype(DType::F32)?;
-                into.insert(format!("{prefix}.{l}.{what}"), values);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What [`save_statistics`] wrote, for the layers that normalise; `None` when something is missing.
-pub(crate) fn restore_statistics(
-    shape: &MapShape,
-    prefix: &str,
-    from: &BTreeMap<String, Tensor>,
-) -> Option<Vec<Option<Observed>>> {
-    let from = below(from, prefix);
-    let layer = |(l, layer): (usize, &mg_kernels::MapLayer)| {
-        if layer.norm == mg_kernels::Norm::None {
-            return Some(None);
-        }
-        let get = |what: &str| {
-            let values = from.get(&format!("{l}.{what}"))?.to_device(&Device::Cpu).ok()?;
-            let values = values.to_dtype(DType::F64).ok()?.to_vec1::<f64>().ok()?;
-            (values.len() == layer.channels().1).then_some(values)
-        };
-        Some(Some((get("mean")?, get("variance")?)))
-    };
-    shape.layers.iter().enumerate().map(layer).collect()
+/// What to say of a state that lacks a net.
+pub(crate) fn missing(name: &str) -> Error {
+    let reason = format!("it holds no state of the {name} of this configuration; it belongs to another run");
+    Error::from(mg_model::Error::Format(reason))
 }
 
 /// A number.

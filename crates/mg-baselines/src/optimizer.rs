@@ -91,6 +91,11 @@ impl Optimizer {
         })
     }
 
+    /// Goes on by another rule, from the same state.
+    pub(crate) fn set_rule(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
     /// Updates so far.
     pub(crate) fn updates(&self) -> u64 {
         self.updates

@@ -7,18 +7,30 @@ use mg_random::Key;
 use mg_train::{Batch, Class, Learner, MethodConfig, Result};
 use serde_json::{Value, json};
 
-use crate::nets::NetKeys;
-
-/// A method's part of a configuration, of methods whose nets are [`NetKeys`]'.
+/// A method's part of a configuration, parsed.
 pub(crate) trait Recipe: Debug + Send + Sync + 'static {
-    /// `[model]`, as far as these methods share it.
-    fn model(&self) -> &NetKeys;
+    /// Side of the images.
+    fn side(&self) -> usize;
+
+    /// What its nets multiply.
+    fn precision(&self) -> PrecisionKind;
 
     /// Its keys and their values, by sections.
     fn values(&self) -> Value;
 
     /// What learns by it.
-    fn start(&self, key: Key, device: &Device) -> Result<Box<dyn Learner>>;
+    fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>>;
+}
+
+/// What a learner begins with.
+pub(crate) struct Beginning<'a> {
+    /// The images.
+    pub(crate) class: &'a Class,
+    /// Whether they are mirrored now and then.
+    pub(crate) flip: bool,
+    /// The class's own.
+    pub(crate) key: Key,
+    pub(crate) device: &'a Device,
 }
 
 #[derive(Debug)]
@@ -35,26 +47,26 @@ impl<R: Recipe> MethodConfig for Configured<R> {
     }
 
     fn side(&self) -> usize {
-        self.0.model().side
+        self.0.side()
     }
 
     fn settled(&self, device: &Device) -> Vec<(&'static str, Value)> {
-        let precision = PrecisionKind::from(self.0.model().precision.on(device));
+        let precision = PrecisionKind::from(self.0.precision().on(device));
         vec![("model.precision", json!(precision))]
     }
 
     fn precision(&self) -> &'static str {
-        self.0.model().precision.name()
+        self.0.precision().name()
     }
 
     fn learner(
         &self,
         class: &Class,
-        _flip: bool,
+        flip: bool,
         _first: &mut dyn FnMut() -> Result<Batch>,
         key: Key,
         device: &Device,
     ) -> Result<Box<dyn Learner>> {
-        self.0.start(key.named(&class.name), device)
+        self.0.start(&Beginning { class, flip, key: key.named(&class.name), device })
     }
 }

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use mg_train::{Result, State};
 use serde_json::{Map, Value};
 
-use crate::net::Net;
+use crate::net::{Net, missing};
 
 /// Everything that the next updates of these nets depend on.
 pub(crate) fn state(nets: &[(&str, &Net)]) -> Result<State> {
@@ -20,7 +20,8 @@ pub(crate) fn state(nets: &[(&str, &Net)]) -> Result<State> {
 /// Takes over what [`state`] said.
 pub(crate) fn restore(nets: &mut [(&str, &mut Net)], state: &State) -> Result<()> {
     for (name, net) in nets {
-        net.restore(name, state.json[*name].as_u64().unwrap_or(0), &state.tensors)?;
+        let updates = state.json[*name].as_u64().ok_or_else(|| missing(name))?;
+        net.restore(name, updates, &state.tensors)?;
     }
     Ok(())
 }

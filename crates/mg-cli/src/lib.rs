@@ -38,6 +38,7 @@ mod set;
 mod settings;
 mod svm;
 mod train;
+mod uses;
 mod watcher;
 
 use std::process::ExitCode;

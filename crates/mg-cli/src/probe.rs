@@ -2,9 +2,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use indicatif::ProgressBar;
+use mg_data::Labelled;
 use mg_figures::{Curves, Panels};
 use mg_model::multigrid::Settings;
-use mg_probe::{Findings, Labelled, ProbeConfig, Progress, Study, TrunkStart};
+use mg_probe::{Findings, ProbeConfig, Progress, Study, TrunkStart};
 use mg_train::config::{Layer, resolve};
 use mg_train::{Config, Methods, Selection};
 

@@ -90,6 +90,12 @@ fn for_model(error: &Model) -> Option<String> {
 fn for_data(error: &mg_data::Error) -> String {
     use mg_data::Defect::{NotRgb, NotSquare, OtherSide};
     match error {
+        mg_data::Error::Unlabelled(_)
+        | mg_data::Error::TooFew { .. }
+        | mg_data::Error::UnknownClass { .. }
+        | mg_data::Error::NoSuchClass { .. } => {
+            "`mg data info NAME|PATH` counts the images of every class".into()
+        }
         mg_data::Error::TooLarge { .. } => {
             "name a folder for a packed copy with --cache DIR, or pack the set once with `mg data pack`"
                 .into()
@@ -125,9 +131,6 @@ fn for_probe(error: &Probe) -> Option<String> {
         Probe::Model(error) => return for_model(error),
         Probe::NotFinite { .. } => {
             "lower --rate and --trunk-rate; a third of each is a good next step".into()
-        }
-        Probe::NoLabels { .. } | Probe::TooFew { .. } | Probe::UnknownClass { .. } | Probe::Label { .. } => {
-            "`mg data info NAME|PATH` counts the images of every class".into()
         }
         Probe::Data(error) => for_data(error),
         _ => return None,

@@ -16,6 +16,7 @@ use mg_train::{Config, Methods};
 
 use crate::device::DeviceArgs;
 use crate::hub::{self, WEIGHTS};
+use crate::uses::uses;
 use crate::{output, progress};
 use card::Card;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let mut model = hub::model(&args.run, None, methods, &device)?;
     forget_paths(&mut *model);
     let scores = args.read_scores()?;
-    let samples = args.samples(&*model, &device)?;
+    let samples = model.generate().map(|_| args.samples(&*model, &device)).transpose()?;
     let card = Card {
         repo: &repo,
         model: &*model,
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let mut files = vec![file("README.md", card.text()?.into_bytes())];
     files.push(file(WEIGHTS, model.artefact()?.to_bytes()?));
     files.push(file("config.toml", config(methods, &*model)?.into_bytes()));
-    files.push(file("samples.png", samples));
+    files.extend(samples.map(|samples| file("samples.png", samples)));
     files.extend(scores.iter().map(|(name, text)| file(name, text.clone().into_bytes())));
     if let Some(folder) = &args.out {
         output::make_folder(folder)?;
@@ -93,7 +94,9 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
         return Ok(());
     }
     let commit = hub::hub(false)?.publish(&repo, &files, &args.message, args.private)?;
-    tracing::info!("draw from it with: mg sample {}{} --revision {commit}", mg_hub::PREFIX, repo.id());
+    if let Some(command) = uses(&*model, &format!("{}{}@{commit}", mg_hub::PREFIX, repo.id())).first() {
+        tracing::info!("use it with: {command}");
+    }
     say!("{}@{commit}", repo.id());
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::hub;
 use crate::session;
 use crate::set::SetArgs;
 use crate::settings::Settings;
+use crate::uses::uses;
 use crate::watcher::Watcher;
 
 /// Learn a model.
@@ -133,7 +134,9 @@ fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) -> Result<
         }
         _ => tracing::info!("stopped after {done} iterations; go on with: mg train --resume --run {path}"),
     }
-    tracing::info!("draw images with: mg sample {path} -n 100 --out samples");
+    if let Some(command) = uses(&*training.learning().model(done)?, &path.to_string()).first() {
+        tracing::info!("use it with: {command}");
+    }
     say!("{path}");
     Ok(())
 }

@@ -144,6 +144,61 @@ pub enum Error {
         /// Those it has.
         classes: String,
     },
+    /// Images without labels.
+    #[error(
+        "{0} has no labels; use a table with a label column, or a folder with a sub-folder for each class"
+    )]
+    Unlabelled(String),
+    /// A label that names no class.
+    #[error("label {label} of image {image} in {set} is not below the {classes} classes")]
+    NoSuchClass {
+        /// Name of the set.
+        set: String,
+        /// Number of the image.
+        image: usize,
+        /// Its label.
+        label: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Labels and images are not equally many.
+    #[error("{labels} labels for the {images} images of {set}")]
+    Labels {
+        /// Name of the set.
+        set: String,
+        /// Labels given.
+        labels: usize,
+        /// Images.
+        images: u64,
+    },
+    /// A class of the test images that the training images do not have.
+    #[error("class {class:?} of {set} is none of the training images' classes, {known}")]
+    UnknownClass {
+        /// Name of the set.
+        set: String,
+        /// The class.
+        class: String,
+        /// The classes there are.
+        known: String,
+    },
+    /// A class with fewer images than are to be drawn from it.
+    #[error(
+        "class {class:?} of {set} has {found} images beside the {held_out} held out for validation, {asked} are needed for {labels} labels; ask for fewer labels, or hold out fewer"
+    )]
+    TooFew {
+        /// Name of the set.
+        set: String,
+        /// The class.
+        class: String,
+        /// Images of the class that may be drawn.
+        found: usize,
+        /// Images of all classes that are held out.
+        held_out: usize,
+        /// Images needed of the class.
+        asked: usize,
+        /// Labels asked for in all.
+        labels: usize,
+    },
     /// An image number past the end.
     #[error("there is no image {index} in a set of {len}; images are numbered from 0")]
     Index {

@@ -66,6 +66,7 @@ mod pack;
 
 mod dataset;
 mod description;
+mod labelled;
 mod loader;
 mod order;
 
@@ -76,6 +77,7 @@ pub use decode::decode;
 pub use defect::Defect;
 pub use description::Description;
 pub use error::{Error, Result};
+pub use labelled::{Draw, Labelled};
 pub use limits::{MAX_FILE, MAX_PIXELS, MAX_SIDE, MIN_SIDE};
 pub use loader::{Loader, Request};
 pub use order::Order;

@@ -14,6 +14,8 @@ pub enum Activation {
     Silu,
     /// The hyperbolic tangent.
     Tanh,
+    /// `log(1 + exp(y))`.
+    Softplus,
 }
 
 impl Activation {
@@ -31,6 +33,7 @@ impl Activation {
             Self::LeakyRelu { .. } => Ok((y * self.derivative(y)?)?),
             Self::Silu => Ok((y * logistic(y)?)?),
             Self::Tanh => Ok(y.tanh()?),
+            Self::Softplus => Ok((y.relu()? + (y.abs()?.neg()?.exp()? + 1.0)?.log()?)?),
         }
     }
 
@@ -43,6 +46,7 @@ impl Activation {
             Self::LeakyRelu { slope } => Ok(y.gt(0.0)?.to_dtype(y.dtype())?.affine(1.0 - slope, slope)?),
             Self::Silu => silu_derivative(y, &logistic(y)?),
             Self::Tanh => Ok(y.tanh()?.sqr()?.affine(-1.0, 1.0)?),
+            Self::Softplus => logistic(y),
         }
     }
 
@@ -65,6 +69,7 @@ impl Activation {
                 let derivative = tanh.sqr()?.affine(-1.0, 1.0)?;
                 Ok((tanh, derivative))
             }
+            Self::Softplus => Ok((self.apply(y)?, self.derivative(y)?)),
         }
     }
 }

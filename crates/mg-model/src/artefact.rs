@@ -34,6 +34,9 @@ pub struct Header {
     pub data: DataId,
     /// Names of the classes; "all" alone unless the model is conditional.
     pub classes: Vec<String>,
+    /// Names of what a classifier tells apart; none of other models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
 }
 
 /// Which images a model has been learned from.
@@ -68,6 +71,7 @@ impl Header {
             iteration,
             data,
             classes,
+            categories: vec![],
         }
     }
 

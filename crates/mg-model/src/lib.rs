@@ -2,7 +2,8 @@
 //!
 //! A model file says in its header of which kind it is; [`open`] finds the kind and gives a [`Model`], whatever it is. What
 //! a model can do is asked for, never guessed: [`Model::generate`] draws images, [`Model::recover`] fills in hidden pixels,
-//! [`Model::features`] turns images into features, [`Model::energies`] scores them.
+//! [`Model::features`] turns images into features, [`Model::energies`] scores them, [`Model::classify`] says what they
+//! show.
 //!
 //! ```no_run
 //! use candle_core::Device;
@@ -51,7 +52,7 @@ pub use feature_nets::{FEATURE_SIDE, FeatureNet, FeatureNets, pixel_features};
 pub use images::Images;
 pub use kind::{Kind, open};
 pub use mg_energy::below;
-pub use model::{Features, Generate, Model, Recover, Synthesis, generate};
+pub use model::{Classify, Features, Generate, Model, Recover, Synthesis, generate};
 pub use scorer::{GridScores, Scorer};
 pub use tensor_file::{decode, encode};
 

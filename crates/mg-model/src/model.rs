@@ -57,6 +57,11 @@ pub trait Model: Debug + Send + Sync {
     fn energies(&self) -> Option<&dyn Energies> {
         None
     }
+
+    /// Says what images show.
+    fn classify(&self) -> Option<&dyn Classify> {
+        None
+    }
 }
 
 impl dyn Model + '_ {
@@ -80,12 +85,18 @@ impl dyn Model + '_ {
         self.energies().ok_or_else(|| self.lacks("give energies"))
     }
 
+    /// [`classify`](Model::classify), or an error that says what this model can do.
+    pub fn must_classify(&self) -> Result<&dyn Classify> {
+        self.classify().ok_or_else(|| self.lacks("classify images"))
+    }
+
     fn lacks(&self, what: &'static str) -> Error {
         let can = [
             self.generate().map(|_| "draw images"),
             self.recover().map(|_| "fill in hidden pixels"),
             self.features().map(|_| "give features"),
             self.energies().map(|_| "give energies"),
+            self.classify().map(|_| "classify images"),
         ];
         let can: Vec<&str> = can.into_iter().flatten().collect();
         let can = if can.is_empty() { "do nothing".to_string() } else { can.join(", ") };
@@ -107,6 +118,20 @@ pub struct Synthesis {
     pub per_start: Option<usize>,
     /// Normalise with statistics of observed images rather than of the batch, which frees the batch size.
     pub frozen: bool,
+}
+
+impl Synthesis {
+    /// Refuses what only chains have, for a model of another kind.
+    ///
+    /// # Errors
+    /// When steps, noise or starts of chains are asked for.
+    pub fn refuse_chains(&self, kind: &str) -> Result<()> {
+        if self.steps.is_none() && self.noise.is_none() && self.per_start.is_none() {
+            return Ok(());
+        }
+        let what = "take steps, noise or starts of chains: it makes an image at once; leave them out";
+        Err(Error::Format(format!("a {kind} model cannot {what}")))
+    }
 }
 
 /// Draws images from scratch.
@@ -186,4 +211,14 @@ pub trait Features {
     /// # Errors
     /// When there is no such grid or class, or a conditional model is given no class.
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets>;
+}
+
+/// Says what images show.
+pub trait Classify {
+    /// Log probabilities of the header's [`categories`](crate::Header::categories), [n, K], for `images` [n, c, s, s] of the
+    /// model's side.
+    ///
+    /// # Errors
+    /// When the images are of another size.
+    fn log_probabilities(&self, images: &Tensor) -> Result<Tensor>;
 }

@@ -4,10 +4,10 @@ use mg_random::Key;
 
 use crate::config::ProbeConfig;
 use crate::head::Dropout;
-use crate::labelled::{Draw, Labelled};
 use crate::maps::{CHUNK, Maps};
 use crate::probe::{Gradients, Probe};
 use crate::{Error, Result};
+use mg_data::{Draw, Labelled};
 
 /// What learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

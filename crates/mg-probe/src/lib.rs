@@ -6,9 +6,9 @@
 //!
 //! ```no_run
 //! use candle_core::Device;
-//! use mg_data::{DataSet, ImageSource, Spec, Split};
+//! use mg_data::{DataSet, ImageSource, Labelled, Spec, Split};
 //! use mg_model::{KINDS, open};
-//! use mg_probe::{Labelled, ProbeConfig, Study, TrunkStart};
+//! use mg_probe::{ProbeConfig, Study, TrunkStart};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = open(KINDS, &std::fs::read("runs/digits/model.safetensors")?, &Device::Cpu)?;
@@ -32,14 +32,13 @@
 //! in the precision of the parameters (f32), while maps for evaluation, and those of a frozen trunk, are computed in the
 //! precision of the model.
 //!
-//! Reading order: [`Labelled`]; [`Probe`], which is `trunk` (of `layer`s) below `head`, and `loss`;
+//! Reading order: [`Labelled`](mg_data::Labelled); [`Probe`], which is `trunk` (of `layer`s) below `head`, and `loss`;
 //! `maps`; [`fit`], with [`ProbeConfig`]; [`Study`].
 
 mod config;
 mod error;
 mod fit;
 mod head;
-mod labelled;
 mod layer;
 mod loss;
 mod maps;
@@ -52,6 +51,5 @@ mod trunk;
 pub use config::ProbeConfig;
 pub use error::{Error, Result};
 pub use fit::{Epoch, Fitted, Learns, fit};
-pub use labelled::{Draw, Labelled};
 pub use probe::Probe;
 pub use study::{Findings, Learned, Outcome, Progress, Row, SetId, Study, TrunkStart};

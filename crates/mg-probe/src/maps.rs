@@ -2,8 +2,8 @@ use candle_core::{DType, Device, Tensor};
 use mg_energy::{ConvNet, Precision};
 use mg_pyramid::{Grids, Pyramid};
 
-use crate::labelled::Labelled;
 use crate::{Error, Result};
+use mg_data::Labelled;
 
 /// Images that go through the nets at once in evaluation.
 pub(crate) const CHUNK: usize = 100;

@@ -6,11 +6,11 @@ use mg_pyramid::{Grids, Pyramid};
 use mg_random::Key;
 
 use crate::head::{Dropout, Head};
-use crate::labelled::Labelled;
 use crate::loss::{classify, cross_entropy};
 use crate::maps::{CHUNK, Extractor};
 use crate::trunk::Trunk;
 use crate::{Error, Result};
+use mg_data::Labelled;
 
 /// The classifier of table 3: the convolutions of every grid's net, up to their top maps; on each map a 3x3 convolution
 /// with 64 channels; and one fully connected layer from all their values to the scores of K classes.

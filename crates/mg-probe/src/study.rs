@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::config::ProbeConfig;
 use crate::fit::{Epoch, Learns, fit};
-use crate::labelled::Labelled;
 use crate::probe::Probe;
 use crate::{Error, Result};
+use mg_data::Labelled;
 
 /// What a classifier starts from, and what of it learns: the rows of table 3.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,9 @@ use crate::head::Dropout;
 use crate::maps::{CHUNK, Maps};
 use crate::probe::Probe;
 use crate::trunk::Trunk;
-use crate::{Error, Labelled, Learns, ProbeConfig, Study, TrunkStart, fit};
+use mg_data::Labelled;
+
+use crate::{Error, Learns, ProbeConfig, Study, TrunkStart, fit};
 
 const CPU: &Device = &Device::Cpu;
 

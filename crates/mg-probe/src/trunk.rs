@@ -95,7 +95,7 @@ impl Trunk {
             let deviation = variance.sqrt()?; // [c]
             let factor = match shape.activation {
                 Activation::LeakyRelu { .. } => (variance + least)?.sqrt()?,
-                Activation::Silu | Activation::Tanh => deviation.ones_like()?,
+                Activation::Silu | Activation::Tanh | Activation::Softplus => deviation.ones_like()?,
             };
             let weight = weights.weight.broadcast_div(&factor.reshape(((), 1, 1, 1))?)?;
             let weight = below.as_ref().map_or(Ok(weight.clone()), |below| weight.broadcast_mul(below))?;

@@ -45,6 +45,11 @@ pub trait Learner: Send {
         Ok(None)
     }
 
+    /// Names of what its model tells apart, of those that classify.
+    fn categories(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What values of a report must keep to; see [`Guard`](crate::Guard).
     fn limits(&self) -> Vec<Limit> {
         Vec::new()

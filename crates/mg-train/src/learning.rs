@@ -103,7 +103,8 @@ impl Learning {
         let tensors = self.learner.artefact(&|number| self.batches.of_class(number, iteration))?;
         let classes = self.batches.classes().iter().map(|class| class.name.clone()).collect();
         let (kind, config) = (self.config.method.kind.name, self.config.values());
-        Ok(Artefact { header: Header::new(kind, config, iteration, self.data.clone(), classes), tensors })
+        let header = Header::new(kind, config, iteration, self.data.clone(), classes);
+        Ok(Artefact { header: Header { categories: self.learner.categories(), ..header }, tensors })
     }
 
     /// The model after `iteration` iterations.

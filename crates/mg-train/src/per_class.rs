@@ -66,6 +66,10 @@ impl PerClass {
         self.learners.first().map_or(Ok(None), |learner| learner.sheet(n, key))
     }
 
+    pub(crate) fn categories(&self) -> Vec<String> {
+        self.learners.first().map_or_else(Vec::new, |learner| learner.categories())
+    }
+
     pub(crate) fn limits(&self) -> Vec<Limit> {
         self.learners.first().map_or_else(Vec::new, |learner| learner.limits())
     }

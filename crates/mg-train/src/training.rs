@@ -44,7 +44,20 @@ impl Training {
     /// # Errors
     /// When the data do not fit the configuration or the directory cannot be written.
     pub fn start(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
-        let learning = Learning::new(config, &Selection::of_config(config).to_learn(data)?, device)?;
+        match Training::learning_of(config, data, device) {
+            Ok(learning) => Training::begin(learning, run_dir, device),
+            Err(error) => {
+                run_dir.discard(); // so that the corrected command can have it
+                Err(error)
+            }
+        }
+    }
+
+    fn learning_of(config: &Config, data: &DataSet, device: &Device) -> Result<Learning> {
+        Learning::new(config, &Selection::of_config(config).to_learn(data)?, device)
+    }
+
+    fn begin(learning: Learning, run_dir: RunDir, device: &Device) -> Result<Self> {
         let metrics = LineFile::open(&run_dir.metrics_path(), 0)?;
         let mut training = Training::of(learning, run_dir, metrics, device);
         training.save()?;
@@ -72,7 +85,8 @@ impl Training {
     pub fn resume(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
         let (checkpoint, faults) = run_dir.newest_checkpoint(device)?;
         let Some(checkpoint) = checkpoint else {
-            return Training::start(run_dir, config, data, device); // killed before the first checkpoint
+            // Killed before the first checkpoint.
+            return Training::begin(Training::learning_of(config, data, device)?, run_dir, device);
         };
         let (config, data) = (&config.pinned(device)?, &Selection::of_config(config).to_learn(data)?);
         check_same(run_dir.path(), &checkpoint.header, config, &data_id(config, data))?;

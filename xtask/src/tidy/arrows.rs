@@ -39,7 +39,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "mg-baselines",
-        &["mg-energy", "mg-kernels", "mg-langevin", "mg-model", "mg-pyramid", "mg-random", "mg-train"],
+        &[
+            "mg-data",
+            "mg-energy",
+            "mg-eval",
+            "mg-kernels",
+            "mg-langevin",
+            "mg-model",
+            "mg-pyramid",
+            "mg-random",
+            "mg-train",
+        ],
     ),
     (
         "mg-cli",

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use anyhow::Result;
 use mg_data::DataSet;
 use mg_energy::{ConvSpec, NetSpec};
-use mg_hub::Repo;
+use mg_hub::{PREFIX, Repo};
 use mg_model::{GridNet, Model};
 use mg_train::Selection;
 use serde_json::Value;
 
 use super::module::module;
+use crate::uses::uses;
 
 /// All that a card is made of.
 pub(super) struct Card<'a> {
@@ -49,8 +50,13 @@ impl Card<'_> {
 
     /// What kind of model it is, in a sentence.
     fn what(&self) -> String {
+        let header = self.model.header();
         let Some(energies) = self.model.energies() else {
-            return format!("A model of images of the kind {:?}.", self.model.header().kind);
+            let apart = match header.categories.as_slice() {
+                [] => String::new(),
+                names => format!(" that tells {} apart", names.join(", ")),
+            };
+            return format!("A model of images of the kind {:?}{apart}.", header.kind);
         };
         let grids: Vec<String> = energies.sides().iter().map(|side| format!("{side}x{side}")).collect();
         format!(
@@ -71,9 +77,14 @@ impl Card<'_> {
         let entry = mg_hub::find(&self.model.header().data.source);
         let data = entry.and_then(|entry| entry.repo);
         let data = data.map_or(String::new(), |repo| format!("datasets:\n- {repo}\n"));
+        let task = match (self.model.generate(), self.model.classify()) {
+            (Some(_), _) => "unconditional-image-generation",
+            (None, Some(_)) => "image-classification",
+            (None, None) => "image-to-image",
+        };
+        let tags = if self.model.energies().is_some() { "- energy-based-model\n- langevin\n" } else { "" };
         format!(
-            "---\n{license}{data}library_name: multigrid\npipeline_tag: unconditional-image-generation\n\
-             tags:\n- energy-based-model\n- langevin\n- safetensors\n---\n\n"
+            "---\n{license}{data}library_name: multigrid\npipeline_tag: {task}\ntags:\n{tags}- safetensors\n---\n\n"
         )
     }
 
@@ -111,11 +122,8 @@ impl Card<'_> {
     fn usage(&self, text: &mut String) -> Result<()> {
         let (id, side) = (self.repo.id(), self.model.side());
         text.push_str("## How to use it\n\n```sh\n");
-        if self.model.generate().is_some() {
-            writeln!(text, "mg sample hf:{id} -n 64")?;
-        }
-        if self.model.recover().is_some() {
-            writeln!(text, "mg inpaint hf:{id} --input photo.png --mask doodle")?;
+        for command in uses(self.model, &format!("{PREFIX}{id}")) {
+            writeln!(text, "{command}")?;
         }
         text.push_str("```\n\n");
         let specs: Vec<NetSpec> = self.nets()?.iter().map(|grid| grid.spec.clone()).collect();

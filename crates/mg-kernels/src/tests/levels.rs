@@ -63,7 +63,7 @@ fn results(
 fn every_level_computes_the_same() -> Result<()> {
     let eps = 1e-5;
     for norm in [Norm::None, Norm::Batch { eps }, Norm::Group { groups: 2, eps }] {
-        for activation in [Activation::LeakyRelu { slope: 0.2 }, Activation::Silu] {
+        for activation in [Activation::LeakyRelu { slope: 0.2 }, Activation::Silu, Activation::Softplus] {
             let numbers = [
                 ((DType::F32, Precision::Full), 1e-5),
                 ((DType::F64, Precision::Full), 1e-12),

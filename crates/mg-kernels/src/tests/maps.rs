@@ -37,7 +37,8 @@ fn shapes() -> Vec<MapShape> {
     ];
     let vectors = vec![
         MapLayer::down((7, 50), 1, 1, (0, 0)).with_norm(BATCH).with_activation(Activation::RELU),
-        MapLayer::down((50, 10), 1, 1, (0, 0)),
+        MapLayer::down((50, 20), 1, 1, (0, 0)).with_activation(Activation::Softplus),
+        MapLayer::down((20, 10), 1, 1, (0, 0)),
     ];
     // Wide and large enough that strides of 2 go by cells.
     let cells = vec![

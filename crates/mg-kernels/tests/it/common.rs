@@ -171,6 +171,12 @@ pub(crate) fn norms() -> [Norm; 4] {
     [Norm::None, Norm::Batch { eps }, Norm::Group { groups: 2, eps }, Norm::Fixed { eps }]
 }
 
-pub(crate) fn activations() -> [Activation; 4] {
-    [Activation::LeakyRelu { slope: 0.2 }, Activation::RELU, Activation::Silu, Activation::Tanh]
+pub(crate) fn activations() -> [Activation; 5] {
+    [
+        Activation::LeakyRelu { slope: 0.2 },
+        Activation::RELU,
+        Activation::Silu,
+        Activation::Tanh,
+        Activation::Softplus,
+    ]
 }

@@ -175,6 +175,7 @@ fn the_gradient_equals_candles_autograd() {
                 }
                 Activation::Silu => map.silu().unwrap(),
                 Activation::Tanh => map.tanh().unwrap(),
+                Activation::Softplus => (map.exp().unwrap() + 1.0).unwrap().log().unwrap(),
             };
         }
         let f = map.flatten_from(1).unwrap().matmul(&weights.head.unsqueeze(1).unwrap()).unwrap();

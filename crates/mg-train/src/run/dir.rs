@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 
 use super::Checkpoint;
-use super::files::{CHECKPOINTS, CONFIG, METRICS, MODEL, SHEETS};
+use super::files::{CHECKPOINTS, CONFIG, LOCK, METRICS, MODEL, SHEETS};
 use super::lines::write_atomically;
 use crate::config::{Config, Layer, resolve};
 use crate::{Error, Methods, Result};
@@ -35,6 +35,17 @@ impl RunDir {
         }
         run.write_config(config)?;
         Ok(run)
+    }
+
+    /// Takes back what [`create`](Self::create) made, of a run that could not start.
+    pub(crate) fn discard(self) {
+        // What cannot be removed says so when the folder is used again.
+        for file in [self.config_path(), self.path.join(LOCK)] {
+            let _ = fs::remove_file(file);
+        }
+        for folder in [self.path.join(CHECKPOINTS), self.path.join(SHEETS), self.path] {
+            let _ = fs::remove_dir(folder); // an empty one
+        }
     }
 
     /// An existing run directory, locked.
@@ -147,7 +158,7 @@ impl RunDir {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let name = path.join(".lock");
+    let name = path.join(LOCK);
     let file = File::create(&name).map_err(|e| Error::io("create", &name, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

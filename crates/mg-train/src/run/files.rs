@@ -1,5 +1,7 @@
 //! Names of the files and folders in a run directory.
 
+/// Locked by whoever writes to the run.
+pub(crate) const LOCK: &str = ".lock";
 /// The resolved configuration.
 pub(crate) const CONFIG: &str = "config.toml";
 /// A line of JSON per iteration, and per roll-back.

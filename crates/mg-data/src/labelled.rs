@@ -1,7 +1,6 @@
-use mg_data::DataSet;
 use mg_random::Key;
 
-use crate::{Error, Result};
+use crate::{DataSet, Error, Result};
 
 /// Images with a class each.
 ///
@@ -28,7 +27,7 @@ impl Labelled {
     /// # Errors
     /// When it has no labels.
     pub fn of(data: &DataSet) -> Result<Self> {
-        let labels = data.labels().ok_or_else(|| Error::NoLabels { set: data.name().to_string() })?;
+        let labels = data.labels().ok_or_else(|| Error::Unlabelled(data.name().to_string()))?;
         Self::new(data, labels, data.class_names().to_vec())
     }
 
@@ -42,7 +41,7 @@ impl Labelled {
             return Err(Error::Labels { set, labels: labels.len(), images: data.len() });
         }
         if let Some(image) = labels.iter().position(|&label| label as usize >= classes.len()) {
-            return Err(Error::Label { set, image, label: labels[image], classes: classes.len() });
+            return Err(Error::NoSuchClass { set, image, label: labels[image], classes: classes.len() });
         }
         Ok(Labelled { data: data.clone(), labels, classes })
     }
@@ -90,8 +89,8 @@ impl Labelled {
         self.labels.is_empty()
     }
 
-    /// The labels of these images, by number.
-    pub(crate) fn labels_of(&self, numbers: &[u64]) -> Vec<u32> {
+    /// The labels of these images, by number; numbers that are none of an image are left out.
+    pub fn labels_of(&self, numbers: &[u64]) -> Vec<u32> {
         numbers.iter().filter_map(|&i| self.labels.get(usize::try_from(i).ok()?).copied()).collect()
     }
 
@@ -103,14 +102,11 @@ impl Labelled {
     pub fn draw(&self, count: usize, validation: usize, key: Key) -> Result<Draw> {
         let classes = self.classes.len();
         if count < classes || validation >= self.len() {
-            return Err(Error::Setting {
-                name: "the number of labels",
-                value: format!("{count} beside {validation} held out"),
-                must: format!(
-                    "at least one for each of the {classes} classes, with fewer than all {} images held out",
-                    self.len()
-                ),
-            });
+            return Err(Error::Setting(format!(
+                "the number of labels is {count} beside {validation} held out; it must be at least one for each of the \
+                 {classes} classes, with fewer than all {} images held out",
+                self.len()
+            )));
         }
         let order: Vec<u64> = key.named("draw").permutation(self.len() as u64).iter().collect();
         let (held_out, rest) = order.split_at(validation);
@@ -188,8 +184,8 @@ mod tests {
         let message = error.to_string();
         assert!(matches!(error, Error::TooFew { asked: 8, labels: 24, .. }), "{message}");
         assert!(message.contains("class \"c\"") && message.contains("8 are needed"), "{message}");
-        assert!(matches!(set.draw(2, 3, Key::new(0)), Err(Error::Setting { .. })));
-        assert!(matches!(set.draw(3, 30, Key::new(0)), Err(Error::Setting { .. })));
+        assert!(matches!(set.draw(2, 3, Key::new(0)), Err(Error::Setting(_))));
+        assert!(matches!(set.draw(3, 30, Key::new(0)), Err(Error::Setting(_))));
     }
 
     #[test]
@@ -197,7 +193,7 @@ mod tests {
         let data = DataSet::portraits().unwrap().subset(&[0, 1, 2]).unwrap();
         let classes = vec!["a".to_string(), "b".to_string()];
         let error = Labelled::new(&data, vec![0, 1, 2], classes.clone()).unwrap_err();
-        assert!(matches!(error, Error::Label { image: 2, label: 2, classes: 2, .. }), "{error}");
+        assert!(matches!(error, Error::NoSuchClass { image: 2, label: 2, classes: 2, .. }), "{error}");
         assert!(matches!(Labelled::new(&data, vec![0, 1], classes), Err(Error::Labels { .. })));
     }
 
