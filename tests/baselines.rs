@@ -87,7 +87,11 @@ fn cooperative_learning_goes_on_to_the_same_bits_and_has_every_use() {
     assert_eq!(read(dir.join("all/00002.png")), read(dir.join("few/00002.png")));
     ok(dir, "sample whole -n 3 --seed 3 --chain-steps 0 --noise off --out begun");
     assert_ne!(read(dir.join("all/00002.png")), read(dir.join("begun/00002.png")));
-    ok(dir, "inpaint whole --input portraits -n 3 --out filled");
+    // Chains do not depend on each other, nor on how many there are.
+    ok(dir, "inpaint whole --input portraits -n 70 --out filled");
+    ok(dir, "inpaint whole --input portraits -n 3 --out few-filled --threads 1");
+    let filled = |folder: &str| read(files(&dir.join(folder)).remove(2));
+    assert_eq!(filled("filled"), filled("few-filled"));
     ok(dir, "ood whole --in portraits --out all -n 20");
     ok(
         dir,
@@ -139,6 +143,30 @@ fn generators_are_drawn_from_scored_and_judged_by_their_features() {
         let scores: serde_json::Value = serde_json::from_str(&scores).unwrap();
         // Layers of 4 and 8 channels, 4x4 each.
         assert!(scores.to_string().contains(&(12 * 16).to_string()), "{scores}");
+    }
+}
+
+#[test]
+fn discriminators_that_are_energies_tell_foreign_images_and_classes() {
+    let dir = workplace();
+    let dir = dir.path();
+    for method in ["adversarial-cd", "deep-directed"] {
+        let (_, more) = GENERATORS.iter().find(|(name, _)| *name == method).unwrap();
+        ok(dir, &format!("{} --steps 4 --run {method}", train(method, more)));
+        ok(dir, &format!("sample {method} -n 30 --seed 3 --out {method}-all"));
+        let words = format!("ood {method} --in portraits --out {method}-all -n 30 --samples 9 --json");
+        let scores: serde_json::Value = serde_json::from_str(&ok(dir, &words)).unwrap();
+        let means = scores["sets"].as_array().unwrap().iter().map(|set| set["energy"]["mean"].as_f64());
+        assert!(means.clone().count() == 3 && means.flatten().all(f64::is_finite), "{scores}");
+        let error = fails(dir, &format!("loglik {method} --data portraits"));
+        assert!(error.contains("a generator-with-energy model cannot give nets f below a p0"), "{error}");
+        let classes =
+            format!("{} --steps 4 --set data.class=each --run {method}-classes", train(method, more));
+        ok(dir, &classes);
+        assert!(ok(dir, &format!("classify {method}-classes --data portraits -n 60")).contains("accuracy"));
+        assert!(
+            fails(dir, &format!("classify {method}-classes --data portraits --background")).contains("a p0")
+        );
     }
 }
 

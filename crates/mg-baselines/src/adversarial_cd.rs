@@ -19,6 +19,7 @@ use crate::net::{Initial, Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
+use crate::saved;
 
 /// Adversarial contrastive divergence.
 pub const METHOD: Method = Method {
@@ -30,7 +31,7 @@ pub const METHOD: Method = Method {
         summary: "adversarial contrastive divergence, equation (10)",
         text: include_str!("../presets/adversarial-cd.toml"),
     }],
-    kind: &crate::generator::KIND,
+    kind: &crate::generator::ENERGY_KIND,
     read: |values| {
         Ok(configured(AdversarialCdConfig {
             model: NetKeys::of_config(values)?,
@@ -169,14 +170,17 @@ impl Learner for AdversarialCd {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = self.game.state()?;
-        state.json["inference"] = json!(self.inference.save("inference", &mut state.tensors)?);
-        Ok(state)
+        let Game { generator, discriminator, .. } = &self.game;
+        let nets =
+            [("generator", generator), ("discriminator", discriminator), ("inference", &self.inference)];
+        saved::state(&nets)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.game.restore(state)?;
-        self.inference.restore("inference", state.json["inference"].as_u64().unwrap_or(0), &state.tensors)
+        let Game { generator, discriminator, .. } = &mut self.game;
+        let nets =
+            [("generator", generator), ("discriminator", discriminator), ("inference", &mut self.inference)];
+        saved::restore(&mut { nets }, state)
     }
 
     fn artefact(&self, _next: &mut dyn FnMut() -> Result<Batch>) -> Result<BTreeMap<String, Tensor>> {

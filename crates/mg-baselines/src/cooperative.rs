@@ -21,6 +21,7 @@ use crate::net::{Initial, Net, scalar};
 use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
+use crate::saved::count;
 
 /// Cooperative learning.
 pub const METHOD: Method = Method {
@@ -201,10 +202,9 @@ impl Learner for Cooperative {
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        let updates = |name: &str| state.json[name].as_u64().unwrap_or(0);
-        self.generator.restore("generator", updates("generator"), &state.tensors)?;
+        self.generator.restore("generator", count(state, "generator")?, &state.tensors)?;
         self.params = Params::from_tensors(&self.spec, &mg_model::below(&state.tensors, "energy.params"))?;
-        Ok(self.optimizer.restore(&self.spec, "energy", updates("energy"), &state.tensors)?)
+        Ok(self.optimizer.restore(&self.spec, "energy", count(state, "energy")?, &state.tensors)?)
     }
 
     fn artefact(&self, _next: &mut dyn FnMut() -> Result<Batch>) -> Result<BTreeMap<String, Tensor>> {

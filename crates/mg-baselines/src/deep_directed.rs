@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
-use crate::losses::softplus;
+use crate::losses::score;
 use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
@@ -32,7 +32,7 @@ pub const METHOD: Method = Method {
         summary: "deep directed generative models with their authors' settings for faces",
         text: include_str!("../presets/deep-directed.toml"),
     }],
-    kind: &crate::generator::KIND,
+    kind: &crate::generator::ENERGY_KIND,
     read: |values| {
         Ok(configured(DeepDirectedConfig {
             model: NetKeys::of_config(values)?,
@@ -136,7 +136,7 @@ impl DeepDirected {
 
 /// The mean energy of images whose experts say [n, experts, 1, 1].
 fn energy(experts: &Tensor) -> Result<Tensor> {
-    Ok(softplus(experts)?.flatten_from(1)?.sum(1)?.mean_all()?.neg()?)
+    Ok(score(experts)?.mean_all()?.neg()?)
 }
 
 impl Learner for DeepDirected {

@@ -7,7 +7,7 @@ use mg_energy::{EnergyNet, Params, Precision, Reference};
 use mg_langevin::{ChainKey, Kernel, Observed, StepObserver, run};
 use mg_model::{
     Artefact, Energies, Error, FeatureNets, Features, Generate, GridNet, Header, Kind, Model, Recover,
-    Result, Synthesis, below,
+    Result, ScoreNets, Scorer, Synthesis, below,
 };
 use mg_pyramid::Mask;
 use mg_random::Key;
@@ -165,16 +165,28 @@ impl Recover for CooperativeModel {
         let class = &self.classes[self.header.class(how.class.as_deref())?];
         let known = Mask::observed_tensor(masks, images.device(), images.dtype())?;
         let start = Mask::apply_each(masks, images, 0.0)?;
-        let key = ChainKey::from(key.named("recover"));
-        let recovered = self.chains(class, &start, Some(&known), how, key, &mut mg_langevin::unobserved)?;
-        done(images.dim(0)?);
-        Ok(recovered)
+        let (n, mut recovered) = (images.dim(0)?, vec![]);
+        for first in (0..n).step_by(CHUNK) {
+            let count = CHUNK.min(n - first);
+            let (start, known) = (start.narrow(0, first, count)?, known.narrow(0, first, count)?);
+            let key = ChainKey { key: key.named("recover"), first };
+            recovered.push(self.chains(
+                class,
+                &start,
+                Some(&known),
+                how,
+                key,
+                &mut mg_langevin::unobserved,
+            )?);
+            done(first + count);
+        }
+        Ok(Tensor::cat(&recovered, 0)?)
     }
 }
 
 impl Features for CooperativeModel {
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets> {
-        FeatureNets::of_energies(self, grids, class)
+        FeatureNets::of_score_nets(self, grids, class)
     }
 }
 
@@ -183,6 +195,16 @@ impl Energies for CooperativeModel {
         &self.sides
     }
 
+    fn scorer(&self, class: Option<&str>) -> Result<Scorer> {
+        Scorer::of(self, class)
+    }
+
+    fn score_nets(&self) -> Option<&dyn ScoreNets> {
+        Some(self)
+    }
+}
+
+impl ScoreNets for CooperativeModel {
     fn nets(&self, class: Option<&str>) -> Result<&[GridNet]> {
         Ok(&self.classes[self.header.class(class)?].energy)
     }

@@ -3,15 +3,22 @@
 use candle_core::{Device, Tensor};
 use mg_energy::Precision;
 use mg_langevin::{ChainKey, StepObserver};
-use mg_model::{Artefact, FeatureNets, Features, Generate, Header, Images, Kind, Model, Result, Synthesis};
+use mg_model::{
+    Artefact, Energies, FeatureNet, FeatureNets, Features, Generate, GridEnergy, Header, Images, Kind, Model,
+    Result, Scorer, Synthesis,
+};
 use mg_random::Key;
 
 use crate::fixed_net::FixedNet;
+use crate::losses::score;
 use crate::nets::NetKeys;
 use crate::pair::Pair;
 
 /// Models with a generator and a discriminator, one of each for every class.
-pub const KIND: Kind = Kind { name: "generator", open };
+pub const KIND: Kind = Kind { name: "generator", open: open_with_discriminator };
+
+/// The same whose discriminator is an energy.
+pub const ENERGY_KIND: Kind = Kind { name: "generator-with-energy", open: open_with_energy };
 
 /// Images that are drawn together.
 const CHUNK: usize = 64;
@@ -20,11 +27,21 @@ const CHUNK: usize = 64;
 struct GeneratorModel {
     pair: Pair,
     sides: [usize; 1],
+    /// Whether the discriminator is an energy.
+    has_energy: bool,
 }
 
-fn open(artefact: Artefact, device: &Device) -> Result<Box<dyn Model>> {
+fn open(artefact: Artefact, device: &Device, has_energy: bool) -> Result<Box<dyn Model>> {
     let pair = Pair::open(artefact, "generator", NetKeys::generator, device)?;
-    Ok(Box::new(GeneratorModel { sides: [pair.keys.side], pair }))
+    Ok(Box::new(GeneratorModel { sides: [pair.keys.side], pair, has_energy }))
+}
+
+fn open_with_discriminator(artefact: Artefact, device: &Device) -> Result<Box<dyn Model>> {
+    open(artefact, device, false)
+}
+
+fn open_with_energy(artefact: Artefact, device: &Device) -> Result<Box<dyn Model>> {
+    open(artefact, device, true)
 }
 
 impl Model for GeneratorModel {
@@ -58,6 +75,10 @@ impl Model for GeneratorModel {
 
     fn features(&self) -> Option<&dyn Features> {
         Some(self)
+    }
+
+    fn energies(&self) -> Option<&dyn Energies> {
+        self.has_energy.then_some(self)
     }
 }
 
@@ -100,5 +121,31 @@ impl Generate for GeneratorModel {
 impl Features for GeneratorModel {
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets> {
         self.pair.features(grids, class)
+    }
+}
+
+impl Energies for GeneratorModel {
+    fn sides(&self) -> &[usize] {
+        &self.sides
+    }
+
+    fn scorer(&self, class: Option<&str>) -> Result<Scorer> {
+        let energy = OfDiscriminator(self.pair.discriminator(class)?.clone());
+        Ok(Scorer::new(vec![Box::new(energy)], CHUNK))
+    }
+}
+
+/// The energy -f that a discriminator is, without a p0.
+#[derive(Debug)]
+struct OfDiscriminator(FixedNet);
+
+impl GridEnergy for OfDiscriminator {
+    fn side(&self) -> usize {
+        FeatureNet::side(&self.0)
+    }
+
+    fn score_and_energy(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let f = score(&self.0.forward(x)?)?;
+        Ok((f.clone(), f.neg()?))
     }
 }

@@ -11,6 +11,16 @@ pub(crate) fn cross_entropy(logits: &Tensor, truth: f64) -> Result<Tensor> {
     (softplus(logits)? - (logits * truth)?)?.mean_all()
 }
 
+/// Scores f, [n], that are minus energies, of what a net says of images: one number each, or the logits of experts whose
+/// votes, log(1 + exp), add up (Kim and Bengio, 2016, section 3); [n, experts, 1, 1].
+pub(crate) fn score(outputs: &Tensor) -> Result<Tensor> {
+    let outputs = outputs.flatten_from(1)?;
+    match outputs.dim(1)? {
+        1 => outputs.squeeze(1),
+        _ => softplus(&outputs)?.sum(1),
+    }
+}
+
 /// Log probabilities of scores [n, K].
 pub(crate) fn log_softmax(scores: &Tensor) -> Result<Tensor> {
     let centred = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?;

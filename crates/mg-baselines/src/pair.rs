@@ -92,8 +92,13 @@ impl Pair {
         Ok(())
     }
 
+    /// The discriminator of a class, or of the only one.
+    pub(crate) fn discriminator(&self, class: Option<&str>) -> Result<&FixedNet> {
+        Ok(&self.classes[self.header.class(class)?].discriminator)
+    }
+
     /// Features of a discriminator.
     pub(crate) fn features(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets> {
-        self.classes[self.header.class(class)?].discriminator.features(grids)
+        self.discriminator(class)?.features(grids)
     }
 }

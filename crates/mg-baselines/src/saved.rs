@@ -20,10 +20,14 @@ pub(crate) fn state(nets: &[(&str, &Net)]) -> Result<State> {
 /// Takes over what [`state`] said.
 pub(crate) fn restore(nets: &mut [(&str, &mut Net)], state: &State) -> Result<()> {
     for (name, net) in nets {
-        let updates = state.json[*name].as_u64().ok_or_else(|| missing(name))?;
-        net.restore(name, updates, &state.tensors)?;
+        net.restore(name, count(state, name)?, &state.tensors)?;
     }
     Ok(())
+}
+
+/// A number that a state says by name.
+pub(crate) fn count(state: &State, name: &str) -> Result<u64> {
+    state.json[name].as_u64().ok_or_else(|| missing(name))
 }
 
 /// The tensors of a model of these nets.

@@ -17,6 +17,7 @@ use crate::net::scalar;
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
+use crate::saved::count;
 
 /// WGAN.
 pub const METHOD: Method = Method {
@@ -150,8 +151,8 @@ impl Learner for Wgan {
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.updates = state.json["updates"].as_u64().unwrap_or(0);
-        self.waited = state.json["waited"].as_u64().unwrap_or(0);
+        self.updates = count(state, "updates")?;
+        self.waited = count(state, "waited")?;
         self.game.restore(state)
     }
 

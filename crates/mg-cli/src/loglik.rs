@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     ensure!(args.leapfrog > 0, "--leapfrog is 0; chains need at least one step");
     let device = args.device.open()?;
     let model = args.device.adjust(hub::model(&args.run, None, methods, &device)?, &device);
-    let energies = model.must_have_energies()?;
+    let energies = model.must_have_score_nets()?;
     let grid = Grid::of(args.grid.map(Grid::Side), energies)?;
     let level = grid.level(energies).context("the model has no such grid")?;
     let density = Density::of(energies, args.class.as_deref(), level)?;

@@ -100,7 +100,7 @@ fn energies(args: &Args, model: &dyn Model, grid: Grid, device: &Device) -> Resu
     let how = args.how.synthesis();
     let key = Key::new(args.seed).named("ood");
     let energies = model.must_have_energies()?;
-    let scorer = Scorer::of(energies, how.class.as_deref())?;
+    let scorer = energies.scorer(how.class.as_deref())?;
     let mut all = Vec::new();
     for (role, set) in open(args, model)? {
         let title = set::title(&set);

@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     match &args.run {
         Some(run) => {
             let mut model = args.device.adjust(hub::model(run, None, methods, &device)?, &device);
-            model.must_have_energies()?;
+            model.must_have_score_nets()?;
             let sets = sets(args, &Selection::of_model(&*model)?)?;
             observe(&mut *model, sets.0.data(), &device)?;
             let precision = model.header().config["model"]["precision"].as_str().unwrap_or("f32").to_owned();

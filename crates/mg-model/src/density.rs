@@ -8,10 +8,10 @@ use mg_pyramid::down;
 use mg_random::Key;
 
 use crate::images::batches;
-use crate::{Energies, Error, Images, Result};
+use crate::{Error, Images, Result, ScoreNets};
 
 /// The model of one grid as a density, p(x) = exp(f(x)) p0(x) / Z (equation 1): its unknown normaliser and its values
-/// on images. The support is that of [`Energies::bounds`].
+/// on images. The support is that of [`ScoreNets::bounds`].
 #[derive(Debug)]
 pub struct Density {
     energy: EnergyNet,
@@ -91,7 +91,7 @@ impl Density {
     ///
     /// # Errors
     /// When there is no such class or grid, its net cannot be evaluated image by image, or the reference is no density.
-    pub fn of(model: &dyn Energies, class: Option<&str>, level: usize) -> Result<Self> {
+    pub fn of(model: &dyn ScoreNets, class: Option<&str>, level: usize) -> Result<Self> {
         let grids = model.nets(class)?;
         let grid = grids.get(level).ok_or_else(|| {
             let must = format!("below the number of grids, {}", grids.len());

@@ -1,12 +1,26 @@
-use mg_energy::{ConvNet, NetSpec, Norm, Params, Reference, Statistics};
+use mg_energy::{ConvNet, EnergyNet, NetSpec, Norm, Params, Reference, Statistics};
 
-use crate::Result;
+use crate::{GridEnergy, Result, Scorer};
 
-/// Scores images: nets f on one or several grids, each with the energy U = -log p0 - f.
+/// Says how likely images are: a score f and an energy U of each, on one or several grids.
 pub trait Energies {
     /// Sides of the grids, coarse to fine.
     fn sides(&self) -> &[usize];
 
+    /// What says f and U by the nets of a class; of the only class when none is named.
+    ///
+    /// # Errors
+    /// When there is no such class, or several to choose from, or a net cannot be evaluated image by image.
+    fn scorer(&self, class: Option<&str>) -> Result<Scorer>;
+
+    /// The nets f, where they are [`ConvNet`]s below a p0.
+    fn score_nets(&self) -> Option<&dyn ScoreNets> {
+        None
+    }
+}
+
+/// Nets f of the energies U = -log p0 - f, one on each grid.
+pub trait ScoreNets: Energies {
     /// The nets of a class, coarse to fine; of the only class when none is named.
     ///
     /// # Errors
@@ -24,6 +38,21 @@ pub trait Energies {
 
     /// Images that are computed together.
     fn batch(&self) -> usize;
+}
+
+impl Scorer {
+    /// The scorer of a class's nets, or of those of the only class.
+    ///
+    /// # Errors
+    /// When there is no such class, or a net cannot be built, or it normalises over batches and the model keeps no
+    /// statistics for it.
+    pub fn of(model: &dyn ScoreNets, class: Option<&str>) -> Result<Self> {
+        let energy = |grid: &GridNet| -> Result<Box<dyn GridEnergy>> {
+            Ok(Box::new(EnergyNet::new(grid.independent()?, model.reference())))
+        };
+        let grids = model.nets(class)?.iter().map(energy).collect::<Result<_>>()?;
+        Ok(Scorer::new(grids, model.batch()))
+    }
 }
 
 /// The net of one grid.

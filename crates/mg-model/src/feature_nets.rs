@@ -6,7 +6,7 @@ use mg_pyramid::down;
 
 use crate::images::batches;
 use crate::max_pool::max_pool;
-use crate::{Energies, Error, GridNet, Images, Result};
+use crate::{Error, GridNet, Images, Result, ScoreNets};
 
 /// The nets of a model as they turn images into features (section 6.3; Radford et al., ICLR 2016): the maps of every
 /// convolution after its activation, each max-pooled to 4x4, layer after layer, bottom-up.
@@ -68,11 +68,11 @@ impl FeatureNets {
         FeatureNets { side, nets, layers }
     }
 
-    /// Features from the nets of some grids of a model with energies: see [`Features::nets`](crate::Features::nets).
+    /// Features from the nets of some grids of a model: see [`Features::nets`](crate::Features::nets).
     ///
     /// # Errors
     /// When there is no such grid or class, or a conditional model is given no class.
-    pub fn of_energies(model: &dyn Energies, grids: &[usize], class: Option<&str>) -> Result<Self> {
+    pub fn of_score_nets(model: &dyn ScoreNets, grids: &[usize], class: Option<&str>) -> Result<Self> {
         let (all, sides) = (model.nets(class)?, model.sides());
         let finest = *sides.last().ok_or_else(|| Error::NoGrid { side: 0, known: "none".into() })?;
         let only = [finest];

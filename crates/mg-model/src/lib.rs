@@ -46,14 +46,14 @@ mod scorer;
 
 pub use artefact::{Artefact, DataId, Header};
 pub use density::{Annealing, Density, Mixing, NormalizerEstimate};
-pub use energies::{Energies, GridNet};
+pub use energies::{Energies, GridNet, ScoreNets};
 pub use error::{Error, Result};
 pub use feature_nets::{FEATURE_SIDE, FeatureNet, FeatureNets, pixel_features};
 pub use images::Images;
 pub use kind::{Kind, open};
 pub use mg_energy::below;
 pub use model::{Classify, Features, Generate, Model, Recover, Synthesis, generate};
-pub use scorer::{GridScores, Scorer};
+pub use scorer::{GridEnergy, GridScores, Scorer};
 pub use tensor_file::{decode, encode};
 
 /// The kinds that this crate knows.

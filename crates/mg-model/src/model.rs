@@ -6,7 +6,7 @@ use mg_langevin::StepObserver;
 use mg_pyramid::Mask;
 use mg_random::Key;
 
-use crate::{Artefact, Energies, Error, FeatureNets, Header, Images, Result};
+use crate::{Artefact, Energies, Error, FeatureNets, Header, Images, Result, ScoreNets};
 
 /// A learned model of any kind. What it can do is asked for: each capability is there or is not.
 pub trait Model: Debug + Send + Sync {
@@ -88,6 +88,12 @@ impl dyn Model + '_ {
     /// [`classify`](Model::classify), or an error that says what this model can do.
     pub fn must_classify(&self) -> Result<&dyn Classify> {
         self.classify().ok_or_else(|| self.lacks("classify images"))
+    }
+
+    /// The [`ScoreNets`] of its energies, or an error that says what this model can do.
+    pub fn must_have_score_nets(&self) -> Result<&dyn ScoreNets> {
+        let nets = self.energies().and_then(Energies::score_nets);
+        nets.ok_or_else(|| self.lacks("give nets f below a p0"))
     }
 
     fn lacks(&self, what: &'static str) -> Error {

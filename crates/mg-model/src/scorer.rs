@@ -1,16 +1,43 @@
+use std::fmt::Debug;
+
 use candle_core::{DType, Device, Tensor};
 use mg_energy::EnergyNet;
 use mg_pyramid::down;
 
 use crate::images::batches;
-use crate::{Energies, Error, GridNet, Images, Result};
+use crate::{Error, Images, Result};
 
 /// The nets of one class, ready to say f and U of any number of images, image by image: nets that normalise over
 /// batches do so with the statistics that the model keeps.
 #[derive(Debug)]
 pub struct Scorer {
-    grids: Vec<EnergyNet>,
+    grids: Vec<Box<dyn GridEnergy>>,
     batch: usize,
+}
+
+/// An energy of the images of one grid, which do not depend on each other.
+pub trait GridEnergy: Debug {
+    /// Side of the images.
+    fn side(&self) -> usize;
+
+    /// The scores f and the energies U, [n] each, of images [n, c, s, s].
+    ///
+    /// # Errors
+    /// When the images are of another size.
+    fn score_and_energy(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
+}
+
+impl GridEnergy for EnergyNet {
+    fn side(&self) -> usize {
+        self.net.spec().side
+    }
+
+    fn score_and_energy(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        // In f64, for the energy is a small difference of large numbers.
+        let wide = |values: Tensor| values.to_device(&Device::Cpu)?.to_dtype(DType::F64);
+        let (f, reference) = (wide(self.net.score(x)?)?, wide(self.reference.energy(x)?)?);
+        Ok((f.clone(), (reference - f)?))
+    }
 }
 
 /// What the net of one grid says of images, in their order.
@@ -35,15 +62,9 @@ impl GridScores {
 }
 
 impl Scorer {
-    /// The scorer of a class of a model, or of its only class.
-    ///
-    /// # Errors
-    /// When there is no such class, or a net cannot be built, or it normalises over batches and the model keeps no
-    /// statistics for it.
-    pub fn of(model: &dyn Energies, class: Option<&str>) -> Result<Self> {
-        let energy = |grid: &GridNet| Ok(EnergyNet::new(grid.independent()?, model.reference()));
-        let grids = model.nets(class)?.iter().map(energy).collect::<Result<_>>()?;
-        Ok(Scorer { grids, batch: model.batch() })
+    /// The scorer of these energies, coarse to fine, with so many images at a time.
+    pub fn new(grids: Vec<Box<dyn GridEnergy>>, batch: usize) -> Self {
+        Scorer { grids, batch }
     }
 
     /// Scores of all images of a set by every grid, coarse to fine; images are read a batch at a time and scaled to
@@ -56,7 +77,7 @@ impl Scorer {
         for numbers in batches(set.len(), self.batch) {
             let images = set.batch(numbers.clone())?;
             for (grid, scores) in self.grids.iter().zip(&mut all) {
-                score(grid, &down(&images, grid.net.spec().side)?, scores)?;
+                score(&**grid, &down(&images, grid.side())?, scores)?;
             }
             done(numbers.end);
         }
@@ -80,7 +101,7 @@ impl Scorer {
         for ((grid, images), scores) in self.grids.iter().zip(images).zip(&mut all) {
             let n = images.dim(0)?;
             for first in (0..n).step_by(self.batch) {
-                score(grid, &images.narrow(0, first, self.batch.min(n - first))?, scores)?;
+                score(&**grid, &images.narrow(0, first, self.batch.min(n - first))?, scores)?;
             }
         }
         Ok(all)
@@ -88,11 +109,10 @@ impl Scorer {
 }
 
 /// Appends what a grid says of a batch.
-fn score(grid: &EnergyNet, x: &Tensor, scores: &mut GridScores) -> Result<()> {
-    let f = to_f64(&grid.net.score(x)?)?;
-    let reference = to_f64(&grid.reference.energy(x)?)?;
-    scores.energy.extend(reference.iter().zip(&f).map(|(reference, f)| reference - f));
-    scores.score.extend(f);
+fn score(grid: &dyn GridEnergy, x: &Tensor, scores: &mut GridScores) -> Result<()> {
+    let (f, energy) = grid.score_and_energy(x)?;
+    scores.score.extend(to_f64(&f)?);
+    scores.energy.extend(to_f64(&energy)?);
     Ok(())
 }
 

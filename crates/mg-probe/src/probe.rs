@@ -39,9 +39,9 @@ impl Probe {
     /// A new head for `classes` classes on the nets that `model` has learned.
     ///
     /// # Errors
-    /// A model without energies, or a conditional one, which has several nets a grid; fewer than two classes.
+    /// A model without nets f, or a conditional one, which has several nets a grid; fewer than two classes.
     pub fn on_model(model: &dyn Model, classes: usize, key: Key) -> Result<Self> {
-        let energies = model.must_have_energies()?;
+        let score_nets = model.must_have_score_nets()?;
         let names = &model.header().classes;
         if names.len() != 1 {
             let names = names.join(", ");
@@ -49,12 +49,12 @@ impl Probe {
                 "this model is conditional ({names}) and has a net of every grid for each class; a probe needs one learned with data.class = \"all\""
             )));
         }
-        let nets = energies.nets(None)?;
+        let nets = score_nets.nets(None)?;
         let trunks = nets.iter().map(Trunk::of_model).collect::<Result<Vec<_>>>()?;
         let tensor = nets.first().and_then(|grid| grid.params.iter().next());
         let (dtype, device) =
             tensor.map_or((DType::F32, Device::Cpu), |(_, t)| (t.dtype(), t.device().clone()));
-        let sides: Vec<usize> = [1].iter().chain(energies.sides()).copied().collect();
+        let sides: Vec<usize> = [1].iter().chain(score_nets.sides()).copied().collect();
         Self::new(Grids::new(&sides)?, trunks, classes, key, (dtype, device))
     }
 

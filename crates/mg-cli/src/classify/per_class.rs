@@ -47,7 +47,7 @@ pub(super) fn verdicts(
         args.run.display(),
         classes.join(", ")
     );
-    let scorers = classes.iter().map(|class| Scorer::of(energies, Some(class))).collect::<Result<_, _>>()?;
+    let scorers = classes.iter().map(|class| energies.scorer(Some(class))).collect::<Result<_, _>>()?;
     let grid = Grid::of(args.grid, energies)?;
     let nets = Nets { energies, classes, scorers, grid, background: args.background, device };
     let fitted = nets.of(&to_fit(args, model, key)?, key.named("fit"))?;
@@ -108,7 +108,10 @@ impl Nets<'_> {
         if n == 0 {
             return Ok(vec![]);
         }
-        let base = Base::new(self.energies.reference(), self.energies.bounds())?;
+        let below = self.energies.score_nets();
+        let below = below
+            .context("--background is of a p0, and the energies of this model have none; leave it out")?;
+        let base = Base::new(below.reference(), below.bounds())?;
         let draw = |&side: &usize| {
             let like = Tensor::zeros((n, 3, side, side), DType::F32, self.device)?;
             Ok(base.draw_like(key.fold(side as u64), &like)?)

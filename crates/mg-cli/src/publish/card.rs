@@ -6,7 +6,7 @@ use anyhow::Result;
 use mg_data::DataSet;
 use mg_energy::{ConvSpec, NetSpec};
 use mg_hub::{PREFIX, Repo};
-use mg_model::{GridNet, Model};
+use mg_model::{GridNet, Model, ScoreNets};
 use mg_train::Selection;
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ impl Card<'_> {
     /// What kind of model it is, in a sentence.
     fn what(&self) -> String {
         let header = self.model.header();
-        let Some(energies) = self.model.energies() else {
+        let Some(energies) = self.score_nets() else {
             let apart = match header.categories.as_slice() {
                 [] => String::new(),
                 names => format!(" that tells {} apart", names.join(", ")),
@@ -66,10 +66,14 @@ impl Card<'_> {
         )
     }
 
-    /// The nets of the first class; none of a model without energies.
+    fn score_nets(&self) -> Option<&dyn ScoreNets> {
+        self.model.energies()?.score_nets()
+    }
+
+    /// The nets of the first class; none of a model without nets f.
     fn nets(&self) -> Result<&[GridNet]> {
-        let Some(energies) = self.model.energies() else { return Ok(&[]) };
-        Ok(energies.nets(self.model.header().classes.first().map(String::as_str))?)
+        let Some(nets) = self.score_nets() else { return Ok(&[]) };
+        Ok(nets.nets(self.model.header().classes.first().map(String::as_str))?)
     }
 
     fn header(&self) -> String {

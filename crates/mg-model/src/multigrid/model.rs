@@ -9,7 +9,7 @@ use crate::artefact::FIRST_KIND;
 use crate::images::batches;
 use crate::{
     Artefact, Energies, FeatureNets, Features, Generate, GridNet, Header, Images, Kind, Model, Recover,
-    Result, below,
+    Result, ScoreNets, Scorer, below,
 };
 
 /// Models with an energy per grid.
@@ -157,7 +157,7 @@ impl Model for MultigridModel {
 
 impl Features for MultigridModel {
     fn nets(&self, grids: &[usize], class: Option<&str>) -> Result<FeatureNets> {
-        FeatureNets::of_energies(self, grids, class)
+        FeatureNets::of_score_nets(self, grids, class)
     }
 }
 
@@ -166,6 +166,16 @@ impl Energies for MultigridModel {
         self.settings.sides()
     }
 
+    fn scorer(&self, class: Option<&str>) -> Result<Scorer> {
+        Scorer::of(self, class)
+    }
+
+    fn score_nets(&self) -> Option<&dyn ScoreNets> {
+        Some(self)
+    }
+}
+
+impl ScoreNets for MultigridModel {
     fn nets(&self, class: Option<&str>) -> Result<&[GridNet]> {
         Ok(&self.class(class)?.grids)
     }

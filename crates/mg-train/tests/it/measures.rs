@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use mg_eval::BitsPerDim;
 use mg_langevin::Base;
 use mg_model::multigrid::MultigridModel;
-use mg_model::{Annealing, Density, Energies, GridScores, Scorer};
+use mg_model::{Annealing, Density, GridScores, ScoreNets, Scorer};
 use mg_pyramid::down;
 use mg_random::Key;
 use mg_train::{Config, SetImages};
