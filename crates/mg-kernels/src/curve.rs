@@ -98,9 +98,10 @@ unsafe fn tanh<S: Simd>(y: S::Vector) -> S::Vector {
 }
 
 /// `log(1 + exp(y))`: the larger of `y` and 0, and `log(1 + t)` with `t = exp(-|y|)`. That is twice the area tangent of
-/// `t / (2 + t)`, which is at most 1/3: 17 terms of its series reach 1e-17.
+/// `t / (2 + t)`, which is at most 1/3: 8 terms of its series reach 1e-9, 17 reach 1e-17.
 #[inline(always)]
 unsafe fn softplus<S: Simd>(y: S::Vector) -> S::Vector {
+    let terms = if size_of::<S::Elem>() == 4 { 8 } else { 17 };
     // SAFETY: the caller's contract.
     unsafe {
         let (zero, two) = (S::splat(S::Elem::ZERO), S::splat(S::Elem::of(2.0)));
@@ -108,10 +109,11 @@ unsafe fn softplus<S: Simd>(y: S::Vector) -> S::Vector {
         let below = S::sub(y, above);
         let t = S::exp(S::sub(below, above));
         let z = S::div(t, S::add(two, t));
-        let square = S::mul(z, z);
-        let series = (0..17)
-            .rev()
-            .fold(zero, |sum, k| S::mul_add(sum, square, S::splat(S::Elem::of(2.0 / f64::from(2 * k + 1)))));
+        let (square, mut series) = (S::mul(z, z), zero);
+        // A loop, not a fold: a closure would not be compiled for the unit.
+        for k in (0..terms).rev() {
+            series = S::mul_add(series, square, S::splat(S::Elem::of(2.0 / f64::from(2 * k + 1))));
+        }
         S::mul_add(series, z, above)
     }
 }

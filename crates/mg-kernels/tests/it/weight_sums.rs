@@ -39,8 +39,8 @@ fn shared(net: &ScoreNet, x: &Tensor, size: usize) -> (Vec<f64>, ScoreWeights) {
 fn contributors_together_have_the_bits_of_the_whole_batch() {
     for (dtype, precision) in NUMBERS {
         let shapes = UNCOUPLED.into_iter().flat_map(|norm| {
-            let [leaky, .., silu] = activations();
-            [small(norm, leaky), wide(norm, silu)]
+            let [leaky, .., smooth] = activations();
+            [small(norm, leaky), wide(norm, smooth)]
         });
         for shape in shapes {
             let net =
