@@ -102,7 +102,101 @@ class Wgan:
         self.og.step()
 
 
-METHODS = {"dcgan": Dcgan, "wgan": Wgan}
+class ContextEncoder:
+    def __init__(self):
+        down = list(discriminator(4))[:-2]
+        narrow = [nn.Conv2d(512, 4000, 4, bias=False), nn.BatchNorm2d(4000), nn.LeakyReLU(0.2, True)]
+        self.e, self.d = prepared(nn.Sequential(*down, *narrow, *generator(4, latent=4000))), discriminator(4)
+        adam = lambda net, rate: torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.999))
+        self.oe, self.od = adam(self.e, 2e-3), adam(self.d, 2e-4)
+
+    def iteration(self, real, cast):
+        n, side = len(real), real.shape[-1]
+        bce, left = F.binary_cross_entropy_with_logits, side // 4
+        visible = real.clone()
+        visible[..., left : left + side // 2, left : left + side // 2] = 0
+        with cast():
+            made = self.e(visible)
+            on_real, on_made = self.d(real).float(), self.d(made.detach()).float()
+        loss = bce(on_real, torch.ones(n)) + bce(on_made, torch.zeros(n))
+        self.od.zero_grad(set_to_none=True)
+        loss.backward()
+        self.od.step()
+        with cast():
+            on_made = self.d(made).float()
+        loss = 0.999 * (made.float() - real).square().mean() + 0.001 * bce(on_made, torch.ones(n))
+        self.oe.zero_grad(set_to_none=True)
+        loss.backward()
+        self.oe.step()
+
+
+class DeepDirected:
+    def __init__(self):
+        self.g, self.d = generator(5, 128), discriminator(5, 128)
+        self.d[-2] = nn.Conv2d(1024, 1024, 4).to(memory_format=torch.channels_last)
+        self.d[-1] = nn.Flatten()
+        self.og = torch.optim.Adagrad(self.g.parameters(), 2e-3)
+        self.od = torch.optim.Adagrad(self.d.parameters(), 1e-3, weight_decay=1e-5)
+
+    def iteration(self, real, cast):
+        energy = lambda x: -F.softplus(self.d(x).float()).sum(1).mean()
+        with cast():
+            fake = self.g(torch.rand(len(real), 100, 1, 1) * 2 - 1)
+            loss = energy(real) - energy(fake.detach())
+        self.od.zero_grad(set_to_none=True)
+        loss.backward()
+        self.od.step()
+        with cast():
+            loss = energy(fake)
+        gammas = [m.weight for m in self.g if isinstance(m, nn.BatchNorm2d)]
+        loss = loss - torch.cat(gammas).abs().log().mean()
+        self.og.zero_grad(set_to_none=True)
+        loss.backward()
+        self.og.step()
+
+
+class Cooperative:
+    def __init__(self):
+        self.g = generator(5)
+        layers = [nn.Conv2d(3, 64, 5, 2, 2), nn.LeakyReLU(0.2, True), nn.Conv2d(64, 128, 3, 2, 1), nn.LeakyReLU(0.2, True)]
+        layers += [nn.Conv2d(128, 256, 3, 1, 1), nn.LeakyReLU(0.2, True), nn.Flatten(), nn.Linear(256 * 16 * 16, 100)]
+        self.e = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.og = torch.optim.Adam(self.g.parameters(), 1e-4, betas=(0.5, 0.999))
+        self.oe = torch.optim.Adam(self.e.parameters(), 0.007, betas=(0.5, 0.999))
+
+    def iteration(self, real, cast):
+        score = lambda x: self.e(x).float().sum(1)
+        with cast():
+            begun = self.g(torch.randn(144, 100, 1, 1)).float()
+        x = begun.detach()
+        for parameter in self.e.parameters():
+            parameter.requires_grad_(False)
+        for _ in range(15):
+            x.requires_grad_(True)
+            with cast():
+                f = score(x).sum()
+            (gradient,) = torch.autograd.grad(f, x)
+            x = (x + 0.002**2 / 2 * (gradient - x / 0.016**2) + 0.002 * torch.randn_like(x)).detach()
+        for parameter in self.e.parameters():
+            parameter.requires_grad_(True)
+        with cast():
+            loss = score(x).mean() - score(real).mean()
+        self.oe.zero_grad(set_to_none=True)
+        loss.backward()
+        self.oe.step()
+        loss = (begun - x).square().mean() / (2 * 0.3**2)
+        self.og.zero_grad(set_to_none=True)
+        loss.backward()
+        self.og.step()
+
+
+METHODS = {
+    "dcgan": Dcgan,
+    "wgan": Wgan,
+    "context-encoder": ContextEncoder,
+    "deep-directed": DeepDirected,
+    "cooperative": Cooperative,
+}
 
 
 def main():

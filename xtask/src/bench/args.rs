@@ -150,7 +150,11 @@ impl Args {
         }
         if self.what == What::Baselines {
             let method = self.method.unwrap_or(Method::Dcgan);
-            let batch = if method == Method::Dcgan { 128 } else { 64 };
+            let batch = match method {
+                Method::Dcgan => 128,
+                Method::Cooperative => 100,
+                Method::Wgan | Method::ContextEncoder | Method::DeepDirected => 64,
+            };
             let pairs = [
                 ("--method", name(&method)),
                 ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
@@ -229,6 +233,8 @@ mod tests {
         assert_eq!(options("baselines"), dcgan);
         let wgan = "--method wgan --precision bf16 --batch 64 --threads 2 --repeats 10";
         assert_eq!(options("baselines --method wgan --precision bf16"), wgan);
+        let cooperative = "--method cooperative --precision f32 --batch 100 --threads 2 --repeats 3";
+        assert_eq!(options("baselines --method cooperative --repeats 3"), cooperative);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) enum Network {
 pub(super) enum Method {
     Dcgan,
     Wgan,
+    ContextEncoder,
+    DeepDirected,
+    Cooperative,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
