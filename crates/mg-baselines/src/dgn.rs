@@ -64,6 +64,7 @@ struct ModelKeys {
     latent: usize,
     width: usize,
     layers: usize,
+    first_initial: f64,
     initial: f64,
     precision: PrecisionKind,
 }
@@ -132,7 +133,7 @@ impl DgnConfig {
         let LearnKeys { beta1, beta2, .. } = self.learn;
         let rule = (Rule::Adam { beta1, beta2, eps: 1e-8 }, 0.0);
         let initial = |name: &str| match name {
-            "q1" | "px" => Initial::Scaled, // M1's
+            "q1" | "px" => Initial::ScaledBelow(self.model.first_initial),
             _ => Initial::Normal(self.model.initial),
         };
         let precision = self.model.precision.on(device);

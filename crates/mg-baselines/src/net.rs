@@ -30,6 +30,8 @@ pub(crate) enum Initial {
     Normal(f64),
     /// Weights N(0, 2 / inputs of an output), gammas 1 (He et al., ICCV 2015).
     Scaled,
+    /// The same, but weights of the last layer N(0, d^2): a net that says little at first.
+    ScaledBelow(f64),
 }
 
 /// What a batch adds to running statistics (PyTorch's momentum).
@@ -48,13 +50,14 @@ impl Net {
         let plan = MapPlan::new(shape, precision, DType::F32, device).map_err(kernels)?;
         let mut values = vec![0f32; shape.parameter_count()];
         for parameter in shape.parameters() {
-            let (mean, deviation) = match (initial, parameter.dims.len() > 1, is_gamma(&parameter)) {
+            let (is_weight, is_last) = (parameter.dims.len() > 1, parameter.layer + 1 == shape.layers.len());
+            let scaled = || (2.0 / parameter.dims[1..].iter().product::<usize>() as f64).sqrt();
+            let (mean, deviation) = match (initial, is_weight, is_gamma(&parameter)) {
                 (Initial::Normal(deviation), true, _) => (0.0, deviation),
                 (Initial::Normal(deviation), _, true) => (1.0, deviation),
-                (Initial::Scaled, true, _) => {
-                    (0.0, (2.0 / parameter.dims[1..].iter().product::<usize>() as f64).sqrt())
-                }
-                (Initial::Scaled, _, true) => (1.0, 0.0),
+                (Initial::ScaledBelow(deviation), true, _) if is_last => (0.0, deviation),
+                (Initial::Scaled | Initial::ScaledBelow(_), true, _) => (0.0, scaled()),
+                (Initial::Scaled | Initial::ScaledBelow(_), _, true) => (1.0, 0.0),
                 (_, false, false) => continue,
             };
             let part = &mut values[parameter.range];

@@ -13,6 +13,7 @@ fn an_update_is_pytorch_s() {
             latent: 3,
             width: 8,
             layers: 2,
+            first_initial: 1e-2,
             initial: 1e-3,
             precision: PrecisionKind::F32,
         },
