@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::layer::{Back, LayerPlan};
+use super::layer::{Back, Gradient, LayerPlan};
 use super::pool::Scratch;
 use super::weight_sums::{Transformed, WeightSums};
 use super::{Tape, Weighted};
@@ -195,9 +195,14 @@ impl<P: Compiled> Weighted<P> {
             self.input(l, way.x, way.tape, images.clone(), &mut scratch);
             let Scratch { input, grad, neighbours, .. } = &mut scratch;
             let maps = layer.in_turn(input, grad);
-            match (&layer.winograd_gradient, transformed) {
-                (Some(gradient), Some(to)) => gradient.transform(layer.kernels, block.images, maps, to),
-                _ => layer.weight_gradient.pair::<P>(block.images, maps, neighbours),
+            match (&layer.weight_gradient, transformed) {
+                (Gradient::Winograd(gradient), Some(to)) => {
+                    gradient.transform(layer.kernels, block.images, maps, to);
+                }
+                (Gradient::Winograd(_), None) => {
+                    unreachable!("wanted gradients have room for transformed maps")
+                }
+                (Gradient::Direct(gradient), _) => gradient.pair::<P>(block.images, maps, neighbours),
             }
         }
         if let Some(pixels) = pixels {
@@ -237,7 +242,7 @@ impl<P: Compiled> Weighted<P> {
         let mean = &self.moments(l, tape).mean;
         let walk = Walk { first: 0, images: images.len() };
         let pass = Combine { walk, z, grad, map, mean, by_grad, by_z, constant };
-        if layer.grad.pitch >= map.pitch || layer.grad.in_cells {
+        if layer.grad.pitch >= map.pitch {
             layer.kernels.combine(&pass, &mut scratch.grad, &layer.grad);
         } else {
             // Fewer channels than a vector has, closely packed.

@@ -2,7 +2,6 @@
 //! norm couples. Of each layer the convolution's output is kept; activations are made of it again where they are needed.
 
 mod backward;
-mod cells;
 mod forward;
 mod layer;
 mod pool;
