@@ -209,8 +209,9 @@ impl<P: Compiled> Winograd<P> {
         self.take_in(kernels, tiles, input, room);
         let chunks = self.vectors.div_ceil(CHUNK);
         let each = self.tiles.len() * self.sizes.frequencies() * CHUNK * kernels.lanes;
-        room.output.grow(if block.split { chunks * each } else { each });
-        let products: Vec<_> = room.output.chunks_exact_mut(each).map(Mutex::new).collect();
+        let at_once = if block.split { chunks } else { 1 };
+        room.output.grow(at_once * each);
+        let products: Vec<_> = room.output.chunks_exact_mut(each).take(at_once).map(Mutex::new).collect();
         let (input, fixed, output) = (&room.input, &room.fixed, Shared::new(output));
         block.each(chunks, |chunk| {
             let products =

@@ -88,7 +88,7 @@ impl<P: Compiled> Weighted<P> {
         let l = self.stack.layers.len() - 1;
         let layer = &self.stack.layers[l];
         let (task, each) = (layer.task(tape.n), self.stack.output_len());
-        let mut grad = self.stack.pool.batch(l, &layer.raw, tape.n);
+        let mut grad = self.stack.pool.batches.take(&layer.raw, tape.n);
         let blocks = grad.par_chunks_mut(task * layer.raw.image()).zip(dy.par_chunks(task * each));
         let sums: Vec<_> = blocks
             .enumerate()
@@ -133,7 +133,7 @@ impl<P: Compiled> Weighted<P> {
         let (task, wants) = (layer.task(n), own.is_some());
         let coefficients = self.coefficients(l, tape, &at.sums);
         let below = l.checked_sub(1).filter(|_| goes_on).map(|below| (below, &self.stack.layers[below]));
-        let mut next = below.map(|(below, plan)| pool.batch(below, &plan.raw, n));
+        let mut next = below.map(|(_, plan)| pool.batches.take(&plan.raw, n));
         let mut nexts =
             below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
         let each = self.stack.input_len();
@@ -174,7 +174,7 @@ impl<P: Compiled> Weighted<P> {
             sums.write(layer, weight);
             self.write_vectors(l, tape, &at.sums, vectors);
         }
-        pool.give_batch(l, at.grad);
+        pool.batches.give(&layer.raw, at.grad);
         At { grad: next.unwrap_or_default(), sums: total(below_sums) }
     }
 
@@ -210,7 +210,8 @@ impl<P: Compiled> Weighted<P> {
         }
         let sums = way.below.zip(next).map(|(below, next)| {
             if let Back::Hidden(back) = self.weights.back(l, &self.stack.layers) {
-                layer.run_back(back, block, &mut scratch, (&self.stack.layers[below].raw, &mut *next));
+                let to = (&self.stack.layers[below].raw, &mut *next);
+                self.stack.pool.with_room(|room| layer.run_back(back, block, &mut scratch, to, room));
             }
             self.through_activation(below, way.tape, images, next)
         });

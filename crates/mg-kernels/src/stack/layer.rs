@@ -165,8 +165,9 @@ impl<P: Compiled> LayerPlan<P> {
         block: Block,
         scratch: &mut Scratch<P>,
         raw: &mut [P::Stored],
+        room: &mut Room<P::Elem>,
     ) {
-        let Scratch { input, cells, room, .. } = scratch;
+        let Scratch { input, cells, .. } = scratch;
         let spread = self.spread.as_ref().filter(|_| self.shape.is_up());
         self.run_by(spread, forward, block, input, (&self.raw, raw), (cells, room));
     }
@@ -178,8 +179,9 @@ impl<P: Compiled> LayerPlan<P> {
         block: Block,
         scratch: &mut Scratch<P>,
         (map, to): (&Map, &mut [P::Stored]),
+        room: &mut Room<P::Elem>,
     ) {
-        let Scratch { grad, cells, room, .. } = scratch;
+        let Scratch { grad, cells, .. } = scratch;
         let spread = self.spread.as_ref().filter(|_| !self.shape.is_up());
         self.run_by(spread, back, block, grad, (map, to), (cells, room));
     }
