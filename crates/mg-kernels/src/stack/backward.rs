@@ -58,10 +58,11 @@ struct Way<'a, P: Compiled> {
 }
 
 impl<P: Compiled> Weighted<P> {
-    /// Gradients from that of the output, `dy [n, c, y, x]`.
+    /// Gradients from that of the output, `dy [n, c, y, x]`; `values` are all parameters.
     pub(crate) fn backward(
         &self,
         tape: &Tape<P>,
+        values: &[P::Elem],
         x: &[P::Elem],
         dy: &[P::Elem],
         (of_input, of_parameters): (bool, bool),
@@ -78,6 +79,10 @@ impl<P: Compiled> Weighted<P> {
             });
             let pixels = if l == 0 { input.as_deref_mut() } else { None };
             let goes_on = l > 0 && (of_input || of_parameters);
+            if goes_on || pixels.is_some() {
+                // Before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
+                self.weights.pack_back(l, &self.stack.layers, values);
+            }
             at = self.descend(l, (tape, x), at, own, pixels, goes_on);
         }
         Gradients { input, parameters }
@@ -140,10 +145,6 @@ impl<P: Compiled> Weighted<P> {
         let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
         let mut sums = WeightSums::new(layer, wants, (task * TOGETHER, rayon::current_num_threads()));
         let mut below_sums = vec![];
-        if below.is_some() || pixels.is_some() {
-            // Packed before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
-            self.weights.back(l, &self.stack.layers);
-        }
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
         let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();
@@ -209,7 +210,7 @@ impl<P: Compiled> Weighted<P> {
             self.reach_input(l, block, pixels, &mut scratch);
         }
         let sums = way.below.zip(next).map(|(below, next)| {
-            if let Back::Hidden(back) = self.weights.back(l, &self.stack.layers) {
+            if let Some(Back::Hidden(back)) = self.weights.back(l) {
                 let to = (&self.stack.layers[below].raw, &mut *next);
                 self.stack.pool.with_room(|room| layer.run_back(back, block, &mut scratch, to, room));
             }
@@ -255,7 +256,7 @@ impl<P: Compiled> Weighted<P> {
     /// To the gradient of the network's input `[n, c, y, x]`.
     fn reach_input(&self, l: usize, block: Block, pixels: &mut [P::Elem], scratch: &mut Scratch<P>) {
         let layer = &self.stack.layers[l];
-        let Back::Pixels(back) = self.weights.back(l, &self.stack.layers) else { return };
+        let Some(Back::Pixels(back)) = self.weights.back(l) else { return };
         let image = layer.pixels();
         let map = back.map(layer.kernels, &image);
         scratch.pixels.grow(map.len(layer.images));

@@ -60,7 +60,7 @@ impl<P: Compiled> Weighted<P> {
     /// each per layer, where they are given, else by the batch's own.
     pub(crate) fn new(
         stack: &Arc<Stack<P>>,
-        values: Vec<P::Elem>,
+        values: &[P::Elem],
         statistics: Option<&[Option<Observed>]>,
     ) -> Self {
         let weights = Weights::new(&stack.shape, &stack.layers, values, statistics);
