@@ -1,5 +1,6 @@
-#![allow(unsafe_code, reason = "views a vector of cache lines as elements")]
+#![allow(unsafe_code, reason = "views a vector of words as elements")]
 
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use half::bf16;
@@ -22,22 +23,32 @@ impl Number for bf16 {
     const ZERO: Self = bf16::ZERO;
 }
 
-/// Zeroed memory for elements that starts on a cache line, so that vector loads do not straddle two.
-#[derive(Clone)]
+/// Zeroed memory for elements that starts on a cache line, so that vector loads do not straddle two. Pages that nobody writes
+/// to are never touched.
 pub(crate) struct Aligned<E> {
-    lines: Vec<Line>,
+    words: Vec<u64>,
+    /// Words before the first cache line.
+    start: usize,
     len: usize,
-    element: std::marker::PhantomData<E>,
+    element: PhantomData<E>,
 }
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+/// Words of a cache line.
+const LINE: usize = 8;
 
 impl<E: Number> Aligned<E> {
     pub(crate) fn zeroed(len: usize) -> Self {
-        let lines = (len * size_of::<E>()).div_ceil(size_of::<Line>());
-        Self { lines: vec![Line([0; 64]); lines], len, element: std::marker::PhantomData }
+        let words = vec![0u64; (len * size_of::<E>()).next_multiple_of(8 * LINE) / 8 + LINE - 1];
+        let start = (words.as_ptr() as usize / 8).wrapping_neg() % LINE;
+        Self { words, start, len, element: PhantomData }
+    }
+}
+
+impl<E: Number> Clone for Aligned<E> {
+    fn clone(&self) -> Self {
+        let mut clone = Self::zeroed(self.len);
+        clone.copy_from_slice(self);
+        clone
     }
 }
 
@@ -52,7 +63,7 @@ impl<E: Number> Aligned<E> {
 
 impl<E> Default for Aligned<E> {
     fn default() -> Self {
-        Self { lines: vec![], len: 0, element: std::marker::PhantomData }
+        Self { words: vec![], start: 0, len: 0, element: PhantomData }
     }
 }
 
@@ -60,15 +71,15 @@ impl<E: Number> Deref for Aligned<E> {
     type Target = [E];
 
     fn deref(&self) -> &[E] {
-        // SAFETY: `lines` holds at least `len` elements (by construction); every bit pattern is a number; cache lines
-        // are at least as aligned as elements.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `words` holds at least `len` elements from `start` on, where a cache line begins (by construction; a vector's
+        // memory does not move); every bit pattern is a number; words are at least as aligned as elements.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().add(self.start).cast(), self.len) }
     }
 }
 
 impl<E: Number> DerefMut for Aligned<E> {
     fn deref_mut(&mut self) -> &mut [E] {
         // SAFETY: as above, and `self` is borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().add(self.start).cast(), self.len) }
     }
 }

@@ -1,5 +1,9 @@
 //! Which kernels compute a format at which level.
 
+use std::sync::{Mutex, Weak};
+
+use half::bf16;
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use crate::amx;
 use crate::format::{Format, Half, Whole};
@@ -7,6 +11,7 @@ use crate::instruction_sets::portable;
 #[cfg(target_arch = "x86_64")]
 use crate::instruction_sets::{avx2, avx512, avx512_bf16};
 use crate::kernels::Kernels;
+use crate::memory::Memory;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Dot};
 use crate::simd::{Level, Plain, Portable, Widened};
@@ -19,6 +24,8 @@ pub(crate) trait Compiled: Format {
     fn kernels(level: Level) -> &'static Kernels<Self>;
     /// Those of the format without a shorter form in memory.
     fn full(level: Level) -> &'static Kernels<Self::Full>;
+    /// Memory of networks of this format.
+    fn memory() -> &'static Mutex<Weak<Memory<Self::Stored>>>;
     /// A unit that multiplies matrices of stored values.
     fn tile_unit(_: Level) -> Option<&'static TileUnit<Self>> {
         None
@@ -47,6 +54,11 @@ macro_rules! whole {
             fn full(level: Level) -> &'static Kernels<Self> {
                 Self::kernels(level)
             }
+
+            fn memory() -> &'static Mutex<Weak<Memory<$elem>>> {
+                static MEMORY: Mutex<Weak<Memory<$elem>>> = Mutex::new(Weak::new());
+                &MEMORY
+            }
         }
     };
 }
@@ -72,6 +84,11 @@ impl Compiled for Half {
 
     fn full(level: Level) -> &'static Kernels<Whole<f32>> {
         Whole::kernels(level)
+    }
+
+    fn memory() -> &'static Mutex<Weak<Memory<bf16>>> {
+        static MEMORY: Mutex<Weak<Memory<bf16>>> = Mutex::new(Weak::new());
+        &MEMORY
     }
 
     fn fixed(level: Level) -> Option<&'static FixedKernels<f32>> {

@@ -12,7 +12,8 @@ use crate::{ConvGeometry, Window};
 pub(crate) enum Convolution<P: Compiled> {
     /// Tiles of pixels; an adjoint has one part per phase of the stride.
     Direct(Vec<Packed<P>>),
-    Winograd(Box<Winograd<P>>),
+    /// The same by transformed tiles.
+    Winograd(Vec<Winograd<P>>),
 }
 
 impl<P: Compiled> Convolution<P> {
@@ -47,9 +48,7 @@ impl<P: Compiled> Convolution<P> {
         block: usize,
     ) -> Self {
         if Winograd::<P>::pays(window, maps.1.side, channels, kernels) {
-            return Self::Winograd(Box::new(Winograd::forward(
-                kernels, window, channels, numbers, maps, block,
-            )));
+            return Self::Winograd(vec![Winograd::forward(kernels, window, channels, numbers, maps, block)]);
         }
         Self::Direct(vec![Packed::forward(kernels, window, channels, numbers, maps, block)])
     }
@@ -65,7 +64,7 @@ impl<P: Compiled> Convolution<P> {
     ) -> Self {
         let channels = (geometry.c_out, geometry.c_in);
         if Winograd::<P>::pays(&geometry.window(), maps.1.side, channels, kernels) {
-            return Self::Winograd(Box::new(Winograd::adjoint(kernels, geometry, weight, maps, gate, block)));
+            return Self::Winograd(Winograd::adjoint(kernels, geometry, weight, maps, gate, block));
         }
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))
     }
@@ -86,7 +85,11 @@ impl<P: Compiled> Convolution<P> {
                     part.run(kernels, block, input, Target::stored(output), finish, gate);
                 }
             }
-            Self::Winograd(winograd) => winograd.run(kernels, block, (input, output), finish, gate, room),
+            Self::Winograd(parts) => {
+                for part in parts {
+                    part.run(kernels, block, (input, output), finish, gate, room);
+                }
+            }
         }
     }
 }

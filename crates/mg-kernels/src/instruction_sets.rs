@@ -9,6 +9,7 @@ use crate::simd::{ElemOf, Level, Simd, StoredOf, Unit};
 use crate::tile::{self, Tile};
 use crate::weight_tile::{self, WeightTile};
 use crate::windows::{self, Depthwise, Pool};
+use crate::winograd::kernel::{self, KernelPass};
 use crate::winograd::transform::{self, Back, Transform};
 
 macro_rules! kernels {
@@ -81,16 +82,20 @@ macro_rules! kernels {
                 unsafe { windows::add::<U>(a, b, to) }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn transform_input<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
-                unsafe { transform::transform_input::<U>(pass, from, to) }
-            }
-            $(#[target_feature(enable = $features)])?
-            unsafe fn transform_gradient<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
-                unsafe { transform::transform_gradient::<U>(pass, from, to) }
+            unsafe fn transform<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
+                unsafe { transform::transform::<U>(pass, from, to) }
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn transform_output<U: Unit>(pass: &Back<'_, U::Format>, from: &[ElemOf<U>], to: Shared<'_, StoredOf<U>>) {
                 unsafe { transform::transform_output::<U>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transform_kernels<U: Unit>(pass: KernelPass, from: &[ElemOf<U>], to: &mut [ElemOf<U>]) {
+                unsafe { kernel::transform_kernels::<U>(pass, from, to) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn gather_kernels<U: Unit>(pass: KernelPass, from: &[ElemOf<U>], to: &mut [ElemOf<U>]) {
+                unsafe { kernel::gather_kernels::<U>(pass, from, to) }
             }
 
             /// This instruction set's kernels for one unit.
@@ -118,9 +123,10 @@ macro_rules! kernels {
                     depthwise: depthwise::<U>,
                     pool: pool::<U>,
                     add: add::<U>,
-                    transform_input: transform_input::<U>,
-                    transform_gradient: transform_gradient::<U>,
+                    transform: transform::<U>,
                     transform_output: transform_output::<U>,
+                    transform_kernels: transform_kernels::<U>,
+                    gather_kernels: gather_kernels::<U>,
                 }
                 }
             }

@@ -9,6 +9,7 @@ use crate::simd::Level;
 use crate::tile::Tile;
 use crate::weight_tile::WeightTile;
 use crate::windows::{Depthwise, Pool};
+use crate::winograd::kernel::KernelPass;
 use crate::winograd::transform::{Back, Transform};
 
 /// A convolution tile; see [`crate::tile::convolve`] for what its pointers must satisfy.
@@ -50,15 +51,18 @@ pub(crate) struct Kernels<P: Format> {
     pub(crate) depthwise: unsafe fn(&Depthwise<'_, P>, &[P::Stored], &mut [P::Stored]),
     pub(crate) pool: unsafe fn(&Pool, &[P::Stored], &mut [P::Stored]),
     pub(crate) add: unsafe fn((&[P::Stored], &Map), (&[P::Stored], &Map), (&mut [P::Stored], &Map)),
-    pub(crate) transform_input: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
-    pub(crate) transform_gradient: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
+    pub(crate) transform: unsafe fn(&Transform<'_>, &[P::Stored], &mut [P::Elem]),
     pub(crate) transform_output: unsafe fn(&Back<'_, P>, &[P::Elem], Shared<'_, P::Stored>),
+    pub(crate) transform_kernels: unsafe fn(KernelPass, &[P::Elem], &mut [P::Elem]),
+    pub(crate) gather_kernels: unsafe fn(KernelPass, &[P::Elem], &mut [P::Elem]),
 }
 
 impl<P: Format> Kernels<P> {
-    /// The smallest tile with at least `rows` rows, else the largest.
+    /// The first of the fewest tiles that hold `rows` rows, of about as many each: a tile of a few rows reads as many weights as
+    /// one of many.
     pub(crate) fn tile(&self, rows: usize) -> &Rows<P> {
-        self.tiles.iter().rev().find(|tile| tile.rows >= rows).unwrap_or(&self.tiles[0])
+        let each = rows.div_ceil(rows.div_ceil(self.tiles[0].rows).max(1));
+        self.tiles.iter().rev().find(|tile| tile.rows >= each).unwrap_or(&self.tiles[0])
     }
 
     /// The tile that covers `len` input values with the least work.
@@ -120,13 +124,16 @@ impl<P: Format> Kernels<P> {
     pub(crate) fn add(&self, a: (&[P::Stored], &Map), b: (&[P::Stored], &Map), to: (&mut [P::Stored], &Map)) {
         unsafe { (self.add)(a, b, to) }
     }
-    pub(crate) fn transform_input(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
-        unsafe { (self.transform_input)(pass, from, to) }
-    }
-    pub(crate) fn transform_gradient(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
-        unsafe { (self.transform_gradient)(pass, from, to) }
+    pub(crate) fn transform(&self, pass: &Transform<'_>, from: &[P::Stored], to: &mut [P::Elem]) {
+        unsafe { (self.transform)(pass, from, to) }
     }
     pub(crate) fn transform_output(&self, pass: &Back<'_, P>, from: &[P::Elem], to: Shared<'_, P::Stored>) {
         unsafe { (self.transform_output)(pass, from, to) }
+    }
+    pub(crate) fn transform_kernels(&self, pass: KernelPass, from: &[P::Elem], to: &mut [P::Elem]) {
+        unsafe { (self.transform_kernels)(pass, from, to) }
+    }
+    pub(crate) fn gather_kernels(&self, pass: KernelPass, from: &[P::Elem], to: &mut [P::Elem]) {
+        unsafe { (self.gather_kernels)(pass, from, to) }
     }
 }

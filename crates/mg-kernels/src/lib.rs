@@ -92,9 +92,9 @@
 //! where they belong, and maps of one layout share memory.
 //!
 //! **Maps to maps.** [`MapNet`] is a stack of convolutions that shrink or enlarge maps, with batch norms: a discriminator, a
-//! generator, both in one. It runs layer by layer over the batch. A stride of 2 is one of 1 over cells of 2x2 pixels, so that
-//! Winograd's 3x3 convolutions serve kernels of 4x4 and 5x5; weight gradients are summed part by part, each over all images in
-//! order, by whichever thread is free.
+//! generator, both in one. It runs layer by layer over the batch. A convolution with stride 2 is the sum of four with stride 1, of
+//! every second row and column each, so that Winograd's transforms serve kernels of 4x4 to 6x6, with tiles of 4x4 outputs or,
+//! on small maps, of 2x2; weight gradients are summed part by part, each over all images in order, by whichever thread is free.
 //!
 //! On CUDA and Metal, or in 16-bit floats, the same functions run by candle's tensor operations with back propagation
 //! written out ([`Route::Tensor`]); there too, adjoints are forward convolutions, since candle's transposed one is
@@ -112,11 +112,11 @@
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
-//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `cells` (strides of 2), `weights`, `weight_sums`, `pool` (memory), `forward`, `backward`; `map_operations` (any device) |
+//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `weights`, `weight_sums`, `pool` (memory, with `memory`), `forward`, `backward`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
-//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
+//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_weights`, `winograd_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
-//! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
+//! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, kernel, quantize, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
 //! | numbers (private) | `element` (f32, f64), `format` (how they are computed with and stored), `aligned` |
 //!
 //! Each row uses rows below it.
@@ -147,6 +147,7 @@ mod map;
 mod map_net;
 mod map_operations;
 mod map_shape;
+mod memory;
 mod norm;
 mod normalised;
 mod packed;
@@ -179,6 +180,7 @@ mod windows;
 mod winograd;
 mod winograd_convolution;
 mod winograd_gradient;
+mod winograd_weights;
 
 pub use activation::Activation;
 pub use channels::{channel_mean, channel_sum, per_channel};

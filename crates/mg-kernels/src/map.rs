@@ -110,16 +110,6 @@ impl Map {
         n * self.image() + (y + self.before) * self.row() + (x + self.before) * self.pitch + self.first
     }
 
-    /// Where a tap of a window lies after the window's first value. In a map of cells with a halo of one before, windows step
-    /// by two pixels, begin a cell before their output's, and `pad` of their first pixels lie before the map.
-    pub(crate) fn tap(&self, (ky, kx): (usize, usize), pad: usize) -> usize {
-        if self.in_cells {
-            let (y, x) = (ky + 2 - pad, kx + 2 - pad);
-            return y / 2 * self.row() + x / 2 * self.pitch + (2 * (y % 2) + x % 2) * self.channels;
-        }
-        ky * self.row() + kx * self.pitch
-    }
-
     /// Copies the pixels of `images` maps to where they lie in another layout.
     pub(crate) fn copy_to<T: Copy>(&self, images: usize, from: &[T], (to_map, to): (&Self, &mut [T])) {
         for (n, (y, x)) in (0..images).flat_map(|n| self.pixels().map(move |at| (n, at))) {

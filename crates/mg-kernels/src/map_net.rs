@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Tensor, W
 
 use crate::compiled::Compiled;
 use crate::cpu_conv::with_elements;
-use crate::engine::{Observed, numbers};
+use crate::engine::Observed;
 use crate::expect::expect;
 use crate::format::{Half, Whole};
 use crate::simd::Level;
@@ -83,7 +83,8 @@ impl MapPlan {
     }
 
     /// The network with the vector of all its parameters, `[p]`, in the order of [`MapShape::parameters`]. Batch norms
-    /// normalise by the batch at hand.
+    /// normalise by the batch at hand. Parameters are read again when a gradient is first asked for: as everywhere in candle's
+    /// graph, they must not change in place before that.
     ///
     /// # Errors
     /// A vector of another length.
@@ -138,7 +139,7 @@ fn pack<P: Compiled>(
     weights: &Tensor,
     statistics: Option<&[Option<Observed>]>,
 ) -> Result<Arc<Weighted<P>>> {
-    Ok(Arc::new(Weighted::new(stack, numbers::<P::Elem>(weights)?, statistics)))
+    with_elements(weights, |values| Arc::new(Weighted::new(stack, values, statistics)))
 }
 
 /// Runs `$fused` with the packed network as `$net`, or `$tensor`.
@@ -263,8 +264,10 @@ impl<P: Compiled> CustomOp2 for Op<P> {
         let tape = lock(&self.tape).take();
         let gradients = with_elements(x, |elements: &[P::Elem]| {
             let tape = tape.unwrap_or_else(|| self.net.forward(elements, x.dims()[0]));
-            with_elements(dy, |dy| self.net.backward(&tape, elements, dy, wants))
-        })??;
+            with_elements(weights, |values| {
+                with_elements(dy, |dy| self.net.backward(&tape, values, elements, dy, wants))
+            })
+        })???;
         let of = |values: Option<Vec<P::Elem>>, like: &Tensor| {
             values.map(|values| Tensor::from_vec(values, like.shape(), like.device())).transpose()
         };
@@ -278,7 +281,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Layout")
+        f.write_str("Plan")
     }
 }
 

@@ -29,9 +29,10 @@ impl<P: Compiled> Packed<P> {
         let taps: Vec<_> = window.taps().collect();
         let offsets =
             taps.iter().flat_map(|(ky, kx)| run_of(ky * input.row() + kx * input.pitch, c_in)).collect();
-        let entry = |d: usize, o: usize| {
+        let entry = |d: usize| {
             let (ky, kx) = taps[d / c_in];
-            weight[((o * c_in + d % c_in) * rows + ky) * columns + kx]
+            let start = (d % c_in * rows + ky) * columns + kx;
+            move |o: usize| weight[start + o * c_in * rows * columns]
         };
         let places = Places::new(block, output.pixels(), |n, y, x| {
             (input.window(window, n, y, x), output.at(n, y, x), None)
@@ -54,9 +55,9 @@ impl<P: Compiled> Packed<P> {
         let phase = |ry: usize, rx: usize| {
             let taps = phase_taps(geometry, ry, rx);
             let offsets = taps.iter().flat_map(|tap| run_of(tap.offset(grad), c_out)).collect();
-            let entry = |d: usize, o: usize| {
-                let tap = &taps[d / c_out];
-                weight[((d % c_out * c_in + o) * kernel + tap.ky) * kernel + tap.kx]
+            let entry = |d: usize| {
+                let (tap, start) = (&taps[d / c_out], d % c_out * c_in);
+                move |o: usize| weight[((start + o) * kernel + tap.ky) * kernel + tap.kx]
             };
             let side = output.side;
             let pixels =
@@ -88,7 +89,7 @@ impl<P: Compiled> Packed<P> {
     ) -> Vec<Self> {
         let ConvGeometry { c_in, c_out, kernel, .. } = *geometry;
         let part = |(y, x): (usize, usize)| {
-            let entry = |d: usize, o: usize| weight[((d * c_in + o) * kernel + y) * kernel + x];
+            let entry = |d: usize| move |o: usize| weight[((d * c_in + o) * kernel + y) * kernel + x];
             let place = |n: usize, y: usize, x: usize| (grad.at(n, 0, 0), output.at(n, y, x), None);
             let places = Places::new(block, std::iter::once((y, x)), place);
             Self::pack(kernels, run_of(0, c_out).collect(), c_in, entry, &[], places)
@@ -111,13 +112,11 @@ impl<P: Compiled> Packed<P> {
         let taps =
             offsets.iter().map(|(y, x)| Tap { ky: 0, kx: 0, y: (y - low) as usize, x: (x - low) as usize });
         let reads = taps.flat_map(|tap| run_of(tap.offset(grad), c_out)).collect();
-        let entry = |d: usize, o: usize| {
-            let (y, x) = offsets[d / c_out];
-            let meets =
-                |phase, offset| (0..kernel).find(|k| geometry.adjoint_offset(phase, *k) == Some(offset));
-            let (phase, channel) = (o / c_in, o % c_in);
-            match (meets(phase / stride, y), meets(phase % stride, x)) {
-                (Some(ky), Some(kx)) => weight[((d % c_out * c_in + channel) * kernel + ky) * kernel + kx],
+        let meets = |phase, offset| (0..kernel).find(|k| geometry.adjoint_offset(phase, *k) == Some(offset));
+        let entry = |d: usize| {
+            let ((y, x), start) = (offsets[d / c_out], d % c_out * c_in);
+            move |o: usize| match (meets(o / c_in / stride, y), meets(o / c_in % stride, x)) {
+                (Some(ky), Some(kx)) => weight[((start + o % c_in) * kernel + ky) * kernel + kx],
                 _ => P::Elem::ZERO,
             }
         };
@@ -128,13 +127,13 @@ impl<P: Compiled> Packed<P> {
         Self::pack(kernels, reads, stride * stride * c_in, entry, &[], places)
     }
 
-    /// `offsets` holds the address of every value that a pixel reads, `entry(d, o)` the weight of value `d` for output
+    /// `offsets` holds the address of every value that a pixel reads, `entry(d)(o)` the weight of value `d` for output
     /// channel `o`.
-    fn pack(
+    fn pack<F: Fn(usize) -> P::Elem>(
         kernels: &Kernels<P>,
         offsets: Vec<usize>,
         channels: usize,
-        entry: impl Fn(usize, usize) -> P::Elem + Sync,
+        entry: impl Fn(usize) -> F + Sync,
         bias: &[P::Elem],
         places: Places,
     ) -> Self {
@@ -143,7 +142,7 @@ impl<P: Compiled> Packed<P> {
         let mut padded_bias = Aligned::zeroed(vectors * lanes);
         padded_bias[..bias.len()].copy_from_slice(bias);
         if let Some(unit) = P::tile_unit(kernels.level) {
-            let panel = Some((Panel::new(&runs(&offsets, 1).0, channels, entry), unit));
+            let panel = Some((Panel::new(&runs(&offsets, 1).0, channels, |d, o| entry(d)(o)), unit));
             let (segments, weights) = (vec![], Aligned::zeroed(0));
             return Self { segments, weights, bias: padded_bias, depth: 0, vectors, places, panel };
         }
@@ -155,10 +154,11 @@ impl<P: Compiled> Packed<P> {
             let start = block * depth * TILE_VECTORS * lanes;
             let rows = weights[start..start + depth * width].par_chunks_exact_mut(width * P::GROUP);
             rows.zip(values.par_chunks_exact(P::GROUP)).with_min_len(64).for_each(|(row, group)| {
-                for (o, to) in (from * lanes..channels).zip(row.chunks_exact_mut(P::GROUP)) {
-                    for (to, d) in to.iter_mut().zip(group) {
-                        *to = P::Stored::of(d.map_or(P::Elem::ZERO, |d| entry(d, o)));
-                    }
+                for (place, d) in group.iter().enumerate() {
+                    let Some(entry) = d.map(&entry) else { continue };
+                    let values = (from * lanes..channels).map(entry);
+                    let places = row.iter_mut().skip(place).step_by(P::GROUP);
+                    places.zip(values).for_each(|(to, value)| *to = P::Stored::of(value));
                 }
             });
         }

@@ -35,8 +35,6 @@ pub(crate) struct WeightGradient {
     per_image: usize,
     /// Groups of pixels that a tile takes at once.
     groups: usize,
-    /// Pixels, or cells of them, of the input from one output to the next.
-    step: usize,
 }
 
 /// Groups of pixels whose gradients stay in the first cache while all input values pass by.
@@ -51,18 +49,17 @@ impl WeightGradient {
         block: usize,
     ) -> Self {
         let ConvGeometry { c_in, c_out, kernel, stride, .. } = *geometry;
-        let step = if input.in_cells { stride / 2 } else { stride };
         let offsets: Vec<usize> = geometry
             .window()
             .taps()
-            .map(|tap| input.tap(tap, geometry.pad_before))
+            .map(|(ky, kx)| ky * input.row() + kx * input.pitch)
             .flat_map(|tap| tap..tap + c_in)
             .collect();
         let groups = || {
             let pixels = (0..block).flat_map(|n| grad.pixels().map(move |(y, x)| (n, y, x)));
             pixels.filter(|(_, _, x)| x % group == 0)
         };
-        let (row, pitch) = (input.row() * step, input.pitch * step);
+        let (row, pitch) = (input.row() * stride, input.pitch * stride);
         Self {
             geometry: *geometry,
             lanes,
@@ -76,7 +73,6 @@ impl WeightGradient {
             grad_at: groups().map(|(n, y, x)| grad.at(n, y, x) as u32).collect(),
             per_image: grad.side * grad.side.div_ceil(group),
             groups: usize::MAX,
-            step,
         }
     }
 
@@ -185,7 +181,7 @@ impl WeightGradient {
     fn with_neighbours<T: Number>(&self, images: usize, input: &[T], room: &mut Aligned<T>) {
         let len = self.input.len(images);
         room.grow(2 * len);
-        let ahead = &input[self.input.pitch * self.step..len];
+        let ahead = &input[self.input.pitch * self.geometry.stride..len];
         let (pairs, rest) = room[..2 * len].split_at_mut(2 * ahead.len());
         interleave(input, ahead, pairs);
         rest.fill(T::ZERO);

@@ -1,7 +1,5 @@
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::WithDType;
-
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
 use crate::compiled::Compiled;
@@ -15,37 +13,38 @@ use crate::share::Shared;
 use crate::taps::adjoint_start;
 use crate::target::Gate;
 use crate::tile::{Segment, TILE_VECTORS};
-use crate::winograd::filter::{CHUNK, FREQUENCIES, OUT};
-use crate::winograd::fixed::{FixedKernels, FixedRoom};
-use crate::winograd::fixed_weights::FixedWeights;
-use crate::winograd::transform::{Back, TilePlace, Transform};
-use crate::winograd::weights::transform_weights;
+use crate::winograd::filter::{CHUNK, LARGE, SMALL, Sizes};
+use crate::winograd::fixed::FixedRoom;
+use crate::winograd::transform::{Back, Side, Steps, TilePlace, Transform};
+use crate::winograd_weights::{Phase, Transformed, Untransformed};
 use crate::{ConvGeometry, Window};
 
-/// A 3x3 convolution between two maps, with its weights transformed.
+/// A convolution between two maps with its weights transformed, whose kernel has two or three rows and columns per step of its
+/// stride.
+///
+/// With stride `s`, the pixels that are `s` apart from each other in rows and columns are a phase of the input: what the
+/// convolution makes of it is a convolution with stride 1 by the entries of the kernel that are `s` apart. Products of
+/// transformed tiles sum over all phases.
 pub(crate) struct Winograd<P: Format> {
+    sizes: Sizes,
+    /// Where each phase begins after a tile's first value.
+    phases: Vec<usize>,
+    /// Channels of a phase.
     c_in: usize,
     /// Vectors of output channels.
     vectors: usize,
-    weights: Weights<P::Elem>,
+    weights: Transformed<P::Elem>,
     bias: Aligned<P::Elem>,
     tiles: Vec<TilePlace>,
     per_image: usize,
-    input: Map,
-    output: Map,
-    gate: Option<Map>,
-}
-
-/// Transformed weights.
-enum Weights<E: 'static> {
-    /// `[blocks of TILE_VECTORS vectors][frequency][c_in][vectors of the block]`.
-    Whole(Aligned<E>),
-    Fixed(FixedWeights, &'static FixedKernels<E>),
+    input: Steps,
+    output: Steps,
+    gate: Option<Steps>,
 }
 
 /// Memory for transformed tiles.
 pub(crate) struct Room<E> {
-    /// `[tile][frequency][c_in]`.
+    /// `[tile][frequency][phase, c_in]`.
     input: Aligned<E>,
     /// `[tile][frequency][channels of a chunk]`.
     output: Aligned<E>,
@@ -59,43 +58,60 @@ impl<E: Element> Room<E> {
 }
 
 impl<P: Compiled> Winograd<P> {
-    /// Whether this is faster than a direct convolution to maps of `side`, by estimated cycles per image.
+    /// Whether this is faster than a direct convolution with stride 1 to maps of `side`, by estimated cycles per image.
     pub(crate) fn pays(
         window: &Window,
         side: usize,
         (c_in, c_out): (usize, usize),
         kernels: &Kernels<P>,
     ) -> bool {
-        window.kernel == [3, 3]
-            && window.stride == 1
-            && Self::pays_for(9 * c_in, side, (c_in, c_out), kernels)
-    }
-
-    /// The same where a direct convolution reads so many values for an output.
-    pub(crate) fn pays_for(
-        depth: usize,
-        side: usize,
-        (c_in, c_out): (usize, usize),
-        kernels: &Kernels<P>,
-    ) -> bool {
         let lanes = kernels.lanes;
         let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
-        let tiles = side.div_ceil(OUT).pow(2);
-        let transformed = tiles * (FREQUENCIES * c_in * v_out + 400 * v_in + 400 * v_out);
-        c_in >= lanes
+        let transformed = Self::tiles(side) * cycles(Sizes::of(LARGE, (3, 3)), (c_in, v_in, v_out), 1);
+        window.kernel == [3, 3]
+            && window.stride == 1
+            && c_in >= lanes
             && c_out >= lanes
             && P::tile_unit(kernels.level).is_none()
-            && transformed * 10 < side * side * depth.div_ceil(P::GROUP) * v_out * 9
+            && transformed * 10 < side * side * (9 * c_in).div_ceil(P::GROUP) * v_out * 9
+    }
+
+    /// The same for a convolution with stride 2 and its adjoint together.
+    pub(crate) fn pays_strided(conv: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> bool {
+        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *conv;
+        let lanes = kernels.lanes;
+        let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
+        let (out, taps) = (tile_side(side), kernel.div_ceil(2));
+        let group = if P::fixed(kernels.level).is_some() { P::GROUP } else { 1 };
+        let ahead = cycles(Sizes::of(out, (taps, taps)), (4 * c_in, 4 * v_in, v_out), group);
+        let phases = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| {
+            let sizes = Sizes::of(out, (entries(conv, y).len(), entries(conv, x).len()));
+            cycles(sizes, (c_out, v_out, v_in), group)
+        });
+        let direct = |depth: usize, vectors| side * side * depth.div_ceil(P::GROUP) * vectors;
+        let direct = direct(kernel * kernel * c_in, v_out) + direct(kernel * kernel * c_out, v_in);
+        stride == 2
+            && (4..=6).contains(&kernel)
+            && c_in.is_multiple_of(lanes)
+            && c_out >= lanes
+            && P::tile_unit(kernels.level).is_none()
+            && side.div_ceil(out).pow(2) * (ahead + phases.iter().sum::<usize>()) * 10 < direct * 9
     }
 
     /// Rows and columns of zeros that the last tiles read beyond a map of outputs of `side`.
     pub(crate) fn overhang(side: usize) -> usize {
-        side.next_multiple_of(OUT) - side
+        side.next_multiple_of(LARGE) - side
+    }
+
+    /// Rows and columns of zeros that tiles read after a map of `side` whose window has outputs of side `out`.
+    pub(crate) fn halo_after(window: &Window, side: usize, out: usize) -> usize {
+        let (stride, taps) = (window.stride, window.kernel[0].div_ceil(window.stride));
+        (stride * (out.next_multiple_of(LARGE) + taps - 1)).saturating_sub(side + window.before[0])
     }
 
     /// Tiles of one map of outputs of `side`.
     pub(crate) fn tiles(side: usize) -> usize {
-        side.div_ceil(OUT).pow(2)
+        side.div_ceil(LARGE).pow(2)
     }
 
     pub(crate) fn forward(
@@ -106,16 +122,28 @@ impl<P: Compiled> Winograd<P> {
         (input, output): (&Map, &Map),
         block: usize,
     ) -> Self {
-        let kernel = |i: usize, o: usize| {
-            let from = &weight[(o * c_in + i) * 9..][..9];
-            std::array::from_fn(|k| from[k].to_f64())
-        };
-        let tiles = places(block, (input, input.window(window, 0, 0, 0)), output, None);
-        let weights = transform_weights(kernels.lanes, (c_in, c_out), kernel);
-        Self::of(kernels, (c_in, c_out), weights, bias, tiles, (input, output, None))
+        let ([side, _], stride) = (window.kernel, window.stride);
+        let (taps, out) = (side.div_ceil(stride), if stride == 1 { LARGE } else { tile_side(output.side) });
+        let sizes = Sizes::of(out, (taps, taps));
+        let (phases, steps) = (phases(side, stride), (side * side, c_in * side * side));
+        let weights = Untransformed { sizes, phases: &phases, channels: (c_in, c_out), side, weight, steps };
+        let place = |n, y, x| (input.window(window, n, y, x), output.at(n, y, x), 0);
+        Self {
+            sizes,
+            phases: phase_starts(input, stride),
+            c_in,
+            vectors: c_out.div_ceil(kernels.lanes),
+            weights: weights.transformed(kernels),
+            bias: padded(kernels.lanes, c_out, bias),
+            tiles: places(block, out, (output.side, output.side), place),
+            per_image: output.side.div_ceil(out).pow(2),
+            input: Steps::of(input, stride),
+            output: Steps::of(output, 1),
+            gate: None,
+        }
     }
 
-    /// The adjoint, a 3x3 convolution with the kernel turned round.
+    /// The adjoint: for each phase of the stride, a convolution of the gradient with its share of the kernel.
     pub(crate) fn adjoint(
         kernels: &Kernels<P>,
         geometry: &ConvGeometry,
@@ -123,45 +151,46 @@ impl<P: Compiled> Winograd<P> {
         (grad, output): (&Map, &Map),
         gate: Option<&Map>,
         block: usize,
-    ) -> Self {
-        let ConvGeometry { c_in, c_out, .. } = *geometry;
-        let kernel = |o: usize, i: usize| {
-            let from = &weight[(o * c_in + i) * 9..][..9];
-            std::array::from_fn(|k| from[8 - k].to_f64())
-        };
-        let tiles = places(block, (grad, adjoint_start(geometry, grad)), output, gate);
-        let weights = transform_weights(kernels.lanes, (c_out, c_in), kernel);
-        Self::of(kernels, (c_out, c_in), weights, &[], tiles, (grad, output, gate))
-    }
-
-    fn of(
-        kernels: &Kernels<P>,
-        (c_in, c_out): (usize, usize),
-        weights: Aligned<P::Elem>,
-        bias: &[P::Elem],
-        tiles: Vec<TilePlace>,
-        (input, output, gate): (&Map, &Map, Option<&Map>),
-    ) -> Self {
-        let vectors = c_out.div_ceil(kernels.lanes);
-        let mut padded = Aligned::zeroed(vectors * kernels.lanes);
-        padded[..bias.len()].copy_from_slice(bias);
-        let weights = match P::fixed(kernels.level) {
-            Some(fixed) => {
-                Weights::Fixed(FixedWeights::new(&weights, kernels.lanes, c_in, FREQUENCIES), fixed)
+    ) -> Vec<Self> {
+        let ConvGeometry { c_in, c_out, kernel: side, stride, .. } = *geometry;
+        let out = if stride == 1 { LARGE } else { tile_side(grad.side) };
+        let phase = |ry: usize, rx: usize| {
+            let (rows, columns) = (entries(geometry, ry), entries(geometry, rx));
+            let sizes = Sizes::of(out, (rows.len(), columns.len()));
+            let low = geometry.adjoint_reach().0;
+            let first = |phase: usize, entries: &[usize]| {
+                (geometry.adjoint_offset(phase, entries[0]).unwrap_or(low) - low) as usize
+            };
+            let start = adjoint_start(geometry, grad)
+                + first(ry, &rows) * grad.row()
+                + first(rx, &columns) * grad.pitch;
+            let (phases, steps) = (&[(rows, columns)][..], (c_in * side * side, side * side));
+            let weights = Untransformed { sizes, phases, channels: (c_out, c_in), side, weight, steps };
+            let place = |n, y, x| {
+                let at = |map: &Map| map.at(n, stride * y + ry, stride * x + rx);
+                (start + n * grad.image() + y * grad.row() + x * grad.pitch, at(output), gate.map_or(0, at))
+            };
+            let sides = ((output.side - ry).div_ceil(stride), (output.side - rx).div_ceil(stride));
+            Self {
+                sizes,
+                phases: vec![0],
+                c_in: c_out,
+                vectors: c_in.div_ceil(kernels.lanes),
+                weights: weights.transformed(kernels),
+                bias: padded(kernels.lanes, c_in, &[]),
+                tiles: places(block, out, sides, place),
+                per_image: sides.0.div_ceil(out) * sides.1.div_ceil(out),
+                input: Steps::of(grad, 1),
+                output: Steps::of(output, stride),
+                gate: gate.map(|gate| Steps::of(gate, stride)),
             }
-            None => Weights::Whole(weights),
         };
-        Self {
-            c_in,
-            vectors,
-            weights,
-            bias: padded,
-            tiles,
-            per_image: Self::tiles(output.side),
-            input: *input,
-            output: *output,
-            gate: gate.copied(),
-        }
+        let phases = 0..stride.min(output.side);
+        phases
+            .clone()
+            .flat_map(|ry| phases.clone().map(move |rx| (ry, rx)))
+            .map(|(ry, rx)| phase(ry, rx))
+            .collect()
     }
 
     /// Convolves a block's maps of `input` into `output`.
@@ -179,9 +208,10 @@ impl<P: Compiled> Winograd<P> {
             gate.map_or((finish, None), |(values, slope)| (Finish::Gate(slope), Some(values)));
         self.take_in(kernels, tiles, input, room);
         let chunks = self.vectors.div_ceil(CHUNK);
-        let each = self.tiles.len() * FREQUENCIES * CHUNK * kernels.lanes;
-        room.output.grow(if block.split { chunks * each } else { each });
-        let products: Vec<_> = room.output.chunks_exact_mut(each).map(Mutex::new).collect();
+        let each = self.tiles.len() * self.sizes.frequencies() * CHUNK * kernels.lanes;
+        let at_once = if block.split { chunks } else { 1 };
+        room.output.grow(at_once * each);
+        let products: Vec<_> = room.output.chunks_exact_mut(each).take(at_once).map(Mutex::new).collect();
         let (input, fixed, output) = (&room.input, &room.fixed, Shared::new(output));
         block.each(chunks, |chunk| {
             let products =
@@ -192,21 +222,26 @@ impl<P: Compiled> Winograd<P> {
             }
             let back = Back {
                 tiles,
-                map: &self.output,
+                steps: self.output,
+                sizes: self.sizes,
                 from: from * kernels.lanes,
                 vectors,
                 bias: &self.bias[from * kernels.lanes..],
                 finish,
-                gate,
-                gate_map: self.gate.as_ref(),
+                gate: gate.zip(self.gate),
             };
             kernels.transform_output(&back, products, output);
         });
     }
 
+    /// Channels of all phases.
+    fn depth(&self) -> usize {
+        self.phases.len() * self.c_in
+    }
+
     /// Values from one frequency to the next in a transformed tile.
     fn pitch(&self, lanes: usize) -> usize {
-        Map::new::<P::Elem>(1, self.c_in, (0, 0), lanes).pitch
+        Map::new::<P::Elem>(1, self.depth(), (0, 0), lanes).pitch
     }
 
     /// Transforms the input.
@@ -217,17 +252,23 @@ impl<P: Compiled> Winograd<P> {
         input: &[P::Stored],
         room: &mut Room<P::Elem>,
     ) {
-        let pitch = self.pitch(kernels.lanes);
-        let transform = |tiles| Transform { tiles, map: &self.input, channels: self.c_in, pitch };
-        match &self.weights {
-            Weights::Whole(_) => {
-                room.input.grow(self.tiles.len() * FREQUENCIES * pitch);
-                kernels.transform_input(&transform(tiles), input, &mut room.input);
+        let (pitch, sizes, frequencies) = (self.pitch(kernels.lanes), self.sizes, self.sizes.frequencies());
+        let transform = |tiles, to: &mut [P::Elem]| {
+            let pass =
+                Transform { tiles, steps: self.input, channels: self.c_in, pitch, sizes, of: Side::Input };
+            for (number, start) in self.phases.iter().enumerate() {
+                kernels.transform(&pass, &input[*start..], &mut to[number * self.c_in..]);
             }
-            Weights::Fixed(weights, fixed) => {
-                room.input.grow(FREQUENCIES * pitch);
+        };
+        match &self.weights {
+            Transformed::Whole(_) => {
+                room.input.grow(self.tiles.len() * frequencies * pitch);
+                transform(tiles, &mut room.input);
+            }
+            Transformed::Fixed(weights, fixed) => {
+                room.input.grow(frequencies * pitch);
                 for tile in 0..tiles.len() {
-                    kernels.transform_input(&transform(&tiles[tile..=tile]), input, &mut room.input);
+                    transform(&tiles[tile..=tile], &mut room.input);
                     fixed.load(weights, (&room.input, pitch), (tile, tiles.len()), &mut room.fixed);
                 }
             }
@@ -247,24 +288,24 @@ impl<P: Compiled> Winograd<P> {
     ) {
         let (lanes, width) = (kernels.lanes, CHUNK * kernels.lanes);
         let vectors = TILE_VECTORS.min(self.vectors - from);
-        let zeros = [P::Elem::ZERO; 64];
-        for frequency in 0..FREQUENCIES {
-            let to = (frequency * width + sub * lanes, FREQUENCIES * width);
+        let (zeros, frequencies) = ([P::Elem::ZERO; 64], self.sizes.frequencies());
+        for frequency in 0..frequencies {
+            let to = (frequency * width + sub * lanes, frequencies * width);
             match &self.weights {
-                Weights::Whole(weights) => {
-                    let (pitch, depth) = (self.pitch(lanes), self.c_in);
-                    let weights = &weights[(from * FREQUENCIES + frequency * vectors) * lanes * depth..];
+                Transformed::Whole(weights) => {
+                    let (pitch, depth) = (self.pitch(lanes), self.depth());
+                    let weights = &weights[(from * frequencies + frequency * vectors) * lanes * depth..];
                     run_rows(
                         P::full(kernels.level),
                         tiles,
                         Segment { offset: 0, len: depth },
-                        (input, (frequency * pitch, FREQUENCIES * pitch)),
+                        (input, (frequency * pitch, frequencies * pitch)),
                         (products, to),
                         &weights[..depth * vectors * lanes],
                         &zeros,
                     );
                 }
-                Weights::Fixed(weights, fixed) => {
+                Transformed::Fixed(weights, fixed) => {
                     let block = (from / TILE_VECTORS, vectors);
                     fixed.multiply(weights, block, (frequency, tiles), fixed_input, (products, to.0, to.1));
                 }
@@ -273,15 +314,50 @@ impl<P: Compiled> Winograd<P> {
     }
 }
 
-fn places(block: usize, (input, start): (&Map, usize), output: &Map, gate: Option<&Map>) -> Vec<TilePlace> {
-    let corners = (0..output.side).step_by(OUT);
-    let corners = corners.clone().flat_map(|y| corners.clone().map(move |x| (y, x)));
-    let place = |n: usize, (y, x): (usize, usize)| TilePlace {
-        input: start + n * input.image() + y * input.row() + x * input.pitch,
-        output: output.at(n, y, x),
-        gate: gate.map_or(0, |gate| gate.at(n, y, x)),
-        rows: OUT.min(output.side - y),
-        columns: OUT.min(output.side - x),
+/// Where the phases of a map begin: the first pixels of every stride in both directions.
+pub(crate) fn phase_starts(map: &Map, stride: usize) -> Vec<usize> {
+    (0..stride).flat_map(|y| (0..stride).map(move |x| y * map.row() + x * map.pitch)).collect()
+}
+
+/// The phases of a kernel: entries that are a stride apart.
+pub(crate) fn phases(side: usize, stride: usize) -> Vec<Phase> {
+    let phase = |first: usize| (first..side).step_by(stride).collect::<Vec<_>>();
+    (0..stride).flat_map(|y| (0..stride).map(move |x| (phase(y), phase(x)))).collect()
+}
+
+/// Rows of the kernel whose gradients meet at this phase of the input, in the order of these.
+fn entries(conv: &ConvGeometry, phase: usize) -> Vec<usize> {
+    (0..conv.kernel).rev().filter(|k| conv.adjoint_offset(phase, *k).is_some()).collect()
+}
+
+/// Cycles of a tile: of products over a depth, `group` values at once, and of transforms of vectors.
+fn cycles(sizes: Sizes, (depth, v_in, v_out): (usize, usize, usize), group: usize) -> usize {
+    sizes.frequencies() * (depth.div_ceil(group) * v_out + 11 * (v_in + v_out))
+}
+
+/// A bias for whole vectors of channels.
+fn padded<E: Element>(lanes: usize, channels: usize, bias: &[E]) -> Aligned<E> {
+    let mut padded = Aligned::zeroed(channels.next_multiple_of(lanes));
+    padded[..bias.len()].copy_from_slice(bias);
+    padded
+}
+
+/// Side of the tiles of a convolution with a stride, to maps of `side`.
+pub(crate) fn tile_side(side: usize) -> usize {
+    if side < 2 * LARGE { SMALL } else { LARGE }
+}
+
+/// Tiles of side `out` of outputs of so many rows and columns; `place(image, y, x)` gives the addresses of the input, the output and the gate.
+pub(crate) fn places(
+    block: usize,
+    out: usize,
+    (rows, columns): (usize, usize),
+    place: impl Fn(usize, usize, usize) -> (usize, usize, usize),
+) -> Vec<TilePlace> {
+    let corners = (0..rows).step_by(out).flat_map(|y| (0..columns).step_by(out).map(move |x| (y, x)));
+    let place = |(n, (y, x))| {
+        let (input, output, gate) = place(n, y, x);
+        TilePlace { input, output, gate, rows: out.min(rows - y), columns: out.min(columns - x) }
     };
-    (0..block).flat_map(|n| corners.clone().map(move |corner| place(n, corner))).collect()
+    (0..block).flat_map(|n| corners.clone().map(move |corner| (n, corner))).map(place).collect()
 }

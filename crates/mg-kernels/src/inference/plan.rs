@@ -110,9 +110,7 @@ fn convolution(kernels: &Kernels<F32>, filter: &Filter, from: Place, to: Place) 
     let (window, channels, numbers) = (&filter.window, (c_in, c_out), (&*weight, &*bias));
     let maps = (&from.map, &to.map);
     let conv = match winograd(filter, to.map.side, kernels)? {
-        true => {
-            Convolution::Winograd(Box::new(Winograd::forward(kernels, window, channels, numbers, maps, 1)))
-        }
+        true => Convolution::Winograd(vec![Winograd::forward(kernels, window, channels, numbers, maps, 1)]),
         false => Convolution::Direct(vec![Packed::forward(kernels, window, channels, numbers, maps, 1)]),
     };
     Ok(Work::Conv(conv, finish(filter.clip)))

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::layer::{Back, LayerPlan};
+use super::layer::{Back, Gradient, LayerPlan};
 use super::pool::Scratch;
 use super::weight_sums::{Transformed, WeightSums};
 use super::{Tape, Weighted};
@@ -58,10 +58,11 @@ struct Way<'a, P: Compiled> {
 }
 
 impl<P: Compiled> Weighted<P> {
-    /// Gradients from that of the output, `dy [n, c, y, x]`.
+    /// Gradients from that of the output, `dy [n, c, y, x]`; `values` are all parameters.
     pub(crate) fn backward(
         &self,
         tape: &Tape<P>,
+        values: &[P::Elem],
         x: &[P::Elem],
         dy: &[P::Elem],
         (of_input, of_parameters): (bool, bool),
@@ -78,6 +79,10 @@ impl<P: Compiled> Weighted<P> {
             });
             let pixels = if l == 0 { input.as_deref_mut() } else { None };
             let goes_on = l > 0 && (of_input || of_parameters);
+            if goes_on || pixels.is_some() {
+                // Before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
+                self.weights.pack_back(l, &self.stack.layers, values);
+            }
             at = self.descend(l, (tape, x), at, own, pixels, goes_on);
         }
         Gradients { input, parameters }
@@ -88,7 +93,7 @@ impl<P: Compiled> Weighted<P> {
         let l = self.stack.layers.len() - 1;
         let layer = &self.stack.layers[l];
         let (task, each) = (layer.task(tape.n), self.stack.output_len());
-        let mut grad = self.stack.pool.batch(l, &layer.raw, tape.n);
+        let mut grad = self.stack.pool.batches.take(&layer.raw, tape.n);
         let blocks = grad.par_chunks_mut(task * layer.raw.image()).zip(dy.par_chunks(task * each));
         let sums: Vec<_> = blocks
             .enumerate()
@@ -133,17 +138,13 @@ impl<P: Compiled> Weighted<P> {
         let (task, wants) = (layer.task(n), own.is_some());
         let coefficients = self.coefficients(l, tape, &at.sums);
         let below = l.checked_sub(1).filter(|_| goes_on).map(|below| (below, &self.stack.layers[below]));
-        let mut next = below.map(|(below, plan)| pool.batch(below, &plan.raw, n));
+        let mut next = below.map(|(_, plan)| pool.batches.take(&plan.raw, n));
         let mut nexts =
             below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
         let each = self.stack.input_len();
         let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
         let mut sums = WeightSums::new(layer, wants, (task * TOGETHER, rayon::current_num_threads()));
         let mut below_sums = vec![];
-        if below.is_some() || pixels.is_some() {
-            // Packed before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
-            self.weights.back(l, &self.stack.layers);
-        }
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
         let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();
@@ -174,7 +175,7 @@ impl<P: Compiled> Weighted<P> {
             sums.write(layer, weight);
             self.write_vectors(l, tape, &at.sums, vectors);
         }
-        pool.give_batch(l, at.grad);
+        pool.batches.give(&layer.raw, at.grad);
         At { grad: next.unwrap_or_default(), sums: total(below_sums) }
     }
 
@@ -195,17 +196,23 @@ impl<P: Compiled> Weighted<P> {
             self.input(l, way.x, way.tape, images.clone(), &mut scratch);
             let Scratch { input, grad, neighbours, .. } = &mut scratch;
             let maps = layer.in_turn(input, grad);
-            match (&layer.winograd_gradient, transformed) {
-                (Some(gradient), Some(to)) => gradient.transform(layer.kernels, block.images, maps, to),
-                _ => layer.weight_gradient.pair::<P>(block.images, maps, neighbours),
+            match (&layer.weight_gradient, transformed) {
+                (Gradient::Winograd(gradient), Some(to)) => {
+                    gradient.transform(layer.kernels, block.images, maps, to);
+                }
+                (Gradient::Winograd(_), None) => {
+                    unreachable!("wanted gradients have room for transformed maps")
+                }
+                (Gradient::Direct(gradient), _) => gradient.pair::<P>(block.images, maps, neighbours),
             }
         }
         if let Some(pixels) = pixels {
             self.reach_input(l, block, pixels, &mut scratch);
         }
         let sums = way.below.zip(next).map(|(below, next)| {
-            if let Back::Hidden(back) = self.weights.back(l, &self.stack.layers) {
-                layer.run_back(back, block, &mut scratch, (&self.stack.layers[below].raw, &mut *next));
+            if let Some(Back::Hidden(back)) = self.weights.back(l) {
+                let to = (&self.stack.layers[below].raw, &mut *next);
+                self.stack.pool.with_room(|room| layer.run_back(back, block, &mut scratch, to, room));
             }
             self.through_activation(below, way.tape, images, next)
         });
@@ -237,7 +244,7 @@ impl<P: Compiled> Weighted<P> {
         let mean = &self.moments(l, tape).mean;
         let walk = Walk { first: 0, images: images.len() };
         let pass = Combine { walk, z, grad, map, mean, by_grad, by_z, constant };
-        if layer.grad.pitch >= map.pitch || layer.grad.in_cells {
+        if layer.grad.pitch >= map.pitch {
             layer.kernels.combine(&pass, &mut scratch.grad, &layer.grad);
         } else {
             // Fewer channels than a vector has, closely packed.
@@ -249,7 +256,7 @@ impl<P: Compiled> Weighted<P> {
     /// To the gradient of the network's input `[n, c, y, x]`.
     fn reach_input(&self, l: usize, block: Block, pixels: &mut [P::Elem], scratch: &mut Scratch<P>) {
         let layer = &self.stack.layers[l];
-        let Back::Pixels(back) = self.weights.back(l, &self.stack.layers) else { return };
+        let Some(Back::Pixels(back)) = self.weights.back(l) else { return };
         let image = layer.pixels();
         let map = back.map(layer.kernels, &image);
         scratch.pixels.grow(map.len(layer.images));

@@ -29,7 +29,7 @@ pub(crate) struct Tape<P: Compiled> {
 impl<P: Compiled> Drop for Tape<P> {
     fn drop(&mut self) {
         for (l, raw) in self.raw.drain(..).enumerate() {
-            self.stack.pool.give_batch(l, raw);
+            self.stack.pool.batches.give(&self.stack.layers[l].raw, raw);
         }
     }
 }
@@ -49,7 +49,7 @@ impl<P: Compiled> Weighted<P> {
     /// Layer `l` of the whole batch.
     fn convolve(&self, l: usize, x: &[P::Elem], tape: &mut Tape<P>) {
         let (layer, weights, n) = (&self.stack.layers[l], &self.weights.layers[l], tape.n);
-        let mut raw = self.stack.pool.batch(l, &layer.raw, n);
+        let mut raw = self.stack.pool.batches.take(&layer.raw, n);
         let (task, each) = (layer.task(n), layer.raw.image());
         let tasks = n.div_ceil(task);
         let split = tasks < rayon::current_num_threads();
@@ -61,10 +61,11 @@ impl<P: Compiled> Weighted<P> {
                 layer.fit(&mut scratch, task);
                 self.input(l, x, tape, images.clone(), &mut scratch);
                 let block = Block { images: images.len(), split };
-                layer.run(&weights.forward, block, &mut scratch, raw);
+                let pool = &self.stack.pool;
+                pool.with_room(|room| layer.run(&weights.forward, block, &mut scratch, raw, room));
                 let observed =
                     weights.fixed.is_none().then(|| observe(layer.kernels, raw, &layer.raw, images.len()));
-                self.stack.pool.give_scratch(l, scratch);
+                pool.give_scratch(l, scratch);
                 observed.map(|observed| (observed, images.len() * layer.raw.side * layer.raw.side))
             })
             .collect();

@@ -1,4 +1,3 @@
-use super::cells::Cells;
 use super::pool::Scratch;
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
@@ -12,8 +11,8 @@ use crate::map::Map;
 use crate::packed::Packed;
 use crate::taps::adjoint_halo;
 use crate::weight_gradient::WeightGradient;
-use crate::winograd::filter::OUT;
-use crate::winograd_convolution::{Room, Winograd};
+use crate::winograd::filter::{LARGE, SMALL};
+use crate::winograd_convolution::{Room, Winograd, tile_side};
 use crate::winograd_gradient::WinogradGradient;
 use crate::{Direction, Error, MapLayer, Result};
 
@@ -30,13 +29,17 @@ pub(super) struct LayerPlan<P: Compiled> {
     pub(super) grad: Map,
     /// Most images that a task takes at once.
     pub(super) images: usize,
-    pub(super) weight_gradient: WeightGradient,
-    /// The same by Winograd's transforms of cells, where that is faster.
-    pub(super) winograd_gradient: Option<WinogradGradient>,
-    /// The convolution by cells, where that is faster.
-    pub(super) cells: Option<Cells>,
+    pub(super) weight_gradient: Gradient,
+    /// Whether the convolution and its adjoint, with stride 2, go by Winograd's transforms.
+    winograd: bool,
     /// Layout of cells that the convolution's adjoint makes before they are laid out as pixels.
     spread: Option<Map>,
+}
+
+/// The gradient of a layer's weight in its fastest form.
+pub(super) enum Gradient {
+    Direct(WeightGradient),
+    Winograd(WinogradGradient),
 }
 
 /// The way back from a layer's gradient to its input.
@@ -49,12 +52,15 @@ pub(super) enum Back<P: Compiled> {
 
 /// Output pixels of a task: enough to use each weight many times while it is in the cache.
 const PIXELS: usize = 256;
-/// Winograd's tiles of a task.
-const TILES: usize = 16;
+/// Winograd's tiles of a task, of large maps and of small ones, whose weights are more.
+const TILES: (usize, usize) = (16, 56);
 /// Most images of a task.
 const IMAGES: usize = 32;
 /// Tasks that a batch is cut into, where a layer's weights are not most of what it reads.
 const TASKS: usize = 8;
+/// Side of outputs from which on Winograd's transforms pay with stride 2: on small maps more time goes into reading weights, of
+/// which there are more than before.
+const SMALLEST: usize = 4;
 
 impl<P: Compiled> LayerPlan<P> {
     pub(super) fn new(
@@ -65,45 +71,31 @@ impl<P: Compiled> LayerPlan<P> {
     ) -> Result<Self> {
         let (conv, c_out) = (shape.conv, shape.channels().1);
         let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
-        let cells = Cells::of::<P>(&shape, (conv_side, conv_out), kernels);
+        let winograd = conv_out >= SMALLEST && Winograd::<P>::pays_strided(&conv, conv_out, kernels);
         let raw = Map::new::<P::Stored>(out, c_out, (0, 0), kernels.lanes);
-        let (input, grad) = maps(kernels, l, &shape, (side, out), cells.as_ref())?;
+        let (input, grad) = maps(kernels, l, &shape, (side, out), winograd)?;
         // All phases of a few channels fill the vectors that one phase would not.
         let few = shape.is_up() && 4 * c_out <= kernels.lanes;
-        let spread = (cells.is_some() || few && conv.stride == 2 && out == 2 * side)
+        let spread = (few && conv.stride == 2 && out == 2 * side)
             .then(|| Map::cells::<P::Stored>(conv_side, conv.c_in, (0, 0), kernels.lanes));
-        let images = match cells {
-            Some(_) => TILES.div_ceil(Winograd::<P>::tiles(conv_out)),
-            None => PIXELS / (out * out).min(side * side),
+        let images = match winograd {
+            true if tile_side(conv_out) == LARGE => TILES.0.div_ceil(Winograd::<P>::tiles(conv_out)),
+            true => TILES.1.div_ceil(conv_out.div_ceil(SMALL).pow(2)),
+            false => PIXELS / (out * out).min(side * side),
         };
         let images = images.clamp(1, IMAGES);
         for map in [&input, &raw, &grad] {
             map.check_addresses(images).map_err(|reason| Error::Layer { layer: l, reason })?;
         }
         let maps = if shape.is_up() { (&grad, &input) } else { (&input, &grad) };
-        let weight_gradient =
-            WeightGradient::new((kernels.lanes, P::GROUP), &conv, maps, images).in_short_sums();
-        let winograd_gradient = cells.as_ref().and_then(|cells| {
-            let direct = OUT * OUT * conv.kernel * conv.kernel * conv.c_in;
-            let map = |map: &Map| if map.in_cells { map.of_cells() } else { *map };
-            let maps = (&map(maps.0), &map(maps.1));
-            WinogradGradient::pays::<P>(cells.conv.c_in, direct)
-                .then(|| WinogradGradient::new(kernels.lanes, &cells.conv, maps, images))
-        });
+        let weight_gradient = if winograd && WinogradGradient::pays::<P>(&conv, conv_out) {
+            Gradient::Winograd(WinogradGradient::new(kernels.lanes, &conv, maps, images))
+        } else {
+            let sizes = (kernels.lanes, P::GROUP);
+            Gradient::Direct(WeightGradient::new(sizes, &conv, maps, images).in_short_sums())
+        };
         let curve = Curve::of(shape.activation);
-        Ok(Self {
-            kernels,
-            shape,
-            curve,
-            input,
-            raw,
-            grad,
-            images,
-            weight_gradient,
-            winograd_gradient,
-            cells,
-            spread,
-        })
+        Ok(Self { kernels, shape, curve, input, raw, grad, images, weight_gradient, winograd, spread })
     }
 
     /// A block's input and gradient as the convolution's input and its output's gradient.
@@ -173,8 +165,9 @@ impl<P: Compiled> LayerPlan<P> {
         block: Block,
         scratch: &mut Scratch<P>,
         raw: &mut [P::Stored],
+        room: &mut Room<P::Elem>,
     ) {
-        let Scratch { input, cells, room, .. } = scratch;
+        let Scratch { input, cells, .. } = scratch;
         let spread = self.spread.as_ref().filter(|_| self.shape.is_up());
         self.run_by(spread, forward, block, input, (&self.raw, raw), (cells, room));
     }
@@ -186,8 +179,9 @@ impl<P: Compiled> LayerPlan<P> {
         block: Block,
         scratch: &mut Scratch<P>,
         (map, to): (&Map, &mut [P::Stored]),
+        room: &mut Room<P::Elem>,
     ) {
-        let Scratch { grad, cells, room, .. } = scratch;
+        let Scratch { grad, cells, .. } = scratch;
         let spread = self.spread.as_ref().filter(|_| !self.shape.is_up());
         self.run_by(spread, back, block, grad, (map, to), (cells, room));
     }
@@ -219,48 +213,31 @@ impl<P: Compiled> LayerPlan<P> {
 
     /// The convolution.
     fn ahead(&self, weight: &[P::Elem], maps: (&Map, &Map)) -> Convolution<P> {
-        let conv = &self.shape.conv;
-        if let Some(cells) = &self.cells {
-            let (weight, zeros) = (cells.weight(conv, weight), vec![P::Elem::ZERO; conv.c_out]);
-            let (window, channels) = (cells.conv.window(), cells.conv.channels());
-            let maps = (&maps.0.of_cells(), maps.1);
-            return Convolution::forward(
-                self.kernels,
-                &window,
-                channels,
-                (&weight, &zeros),
-                maps,
-                self.images,
-            );
-        }
-        let zeros = vec![P::Elem::ZERO; conv.c_out];
+        let (kernels, window, channels) =
+            (self.kernels, self.shape.conv.window(), self.shape.conv.channels());
+        let zeros = vec![P::Elem::ZERO; channels.1];
         let numbers = (weight, &zeros[..]);
-        Convolution::forward(self.kernels, &conv.window(), conv.channels(), numbers, maps, self.images)
+        if self.winograd {
+            let parts = vec![Winograd::forward(kernels, &window, channels, numbers, maps, self.images)];
+            return Convolution::Winograd(parts);
+        }
+        Convolution::forward(kernels, &window, channels, numbers, maps, self.images)
     }
 
     /// The convolution's adjoint, to [`Self::spread`] where there is that, else to the map it is for.
     fn behind(&self, weight: &[P::Elem], maps: (&Map, &Map)) -> Convolution<P> {
-        let conv = &self.shape.conv;
+        let (kernels, conv, images) = (self.kernels, &self.shape.conv, self.images);
         if let Some(spread) = &self.spread {
             let maps = (maps.0, &spread.of_cells());
-            return match &self.cells {
-                Some(cells) => {
-                    let weight = cells.weight(conv, weight);
-                    Convolution::adjoint(self.kernels, &cells.conv, &weight, maps, None, self.images)
-                }
-                None => Convolution::Direct(vec![Packed::merged_adjoint(
-                    self.kernels,
-                    conv,
-                    weight,
-                    maps,
-                    self.images,
-                )]),
-            };
+            return Convolution::Direct(vec![Packed::merged_adjoint(kernels, conv, weight, maps, images)]);
+        }
+        if self.winograd {
+            return Convolution::Winograd(Winograd::adjoint(kernels, conv, weight, maps, None, images));
         }
         if covers(&self.shape, maps.1.side) {
-            return Convolution::Direct(Packed::spread(self.kernels, conv, weight, maps, self.images));
+            return Convolution::Direct(Packed::spread(kernels, conv, weight, maps, images));
         }
-        Convolution::adjoint(self.kernels, conv, weight, maps, None, self.images)
+        Convolution::adjoint(kernels, conv, weight, maps, None, images)
     }
 }
 
@@ -270,29 +247,30 @@ fn maps<P: Compiled>(
     l: usize,
     shape: &MapLayer,
     (side, out): (usize, usize),
-    cells: Option<&Cells>,
+    winograd: bool,
 ) -> Result<(Map, Map)> {
     let ((c_in, c_out), lanes) = (shape.channels(), kernels.lanes);
     let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
-    let (conv, conv_side) = cells.map_or((shape.conv, conv_side), |cells| (cells.conv, conv_out));
+    let (conv, window) = (shape.conv, shape.conv.window());
     // The halos of the convolution's input and of its output's gradient, whichever way the layer goes.
-    let overhang = Convolution::<P>::forward_overhang(&conv.window(), conv.channels(), conv_out, kernels);
-    let ahead = (conv.pad_before, conv.pad_after + overhang);
-    let behind = if cells.is_none() && covers(shape, conv_side) {
+    let overhang = Convolution::<P>::forward_overhang(&window, conv.channels(), conv_out, kernels);
+    let after = if winograd { Winograd::<P>::halo_after(&window, conv_side, conv_out) } else { 0 };
+    let ahead = (conv.pad_before, after.max(conv.pad_after + overhang));
+    let behind = if covers(shape, conv_side) {
         (0, 0)
     } else {
         let (before, after) = adjoint_halo(&conv, conv_side)?;
-        (before, after + Convolution::<P>::adjoint_overhang(&conv, conv_side, kernels))
+        let overhang = Convolution::<P>::adjoint_overhang(&conv, conv_side, kernels);
+        // Tiles of the gradient are of the output's pixels, or of the pixels of a phase of the input.
+        let tiles = Winograd::<P>::overhang(conv_out).max(Winograd::<P>::overhang(conv_side.div_ceil(2)));
+        (before, after + if winograd { tiles } else { overhang })
     };
     let (input_halo, grad_halo) = if shape.is_up() { (behind, ahead) } else { (ahead, behind) };
-    let cell_map = |side, channels, halo| Map::cells::<P::Stored>(side, channels, halo, lanes);
     let input = match shape.direction {
-        Direction::Down if cells.is_some() => cell_map(side, c_in, input_halo),
         Direction::Down if l == 0 && c_in < lanes => Map::dense(side, c_in, input_halo),
         _ => Map::new::<P::Stored>(side, c_in, input_halo, lanes),
     };
     let grad = match shape.direction {
-        Direction::Up { .. } if cells.is_some() => cell_map(out, c_out, grad_halo),
         Direction::Up { .. } if c_out < lanes => Map::dense(out, c_out, grad_halo),
         _ => Map::new::<P::Stored>(out, c_out, grad_halo, lanes),
     };

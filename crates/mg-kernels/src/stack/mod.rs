@@ -2,7 +2,6 @@
 //! norm couples. Of each layer the convolution's output is kept; activations are made of it again where they are needed.
 
 mod backward;
-mod cells;
 mod forward;
 mod layer;
 mod pool;
@@ -61,7 +60,7 @@ impl<P: Compiled> Weighted<P> {
     /// each per layer, where they are given, else by the batch's own.
     pub(crate) fn new(
         stack: &Arc<Stack<P>>,
-        values: Vec<P::Elem>,
+        values: &[P::Elem],
         statistics: Option<&[Option<Observed>]>,
     ) -> Self {
         let weights = Weights::new(&stack.shape, &stack.layers, values, statistics);

@@ -1,17 +1,18 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;
-use crate::map::Map;
+use crate::memory::Memory;
 use crate::weight_gradient::Neighbours;
 use crate::winograd_convolution::Room;
 
-/// Memory of earlier calls, so that a step allocates little but its results. What lies between pixels is zero from the
-/// start and never written, so memory goes back to the layer and the use that it came from.
+/// Memory of earlier calls. What lies between pixels is zero from the start and never written, so a task's memory goes back to
+/// the layer that it came from.
 pub(super) struct Pool<P: Compiled> {
     /// Outputs of layers, and their gradients, of whole batches.
-    batches: Vec<Mutex<Vec<Aligned<P::Stored>>>>,
+    pub(super) batches: Arc<Memory<P::Stored>>,
     scratch: Vec<Mutex<Vec<Scratch<P>>>>,
+    rooms: Mutex<Vec<Room<P::Elem>>>,
 }
 
 /// Memory of one task in one layer.
@@ -26,32 +27,25 @@ pub(super) struct Scratch<P: Compiled> {
     pub(super) pixels: Aligned<P::Elem>,
     /// What a convolution by cells makes.
     pub(super) cells: Aligned<P::Stored>,
-    pub(super) room: Room<P::Elem>,
     pub(super) neighbours: Neighbours<P::Stored>,
 }
 
 impl<P: Compiled> Pool<P> {
     pub(super) fn new(layers: usize) -> Self {
         Self {
-            batches: (0..layers).map(|_| Mutex::default()).collect(),
+            batches: Memory::shared(P::memory()),
             scratch: (0..layers).map(|_| Mutex::default()).collect(),
+            rooms: Mutex::default(),
         }
     }
 
-    /// Memory for `n` maps of layer `l`, of which only what lies between pixels is known.
-    pub(super) fn batch(&self, l: usize, map: &Map, n: usize) -> Aligned<P::Stored> {
-        let len = map.len(n);
-        let mut free = lock(&self.batches[l]);
-        let found = free.iter().position(|batch| batch.len() == len);
-        found.map_or_else(|| Aligned::zeroed(len), |found| free.swap_remove(found))
-    }
-
-    pub(super) fn give_batch(&self, l: usize, batch: Aligned<P::Stored>) {
-        let mut free = lock(&self.batches[l]);
-        if free.iter().any(|other| other.len() != batch.len()) {
-            free.clear(); // of another batch size
-        }
-        free.push(batch);
+    /// Lends memory for transformed tiles of any layer.
+    pub(super) fn with_room<R>(&self, work: impl FnOnce(&mut Room<P::Elem>) -> R) -> R {
+        let free = lock(&self.rooms).pop();
+        let mut room = free.unwrap_or_else(Room::empty);
+        let result = work(&mut room);
+        lock(&self.rooms).push(room);
+        result
     }
 
     pub(super) fn scratch(&self, l: usize) -> Scratch<P> {
@@ -61,7 +55,6 @@ impl<P: Compiled> Pool<P> {
             output: Aligned::zeroed(0),
             pixels: Aligned::zeroed(0),
             cells: Aligned::zeroed(0),
-            room: Room::empty(),
             neighbours: Neighbours::empty(),
         })
     }

@@ -11,10 +11,8 @@ use crate::element::Element;
 use crate::engine::{Moments, Observed};
 use crate::{MapShape, Norm, Parameter};
 
-/// The numbers of a network, packed.
+/// The numbers of a network, packed: those of the way back when they are needed.
 pub(crate) struct Weights<P: Compiled> {
-    /// All parameters, for the way back, which is packed when it is needed.
-    values: Vec<P::Elem>,
     pub(super) layers: Vec<LayerWeights<P>>,
 }
 
@@ -35,7 +33,7 @@ impl<P: Compiled> Weights<P> {
     pub(super) fn new(
         shape: &MapShape,
         layers: &[LayerPlan<P>],
-        values: Vec<P::Elem>,
+        values: &[P::Elem],
         statistics: Option<&[Option<Observed>]>,
     ) -> Self {
         let mut parameters: Vec<Vec<Range<usize>>> = vec![vec![]; layers.len()];
@@ -69,7 +67,7 @@ impl<P: Compiled> Weights<P> {
             LayerWeights { weight, forward, back: OnceLock::new(), gamma, beta, fixed }
         };
         let layers = layers.par_iter().enumerate().map(layer).collect();
-        Self { values, layers }
+        Self { layers }
     }
 
     /// Where the parameters of layer `l` begin.
@@ -77,11 +75,16 @@ impl<P: Compiled> Weights<P> {
         self.layers[l].weight.start
     }
 
-    /// The way back through layer `l`, packed now if it was not. Not from within a task of a parallel loop that may run another
-    /// such task while it waits.
-    pub(super) fn back(&self, l: usize, plans: &[LayerPlan<P>]) -> &Back<P> {
+    /// Packs the way back through layer `l` if it was not; `values` are all parameters. Not from within a task of a parallel loop
+    /// that may run another such task while it waits.
+    pub(super) fn pack_back(&self, l: usize, plans: &[LayerPlan<P>], values: &[P::Elem]) {
         let layer = &self.layers[l];
         let target = l.checked_sub(1).map(|below| &plans[below].raw);
-        layer.back.get_or_init(|| plans[l].back(&self.values[layer.weight.clone()], target))
+        layer.back.get_or_init(|| plans[l].back(&values[layer.weight.clone()], target));
+    }
+
+    /// The way back through layer `l`, if it was packed.
+    pub(super) fn back(&self, l: usize) -> Option<&Back<P>> {
+        self.layers[l].back.get()
     }
 }

@@ -40,13 +40,20 @@ fn shapes() -> Vec<MapShape> {
         MapLayer::down((50, 20), 1, 1, (0, 0)).with_activation(Activation::Softplus),
         MapLayer::down((20, 10), 1, 1, (0, 0)),
     ];
-    // Wide and large enough that strides of 2 go by cells.
-    let cells = vec![
+    // Wide and large enough that strides of 2 go by Winograd's transforms, with large tiles and with small ones.
+    let strided = vec![
         MapLayer::down((3, 16), 4, 2, (1, 1)).with_activation(LEAKY),
         MapLayer::down((16, 32), 5, 2, (1, 2)).with_norm(BATCH).with_activation(LEAKY),
         MapLayer::up((32, 16), 4, 2, (1, 1), 16).with_norm(BATCH).with_activation(Activation::RELU),
         MapLayer::down((16, 16), 5, 2, (2, 1)).with_norm(BATCH).with_activation(LEAKY),
         MapLayer::up((16, 16), 5, 2, (1, 2), 16).with_activation(Activation::Tanh),
+    ];
+    let small = vec![
+        MapLayer::down((16, 32), 5, 2, (1, 2)).with_activation(LEAKY),
+        MapLayer::down((32, 16), 4, 2, (1, 1)).with_norm(BATCH).with_activation(LEAKY),
+        MapLayer::up((16, 16), 4, 2, (1, 1), 10).with_norm(BATCH).with_activation(Activation::RELU),
+        MapLayer::down((16, 32), 6, 2, (2, 2)).with_activation(LEAKY),
+        MapLayer::up((32, 16), 5, 2, (1, 2), 10).with_activation(Activation::Tanh),
     ];
     [
         (3, 16, discriminator),
@@ -54,7 +61,8 @@ fn shapes() -> Vec<MapShape> {
         (3, 8, bottleneck),
         (5, 9, odd),
         (7, 1, vectors),
-        (3, 32, cells),
+        (3, 32, strided),
+        (16, 20, small),
     ]
     .into_iter()
     .map(|(channels, side, layers)| MapShape { channels, side, layers })

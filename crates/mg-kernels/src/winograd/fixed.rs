@@ -1,10 +1,9 @@
 //! Products of transformed tiles in fixed point.
 #![allow(unsafe_code, reason = "vector units on checked addresses")]
 
-use super::fixed_weights::{FixedWeights, MOST};
+use super::fixed_weights::FixedWeights;
 use crate::aligned::Aligned;
 use crate::element::Element;
-use crate::simd::HalfSimd;
 use crate::tile::TILE_VECTORS;
 
 /// Most rows of a tile.
@@ -47,6 +46,8 @@ pub(crate) struct FixedKernels<E: 'static> {
     pub(crate) tiles: &'static [(usize, [TileFn<E>; 2])],
     /// Scales values to integers; returns what one is worth.
     pub(crate) quantize: unsafe fn(&[E], f32, &mut [i16]) -> f32,
+    /// Scales columns of weights to integers up to a limit, and says what one is worth in each.
+    pub(crate) quantize_weights: unsafe fn(&[E], f32, &mut [f32], &mut [i16]),
 }
 
 impl<E: Element> FixedKernels<E> {
@@ -67,6 +68,12 @@ impl<E: Element> FixedKernels<E> {
             // SAFETY: the processor has the kernels (the invariant); they check their bounds.
             room.units[at] = unsafe { (self.quantize)(&row[..stride], weights.row_bound, to) };
         }
+    }
+
+    /// Weights `[depth][channels]` as integers up to `limit`, `[pairs of depth][channels][2]`, and what one is worth in each channel.
+    pub(crate) fn take_weights(&self, weights: &[E], limit: f32, units: &mut [f32], values: &mut [i16]) {
+        // SAFETY: the processor has the kernels (the invariant); they check their bounds.
+        unsafe { (self.quantize_weights)(weights, limit, units, values) }
     }
 
     /// Integers from one tile to the next.
@@ -94,7 +101,8 @@ impl<E: Element> FixedKernels<E> {
         let (input, output) = (input.as_ptr(), output.as_mut_ptr());
         let mut done = 0;
         while done < tiles {
-            let size = self.tiles.iter().rev().find(|size| size.0 >= tiles - done).unwrap_or(&self.tiles[0]);
+            let each = (tiles - done).div_ceil((tiles - done).div_ceil(self.tiles[0].0));
+            let size = self.tiles.iter().rev().find(|size| size.0 >= each).unwrap_or(&self.tiles[0]);
             let rows = size.0.min(tiles - done);
             let row = |i: usize| done + i.min(rows - 1);
             let tile = FixedTile {
@@ -111,35 +119,5 @@ impl<E: Element> FixedKernels<E> {
             unsafe { (size.1[vectors - 1])(&tile) };
             done += rows;
         }
-    }
-}
-
-/// Scales a row to integers whose sizes sum to at most `bound`; returns what one is worth.
-///
-/// # Safety
-/// The processor has `S`.
-#[inline(always)]
-pub(crate) unsafe fn quantize<S: HalfSimd>(row: &[f32], bound: f32, to: &mut [i16]) -> f32 {
-    assert!(row.len() == to.len() && row.len().is_multiple_of(S::LANES) && S::LANES <= 16);
-    // SAFETY: the caller's contract; all addresses lie in the slices, of equal length.
-    unsafe {
-        let zero = S::splat(0.0);
-        let (mut most, mut sum) = (zero, zero);
-        for c in (0..row.len()).step_by(S::LANES) {
-            let v = S::load(row.as_ptr().add(c));
-            let size = S::max(v, S::sub(zero, v));
-            (most, sum) = (S::max(most, size), S::add(sum, size));
-        }
-        let (mut mosts, mut sums) = ([0f32; 16], [0f32; 16]);
-        S::store(mosts.as_mut_ptr(), most);
-        S::store(sums.as_mut_ptr(), sum);
-        let (most, sum) = (mosts.into_iter().fold(0.0, f32::max), sums.into_iter().sum::<f32>());
-        // What is no number, or infinite, makes the sum so: it must come out again.
-        let unit = if sum.is_finite() { (most / MOST).max(sum / bound) } else { f32::NAN };
-        let scale = S::splat(if unit > 0.0 { 1.0 / unit } else { 0.0 });
-        for c in (0..row.len()).step_by(S::LANES) {
-            S::narrow_i16(to.as_mut_ptr().add(c), S::mul(S::load(row.as_ptr().add(c)), scale));
-        }
-        unit
     }
 }

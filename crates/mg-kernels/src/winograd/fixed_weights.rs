@@ -10,7 +10,6 @@ use rayon::prelude::*;
 
 use crate::aligned::Aligned;
 use crate::element::Element;
-use crate::tile::TILE_VECTORS;
 
 /// Bound of every sum: 2^31 less what rounding adds to the terms, at most half of the largest weight for each channel.
 pub(crate) const BOUND: f32 = 2_140_000_000.0;
@@ -21,11 +20,6 @@ pub(crate) const MOST: f32 = 32_767.0;
 /// mean size is 0.8, this makes the rounding errors of inputs and weights equal.
 fn most_weight(c_in: usize) -> f32 {
     (3.0 / 0.8 * BOUND / c_in as f32).sqrt().min(MOST).floor()
-}
-
-/// The nearest integer, ties to even, of a number that fits: adding 3/2 2^23 moves it to the last bits.
-fn nearest(v: f32) -> i16 {
-    (v + 12_582_912.0).to_bits() as i16
 }
 
 /// Weights `[frequency][c_in][c_out]` as integers, with what one is worth.
@@ -41,36 +35,28 @@ pub(crate) struct FixedWeights {
 }
 
 impl FixedWeights {
-    /// `weights` are `[blocks of TILE_VECTORS vectors][frequency][c_in][channels of the block]`.
-    pub(crate) fn new<E: Element>(weights: &[E], lanes: usize, c_in: usize, frequencies: usize) -> Self {
-        let (pairs, channels) = (c_in.div_ceil(2), weights.len() / (c_in * frequencies));
+    /// For products over `depth` with so many channels, in blocks of `full` of them. `block(number, to)` writes a block's weights
+    /// `[frequency][depth][channel]`; `integers(weights, limit, units, values)` makes integers up to a limit of those of a
+    /// frequency, and says what one is worth in each channel.
+    pub(crate) fn new<E: Element>(
+        full: usize,
+        (depth, channels): (usize, usize),
+        frequencies: usize,
+        block: impl Fn(usize, &mut [E]) + Sync,
+        integers: impl Fn(&[E], f32, &mut [f32], &mut [i16]) + Sync,
+    ) -> Self {
+        let (pairs, limit) = (depth.div_ceil(2), most_weight(depth));
         let mut values = Aligned::zeroed(frequencies * 2 * pairs * channels);
         let mut units = Aligned::<f32>::zeroed(frequencies * channels);
-        let (full, limit) = (TILE_VECTORS * lanes, most_weight(c_in));
         let blocks = values.par_chunks_mut(frequencies * 2 * pairs * full);
-        let blocks = blocks.zip(units.par_chunks_mut(frequencies * full));
-        let blocks = blocks.zip(weights.par_chunks(frequencies * c_in * full));
-        blocks.for_each(|((values, units), weights)| {
+        let blocks = blocks.zip(units.par_chunks_mut(frequencies * full)).enumerate();
+        blocks.for_each_init(Aligned::default, |weights, (number, (values, units))| {
             let width = units.len() / frequencies;
-            let rows = weights.chunks_exact(c_in * width).zip(units.chunks_exact_mut(width));
+            weights.grow(frequencies * depth * width);
+            block(number, &mut weights[..frequencies * depth * width]);
+            let rows = weights.chunks_exact(depth * width).zip(units.chunks_exact_mut(width));
             for ((weights, units), values) in rows.zip(values.chunks_exact_mut(2 * pairs * width)) {
-                for row in weights.chunks_exact(width) {
-                    for (most, w) in units.iter_mut().zip(row) {
-                        let size = (w.to_f64() as f32).abs();
-                        // Not `max`: what is no number must stay so.
-                        *most = if size <= *most { *most } else { size };
-                    }
-                }
-                let scales: Vec<f32> =
-                    units.iter().map(|most| if *most > 0.0 { limit / most } else { 0.0 }).collect();
-                units.iter_mut().for_each(|most| *most /= limit);
-                for (pair, to) in weights.chunks(2 * width).zip(values.chunks_exact_mut(2 * width)) {
-                    for (half, row) in pair.chunks_exact(width).enumerate() {
-                        for ((to, w), scale) in to.chunks_exact_mut(2).zip(row).zip(&scales) {
-                            to[half] = nearest(w.to_f64() as f32 * scale);
-                        }
-                    }
-                }
+                integers(weights, limit, units, values);
             }
         });
         Self { values, units, pairs, frequencies, row_bound: BOUND / limit }

@@ -7,7 +7,9 @@
 pub(crate) mod filter;
 pub(crate) mod fixed;
 pub(crate) mod fixed_weights;
+pub(crate) mod kernel;
+mod lines;
+mod quantize;
 pub(crate) mod transform;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vnni;
-pub(crate) mod weights;

@@ -1,33 +1,44 @@
 #![allow(unsafe_code, reason = "vector units on checked addresses")]
 
-use super::filter::{A, B, CHUNK, FREQUENCIES, IN, OUT};
+use super::filter::{CHUNK, LARGE, POINTS, Sizes, out, points};
+use super::lines::{Gradients, Inputs, Line, back_line};
 use crate::aligned::Number;
-use crate::element::Element;
 use crate::finish::{Finish, finished};
 use crate::format::Format;
 use crate::map::Map;
 use crate::share::Shared;
 use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
-/// `B^T d B` of every tile: from `map` to `[tile][frequency][pitch]`.
+/// Every tile at all frequencies: from a map to `[tile][frequency][pitch]`.
 pub(crate) struct Transform<'a> {
     pub(crate) tiles: &'a [TilePlace],
-    pub(crate) map: &'a Map,
+    pub(crate) steps: Steps,
     pub(crate) channels: usize,
     pub(crate) pitch: usize,
+    pub(crate) sizes: Sizes,
+    pub(crate) of: Side,
+}
+
+/// What tiles are of.
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    /// A convolution's input: `B^T d B`.
+    Input,
+    /// The gradient of its output, as many pixels as a tile of outputs has: the adjoint of the output's transform.
+    Gradient,
 }
 
 /// `A^T m A` of every tile, finished: from `[tile][frequency][CHUNK vectors]` to `vectors` vectors of channels
-/// beginning with `from` of `map`.
+/// beginning with `from` of a map.
 pub(crate) struct Back<'a, P: Format> {
     pub(crate) tiles: &'a [TilePlace],
-    pub(crate) map: &'a Map,
+    pub(crate) steps: Steps,
+    pub(crate) sizes: Sizes,
     pub(crate) from: usize,
     pub(crate) vectors: usize,
     pub(crate) bias: &'a [P::Elem],
     pub(crate) finish: Finish<P::Elem>,
-    pub(crate) gate: Option<&'a [P::Stored]>,
-    pub(crate) gate_map: Option<&'a Map>,
+    pub(crate) gate: Option<(&'a [P::Stored], Steps)>,
 }
 
 /// Where a tile of outputs is read and written.
@@ -41,103 +52,44 @@ pub(crate) struct TilePlace {
     pub(crate) columns: usize,
 }
 
-#[inline(always)]
-unsafe fn forward_line<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
-    // SAFETY: the trait's contract.
-    unsafe {
-        let constant = |c: f64| S::splat(S::Elem::of(c));
-        let (even_a, even_b) =
-            (S::mul_add(d[2], constant(-B * B), d[4]), S::mul_add(d[2], constant(-A * A), d[4]));
-        let odd_a = S::mul(S::mul_add(d[1], constant(-B * B), d[3]), constant(A));
-        let odd_b = S::mul(S::mul_add(d[1], constant(-A * A), d[3]), constant(B));
-        let ends = |x: S::Vector, y: S::Vector, z: S::Vector| {
-            S::mul_add(x, constant(A * A * B * B), S::mul_add(y, constant(-A * A - B * B), z))
-        };
-        [
-            ends(d[0], d[2], d[4]),
-            S::add(even_a, odd_a),
-            S::sub(even_a, odd_a),
-            S::add(even_b, odd_b),
-            S::sub(even_b, odd_b),
-            ends(d[1], d[3], d[5]),
-        ]
+/// Elements from a pixel of a tile to the one below it and to the one beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps {
+    pub(crate) row: usize,
+    pub(crate) pixel: usize,
+}
+
+impl Steps {
+    /// For tiles of every `stride`th pixel of a map.
+    pub(crate) fn of(map: &Map, stride: usize) -> Self {
+        Self { row: stride * map.row(), pixel: stride * map.pitch }
+    }
+
+    /// From the first pixel of so many rows and columns to the last.
+    fn across(self, rows: usize, columns: usize) -> usize {
+        (rows - 1) * self.row + (columns - 1) * self.pixel
     }
 }
 
-#[inline(always)]
-unsafe fn back_line<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
-    // SAFETY: the trait's contract.
-    unsafe {
-        let constant = |c: f64| S::splat(S::Elem::of(c));
-        let (sum_a, gap_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-        let (sum_b, gap_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
-        let mix =
-            |a: S::Vector, p: f64, b: S::Vector, q: f64| S::mul_add(a, constant(p), S::mul(b, constant(q)));
-        [
-            S::add(m[0], S::add(sum_a, sum_b)),
-            mix(gap_a, A, gap_b, B),
-            mix(sum_a, A * A, sum_b, B * B),
-            S::add(mix(gap_a, A * A * A, gap_b, B * B * B), m[5]),
-        ]
-    }
-}
-
-/// The adjoint of [`back_line`].
-#[inline(always)]
-unsafe fn gradient_line<S: Simd>(y: [S::Vector; OUT]) -> [S::Vector; IN] {
-    // SAFETY: the trait's contract.
-    unsafe {
-        let at = |p: f64| {
-            let constant = |c: f64| S::splat(S::Elem::of(c));
-            let even = S::mul_add(y[2], constant(p * p), y[0]);
-            let odd = S::mul_add(y[3], constant(p * p * p), S::mul(y[1], constant(p)));
-            (S::add(even, odd), S::sub(even, odd))
-        };
-        let ((plus_a, minus_a), (plus_b, minus_b)) = (at(A), at(B));
-        [y[0], plus_a, minus_a, plus_b, minus_b, y[3]]
-    }
-}
-
-/// The adjoint of the output's transform, of tiles of `OUT x OUT` pixels that begin at `TilePlace::input`.
-///
 /// # Safety
 /// The processor has `U`.
 #[inline(always)]
-pub(crate) unsafe fn transform_gradient<U: Unit>(
-    pass: &Transform<'_>,
-    from: &[StoredOf<U>],
-    to: &mut [ElemOf<U>],
-) {
-    let (row, pixel) = (pass.map.row(), pass.map.pitch);
-    let width = pass.channels.next_multiple_of(U::Simd::LANES);
-    let reach = (OUT - 1) * (row + pixel) + width;
-    assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
-    assert!(pass.tiles.len() * FREQUENCIES * pass.pitch <= to.len() && width <= pass.pitch && width <= pixel);
-    for (t, tile) in pass.tiles.iter().enumerate() {
-        for c in (0..width).step_by(U::Simd::LANES) {
-            // SAFETY: all tiles lie inside their maps, checked above.
-            unsafe {
-                let from = from.as_ptr().add(tile.input + c);
-                let to = to.as_mut_ptr().add(t * FREQUENCIES * pass.pitch + c);
-                let zero = U::Simd::splat(ElemOf::<U>::ZERO);
-                let mut half = [[zero; IN]; OUT]; // [column][frequency]
-                for (x, column) in half.iter_mut().enumerate() {
-                    let mut y = [zero; OUT];
-                    for (row_number, y) in y.iter_mut().enumerate() {
-                        *y = U::load(from.add(row_number * row + x * pixel));
-                    }
-                    *column = gradient_line::<U::Simd>(y);
-                }
-                for frequency in 0..IN {
-                    let mut y = [zero; OUT];
-                    for (y, column) in y.iter_mut().zip(&half) {
-                        *y = column[frequency];
-                    }
-                    for (x, value) in gradient_line::<U::Simd>(y).into_iter().enumerate() {
-                        U::Simd::store(to.add((frequency * IN + x) * pass.pitch), value);
-                    }
-                }
-            }
+pub(crate) unsafe fn transform<U: Unit>(pass: &Transform<'_>, from: &[StoredOf<U>], to: &mut [ElemOf<U>]) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match (pass.of, pass.sizes.rows, pass.sizes.columns) {
+            (Side::Input, 3, 3) => transform_by::<U, Inputs<3>, Inputs<3>>(pass, from, to),
+            (Side::Input, 3, _) => transform_by::<U, Inputs<3>, Inputs<4>>(pass, from, to),
+            (Side::Input, 4, 3) => transform_by::<U, Inputs<4>, Inputs<3>>(pass, from, to),
+            (Side::Input, 4, _) => transform_by::<U, Inputs<4>, Inputs<4>>(pass, from, to),
+            (Side::Input, 5, 5) => transform_by::<U, Inputs<5>, Inputs<5>>(pass, from, to),
+            (Side::Input, 5, _) => transform_by::<U, Inputs<5>, Inputs<6>>(pass, from, to),
+            (Side::Input, _, 5) => transform_by::<U, Inputs<6>, Inputs<5>>(pass, from, to),
+            (Side::Input, _, _) => transform_by::<U, Inputs<6>, Inputs<6>>(pass, from, to),
+            (Side::Gradient, 3, _) => transform_by::<U, Gradients<3>, Gradients<3>>(pass, from, to),
+            (Side::Gradient, 4, _) => transform_by::<U, Gradients<4>, Gradients<4>>(pass, from, to),
+            (Side::Gradient, 5, _) => transform_by::<U, Gradients<5>, Gradients<5>>(pass, from, to),
+            (Side::Gradient, _, _) => transform_by::<U, Gradients<6>, Gradients<6>>(pass, from, to),
         }
     }
 }
@@ -145,38 +97,42 @@ pub(crate) unsafe fn transform_gradient<U: Unit>(
 /// # Safety
 /// The processor has `U`.
 #[inline(always)]
-pub(crate) unsafe fn transform_input<U: Unit>(
+unsafe fn transform_by<U: Unit, R: Line, C: Line>(
     pass: &Transform<'_>,
     from: &[StoredOf<U>],
     to: &mut [ElemOf<U>],
 ) {
-    let (row, pixel) = (pass.map.row(), pass.map.pitch);
+    let (Steps { row, pixel }, rows, columns) = (pass.steps, points(R::SIZE), points(C::SIZE));
+    let each = rows.len() * columns.len() * pass.pitch;
     let width = pass.channels.next_multiple_of(U::Simd::LANES);
-    let reach = (IN - 1) * (row + pixel) + width;
+    let reach = pass.steps.across(R::READS, C::READS) + width;
+    assert_eq!(pass.sizes, Sizes { rows: R::SIZE, columns: C::SIZE });
     assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
-    assert!(pass.tiles.len() * FREQUENCIES * pass.pitch <= to.len() && width <= pass.pitch && width <= pixel);
+    assert!(width <= pass.pitch && width <= pixel);
+    assert!((pass.tiles.len() * each + width).saturating_sub(pass.pitch) <= to.len(), "tiles have no room");
     for (t, tile) in pass.tiles.iter().enumerate() {
         for c in (0..width).step_by(U::Simd::LANES) {
             // SAFETY: all tiles lie inside their maps, checked above.
             unsafe {
                 let from = from.as_ptr().add(tile.input + c);
-                let to = to.as_mut_ptr().add(t * FREQUENCIES * pass.pitch + c);
+                let to = to.as_mut_ptr().add(t * each + c);
                 let zero = U::Simd::splat(ElemOf::<U>::ZERO);
-                let mut half = [[zero; IN]; IN]; // [column][frequency]
-                for (x, column) in half.iter_mut().enumerate() {
-                    let mut d = [zero; IN];
-                    for (y, d) in d.iter_mut().enumerate() {
+                let mut half = [[zero; POINTS]; POINTS]; // [column][point]
+                for (x, column) in half.iter_mut().enumerate().take(C::READS) {
+                    let mut d = [zero; POINTS];
+                    for (y, d) in d.iter_mut().enumerate().take(R::READS) {
                         *d = U::load(from.add(y * row + x * pixel));
                     }
-                    *column = forward_line::<U::Simd>(d);
+                    *column = R::at_points::<U::Simd>(d);
                 }
-                for y in 0..IN {
-                    let mut d = [zero; IN];
+                for (i, y) in rows.iter().enumerate() {
+                    let mut d = [zero; POINTS];
                     for (d, column) in d.iter_mut().zip(&half) {
-                        *d = column[y];
+                        *d = column[*y];
                     }
-                    for (x, value) in forward_line::<U::Simd>(d).into_iter().enumerate() {
-                        U::Simd::store(to.add((y * IN + x) * pass.pitch), value);
+                    let line = C::at_points::<U::Simd>(d);
+                    for (j, x) in columns.iter().enumerate() {
+                        U::Simd::store(to.add((i * columns.len() + j) * pass.pitch), line[*x]);
                     }
                 }
             }
@@ -187,20 +143,23 @@ pub(crate) unsafe fn transform_input<U: Unit>(
 /// Checks that a pass reads and writes inside its buffers, of `from` and `to` elements, and its gate.
 fn check_output<U: Unit>(pass: &Back<'_, U::Format>, from: usize, to: usize) {
     let end = pass.from + pass.vectors * U::Simd::LANES;
-    let inside = |at: usize, tile: &TilePlace, map: &Map, len: usize| {
-        at + (tile.rows - 1) * map.row() + (tile.columns - 1) * map.pitch + end <= len
+    let inside = |at: usize, tile: &TilePlace, steps: Steps, len: usize| {
+        at + steps.across(tile.rows, tile.columns) + end <= len
     };
     assert!(
-        pass.tiles.iter().all(|tile| inside(tile.output, tile, pass.map, to)),
+        pass.tiles.iter().all(|tile| inside(tile.output, tile, pass.steps, to)),
         "a tile would leave its map"
     );
+    let side = pass.sizes.out();
+    assert!(pass.tiles.iter().all(|tile| tile.rows.max(tile.columns) <= side), "a tile is too large");
     assert!(
-        pass.tiles.len() * FREQUENCIES * CHUNK * U::Simd::LANES <= from
+        pass.tiles.len() * pass.sizes.frequencies() * CHUNK * U::Simd::LANES <= from
+            && pass.vectors <= CHUNK
             && pass.bias.len() >= pass.vectors * U::Simd::LANES
     );
-    if let Some((values, map)) = pass.gate.zip(pass.gate_map) {
+    if let Some((values, steps)) = pass.gate {
         assert!(
-            pass.tiles.iter().all(|tile| inside(tile.gate, tile, map, values.len())),
+            pass.tiles.iter().all(|tile| inside(tile.gate, tile, steps, values.len())),
             "a gate is too short"
         );
     }
@@ -214,37 +173,61 @@ pub(crate) unsafe fn transform_output<U: Unit>(
     from: &[ElemOf<U>],
     to: Shared<'_, StoredOf<U>>,
 ) {
-    let (row, pixel, width) = (pass.map.row(), pass.map.pitch, CHUNK * U::Simd::LANES);
+    // SAFETY: the caller's contract.
+    unsafe {
+        match (pass.sizes.rows, pass.sizes.columns) {
+            (3, 3) => transform_output_by::<U, 3, 3>(pass, from, to),
+            (3, _) => transform_output_by::<U, 3, 4>(pass, from, to),
+            (4, 3) => transform_output_by::<U, 4, 3>(pass, from, to),
+            (4, _) => transform_output_by::<U, 4, 4>(pass, from, to),
+            (5, 5) => transform_output_by::<U, 5, 5>(pass, from, to),
+            (5, _) => transform_output_by::<U, 5, 6>(pass, from, to),
+            (_, 5) => transform_output_by::<U, 6, 5>(pass, from, to),
+            (_, _) => transform_output_by::<U, 6, 6>(pass, from, to),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`transform_output`].
+#[inline(always)]
+unsafe fn transform_output_by<U: Unit, const ROWS: usize, const COLUMNS: usize>(
+    pass: &Back<'_, U::Format>,
+    from: &[ElemOf<U>],
+    to: Shared<'_, StoredOf<U>>,
+) {
+    let (Steps { row, pixel }, width) = (pass.steps, CHUNK * U::Simd::LANES);
+    let (rows, columns) = (points(ROWS), points(COLUMNS));
+    assert_eq!(pass.sizes, Sizes { rows: ROWS, columns: COLUMNS });
     check_output::<U>(pass, from.len(), to.len());
-    let gate = pass.gate.zip(pass.gate_map);
     for (t, tile) in pass.tiles.iter().enumerate() {
         for v in 0..pass.vectors {
             let c = v * U::Simd::LANES;
             // SAFETY: all tiles lie inside their maps and buffers, checked above.
             unsafe {
-                let from = from.as_ptr().add(t * FREQUENCIES * width + c);
+                let from = from.as_ptr().add(t * rows.len() * columns.len() * width + c);
                 let to = to.at(tile.output + pass.from + c);
                 let bias = U::Simd::load(pass.bias.as_ptr().add(c));
                 let zero = U::Simd::splat(ElemOf::<U>::ZERO);
-                let mut half = [[zero; OUT]; IN]; // [column frequency][row]
-                for (x, column) in half.iter_mut().enumerate() {
-                    let mut m = [zero; IN];
-                    for (y, m) in m.iter_mut().enumerate() {
-                        *m = U::Simd::load(from.add((y * IN + x) * width));
+                let mut half = [[zero; LARGE]; POINTS]; // [column point][row]
+                for (j, x) in columns.iter().enumerate() {
+                    let mut m = [zero; POINTS];
+                    for (i, y) in rows.iter().enumerate() {
+                        m[*y] = U::Simd::load(from.add((i * columns.len() + j) * width));
                     }
-                    *column = back_line::<U::Simd>(m);
+                    half[*x] = back_line::<U::Simd, ROWS>(m);
                 }
                 for y in 0..tile.rows {
-                    let mut m = [zero; IN];
+                    let mut m = [zero; POINTS];
                     for (m, column) in m.iter_mut().zip(&half) {
                         *m = column[y];
                     }
-                    let line = back_line::<U::Simd>(m);
-                    for (x, value) in line.into_iter().enumerate().take(tile.columns) {
+                    let line = back_line::<U::Simd, COLUMNS>(m);
+                    for (x, value) in line.into_iter().take(out(COLUMNS)).enumerate().take(tile.columns) {
                         let value = U::Simd::add(value, bias);
-                        let value = finished::<U>(pass.finish, value, || match gate {
-                            Some((values, map)) => {
-                                let at = tile.gate + y * map.row() + x * map.pitch + pass.from + c;
+                        let value = finished::<U>(pass.finish, value, || match pass.gate {
+                            Some((values, steps)) => {
+                                let at = tile.gate + y * steps.row + x * steps.pixel + pass.from + c;
                                 U::load(values.as_ptr().add(at))
                             }
                             None => value,

@@ -3,13 +3,20 @@
 
 use std::arch::x86_64::*;
 
-use super::fixed::{FixedKernels, FixedTile, quantize};
+use super::fixed::{FixedKernels, FixedTile};
+use super::quantize::{quantize, quantize_weights};
 use crate::simd::Avx512;
 
 #[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
 unsafe fn quantize_512(row: &[f32], bound: f32, to: &mut [i16]) -> f32 {
     // SAFETY: the processor has AVX-512F, the caller's contract.
     unsafe { quantize::<Avx512<f32>>(row, bound, to) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
+unsafe fn quantize_weights_512(weights: &[f32], limit: f32, units: &mut [f32], to: &mut [i16]) {
+    // SAFETY: the processor has AVX-512F, the caller's contract.
+    unsafe { quantize_weights::<Avx512<f32>>(weights, limit, units, to) }
 }
 
 /// # Safety
@@ -52,5 +59,9 @@ macro_rules! rows {
 }
 
 /// For processors with AVX-512F, BW and VNNI.
-pub(crate) static VNNI: FixedKernels<f32> =
-    FixedKernels { lanes: 16, tiles: rows!(14, 12, 10, 8, 6, 4, 2), quantize: quantize_512 };
+pub(crate) static VNNI: FixedKernels<f32> = FixedKernels {
+    lanes: 16,
+    tiles: rows!(14, 12, 10, 8, 6, 4, 2),
+    quantize: quantize_512,
+    quantize_weights: quantize_weights_512,
+};
