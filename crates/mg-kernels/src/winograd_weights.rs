@@ -5,6 +5,7 @@ use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::kernels::Kernels;
 use crate::tile::TILE_VECTORS;
+use crate::winograd::exact_kernel::{TOGETHER, transform_kernels};
 use crate::winograd::filter::Sizes;
 use crate::winograd::fixed::FixedKernels;
 use crate::winograd::fixed_weights::FixedWeights;
@@ -60,6 +61,9 @@ impl<E: Element> Untransformed<'_, E> {
 
     /// The kernels of `width` output channels from number `from` on, `[frequency][phase, c_in][output channel]`.
     fn block<P: Compiled<Elem = E>>(&self, kernels: &Kernels<P>, from: usize, width: usize, to: &mut [E]) {
+        if self.side == 3 {
+            return self.block_of_threes(from, width, to);
+        }
         let ((c_in, c_out), lanes) = (self.channels, kernels.lanes);
         let depth = self.phases.len() * c_in;
         let pass = KernelPass { sizes: self.sizes, step: depth * width };
@@ -77,6 +81,25 @@ impl<E: Element> Untransformed<'_, E> {
                     }
                 }
                 kernels.transform_kernels(pass, &entries, &mut to[(phase * c_in + i) * width + first..]);
+            }
+        }
+    }
+
+    /// The same of 3x3 kernels.
+    fn block_of_threes(&self, from: usize, width: usize, to: &mut [E]) {
+        let ((c_in, c_out), (rows, columns)) = (self.channels, &self.phases[0]);
+        for (i, part) in (0..c_in).flat_map(|i| (0..width).step_by(TOGETHER).map(move |part| (i, part))) {
+            let count = TOGETHER.min(width - part).min(c_out.saturating_sub(from + part));
+            let mut entries = [[0.0; TOGETHER]; ENTRIES];
+            for o in 0..count {
+                let kernel = &self.weight[i * self.steps.0 + (from + part + o) * self.steps.1..];
+                for (at, entry) in entries.iter_mut().enumerate() {
+                    entry[o] = kernel[3 * rows[at / 3] + columns[at % 3]].to_f64();
+                }
+            }
+            for (frequency, values) in transform_kernels(&entries).iter().enumerate() {
+                let to = &mut to[(frequency * c_in + i) * width + part..][..count];
+                to.iter_mut().zip(values).for_each(|(to, value)| *to = E::of(*value));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! The interpolation points are 0, +-3/4, +-3/2 and infinity instead of the usual 0, +-1, +-2: in f32 that halves the
 //! rounding error, to about four times a direct convolution's.
 
+pub(crate) mod exact_kernel;
 pub(crate) mod filter;
 pub(crate) mod fixed;
 pub(crate) mod fixed_weights;

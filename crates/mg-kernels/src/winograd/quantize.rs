@@ -62,9 +62,9 @@ pub(crate) unsafe fn quantize_weights<S: HalfSimd>(
                 (most, sum) = (S::max(most, size), S::add(sum, size));
             }
             // What is no number, or infinite, makes the sum so: it must come out again.
-            let unit = S::mul_add(most, S::splat(1.0 / limit), S::mul(sum, zero));
+            let unit = S::add(S::div(most, S::splat(limit)), S::mul(sum, zero));
             S::store(units.as_mut_ptr().add(c), unit);
-            let scale = S::if_positive(unit, S::div(S::splat(1.0), unit), zero);
+            let scale = S::if_positive(unit, S::div(S::splat(limit), most), zero);
             let mut halves = [[0i16; 16]; 2];
             for (pair, to) in to.chunks_exact_mut(2 * width).enumerate() {
                 S::narrow_i16(halves[0].as_mut_ptr(), S::mul(at(2 * pair), scale));
