@@ -20,7 +20,7 @@ pub trait GridEnergy: Debug {
     /// Side of the images.
     fn side(&self) -> usize;
 
-    /// The scores f and the energies U, [n] each, of images [n, c, s, s].
+    /// The scores f and the energies U, `[n]` each, of images [n, c, s, s].
     ///
     /// # Errors
     /// When the images are of another size.
