@@ -3,6 +3,9 @@
 //!
 //! The interpolation points are 0, +-3/4, +-3/2 and infinity instead of the usual 0, +-1, +-2: in f32 that halves the
 //! rounding error, to about four times a direct convolution's.
+//!
+//! With stride 2 every second pixel is a map of its own, and a kernel of 4x4 or 5x5 is one of two or three rows and columns on
+//! each of these: F(4x4, 2x2), F(4x4, 3x3) and their mixtures, and F(2x2, ...) on small maps, take fewer of the same points.
 
 pub(crate) mod exact_kernel;
 pub(crate) mod filter;
