@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::coding::{CODING_KEYS, CodingKeys};
 use crate::few_labels::{LABEL_KEYS, LabelKeys, LossGuard};
+use crate::losses::{accuracy, choice_loss};
 use crate::net::{Initial, scalar};
 use crate::net_set::{FixedSet, NetSet, Shapes, limited};
 use crate::nets::section;
@@ -23,7 +24,7 @@ use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
 use crate::vector_learner::{Noise, Pass, VectorLearner, VectorMethod};
 use crate::vector_model::{VectorKind, VectorModel};
-use crate::vectors::{Normal, accuracy, beside, choice_loss, every_class, marginal, mlp};
+use crate::vectors::{Normal, beside, every_class, marginal, mlp};
 
 /// The auxiliary deep generative model.
 pub const METHOD: Method = Method {
@@ -95,7 +96,7 @@ const PX: usize = 4;
 impl ModelKeys {
     fn of_config(config: &Value) -> mg_model::Result<Self> {
         let keys: ModelKeys = section(config, "model")?;
-        keys.coding.clone().checked()?;
+        keys.coding.check()?;
         Ok(keys)
     }
 

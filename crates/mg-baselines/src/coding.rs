@@ -68,7 +68,7 @@ impl CodingKeys {
     }
 
     /// Refuses what contradicts itself.
-    pub(crate) fn checked(self) -> mg_model::Result<Self> {
+    pub(crate) fn check(&self) -> mg_model::Result<()> {
         let most = self.pixel_count();
         if self.components > most {
             return Err(Error::value(
@@ -84,7 +84,7 @@ impl CodingKeys {
                 "0 where model.pixels is \"coins\"",
             ));
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Pixels of images [n, 3, s, s] in rows, [n, D].

@@ -1,4 +1,4 @@
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use mg_data::{Labelled, Order};
 use mg_train::{Bound, Error, Limit, Result};
 use serde::{Deserialize, Serialize};
@@ -77,5 +77,5 @@ impl FewLabels {
 pub(crate) fn one_hot(labels: &[u32], classes: usize, device: &Device) -> candle_core::Result<Tensor> {
     let mut rows = vec![0f32; labels.len() * classes];
     labels.iter().enumerate().for_each(|(i, &label)| rows[i * classes + label as usize] = 1.0);
-    Tensor::from_vec(rows, (labels.len(), classes), device)?.to_dtype(DType::F32)
+    Tensor::from_vec(rows, (labels.len(), classes), device)
 }

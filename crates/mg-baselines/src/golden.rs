@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::game::Game;
 use crate::net::Net;
+use crate::net_set::{NetSet, Shapes};
 use crate::nets::{NetKeys, Prior};
 
 const SIDE: usize = 16;
@@ -51,6 +52,18 @@ pub(crate) fn prepare(game: &mut Game, outputs: usize, limit: f32) {
     set(&mut game.discriminator, &keys.discriminator(outputs), 100.0, limit);
 }
 
+/// Gives nets of these shapes the script's weights.
+pub(crate) fn set_all(nets: &mut NetSet, shapes: &Shapes) {
+    for (number, (net, (_, shape))) in nets.nets().zip(shapes).enumerate() {
+        set(net, shape, 100.0 * number as f64, f32::INFINITY);
+    }
+}
+
+/// Rows [n, numbers] of the script's.
+pub(crate) fn rows(n: usize, numbers: usize, phase: f64) -> Tensor {
+    Tensor::from_vec(ramp(n * numbers, phase, 1.0), (n, numbers), &Device::Cpu).unwrap()
+}
+
 /// Observed images and latent numbers.
 pub(crate) fn inputs() -> (Tensor, Tensor) {
     let tensor = |values: Vec<f32>, dims: &[usize]| Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
@@ -79,6 +92,11 @@ impl Golden {
             let gap = (f64::from(*found) - expected).abs();
             assert!(gap < 1e-5, "{name}, number {i}: {found}, PyTorch has {expected}");
         }
+    }
+
+    /// The parameters of all nets are the script's.
+    pub(crate) fn all(&self, nets: &mut NetSet, shapes: &Shapes) {
+        shapes.iter().zip(nets.nets()).for_each(|((name, _), net)| self.tensor(name, net.parameters()));
     }
 
     /// Both nets' parameters are the script's.

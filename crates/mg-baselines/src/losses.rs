@@ -39,6 +39,17 @@ pub(crate) fn choice_entropy(scores: &Tensor) -> Result<Tensor> {
     (p.exp()? * p)?.sum(D::Minus1)?.mean_all()?.neg()
 }
 
+/// The mean cross entropy of scores, [n, K] or [n, K, 1, 1], and classes [n, K], rows of a one and zeros.
+pub(crate) fn choice_loss(scores: &Tensor, classes: &Tensor) -> Result<Tensor> {
+    (classes * log_softmax(&scores.flatten_from(1)?)?)?.sum(D::Minus1)?.mean_all()?.neg()
+}
+
+/// The share of rows whose largest score is that of their class.
+pub(crate) fn accuracy(scores: &Tensor, classes: &Tensor) -> Result<Tensor> {
+    let right = scores.flatten_from(1)?.argmax(D::Minus1)?.eq(&classes.argmax(D::Minus1)?)?;
+    right.to_dtype(classes.dtype())?.mean_all()
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};

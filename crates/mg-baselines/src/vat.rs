@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use mg_energy::PrecisionKind;
+use mg_langevin::ChainKey;
 use mg_random::Key;
 use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::classifier_net::{ClassifierKeys, learned_scores, observed_scores};
 use crate::few_labels::{FewLabels, LABEL_KEYS, LabelKeys, LossGuard};
 use crate::game::Game;
-use crate::losses::{choice_entropy, divergence, log_softmax};
+use crate::losses::{accuracy, choice_entropy, choice_loss, divergence};
 use crate::net::{Initial, scalar};
 use crate::net_set::NetSet;
 use crate::nets::section;
@@ -133,12 +134,11 @@ impl VatConfig {
         let nets = net.learning()?;
         let dropout = |name: &str| (self.model.dropout, key.named(name));
         let mut report = Report::default();
-        let said = log_softmax(&observed_scores(net, &nets, labelled, dropout("labelled"))?)?;
-        let mut loss = (labels * &said)?.sum(D::Minus1)?.neg()?.mean_all()?;
+        let said = observed_scores(net, &nets, labelled, dropout("labelled"))?;
+        let mut loss = choice_loss(&said, labels)?;
         let mut total = scalar(&loss)?;
         report.say("cross_entropy", total);
-        let right = said.argmax(D::Minus1)?.eq(&labels.argmax(D::Minus1)?)?;
-        report.say("accuracy", scalar(&right.to_dtype(said.dtype())?.mean_all()?)?);
+        report.say("accuracy", scalar(&accuracy(&said, labels)?)?);
         let mut gradient = net.gradient(&loss)?;
         if let Some((images, direction)) = others {
             let said = learned_scores(&nets, images, dropout("others"))?;
@@ -193,11 +193,15 @@ fn normalised(images: &Tensor) -> candle_core::Result<Tensor> {
 impl Learner for Vat {
     fn step(&mut self, batch: &Batch, at: &mut At<'_>) -> Result<Report> {
         let (labelled, labels) = self.labels.batch(at.t)?;
-        let images = Game::images(batch, at)?;
-        let mut direction = vec![0f32; images.elem_count()];
-        at.key.named("direction").fill_normal(&mut direction);
-        let direction = Tensor::from_vec(direction, images.shape(), images.device())?;
-        let others = (!self.config.learn.labels.supervised).then_some((&images, &direction));
+        let others = match self.config.learn.labels.supervised {
+            true => None,
+            false => {
+                let images = Game::images(batch, at)?;
+                let direction = ChainKey::from(at.key.named("direction")).normal_like(&images)?;
+                Some((images, direction))
+            }
+        };
+        let others = others.as_ref().map(|(images, direction)| (images, direction));
         let (rate, rule) = self.config.learn.schedule(at.t);
         let (rate, key) = (rate * at.rate_scale, at.key.named("dropout"));
         self.config.update(&mut self.net, (&labelled, &labels), others, (rate, rule), key)

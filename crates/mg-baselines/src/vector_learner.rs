@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_kernels::MapNet;
+use mg_langevin::ChainKey;
 use mg_random::Key;
 use mg_train::{At, Batch, Learner, Limit, Report, Result, State};
 
@@ -13,7 +14,7 @@ use crate::game::Game;
 use crate::net::scalar;
 use crate::net_set::NetSet;
 use crate::recipe::Beginning;
-use crate::vectors::beside;
+use crate::vectors::{beside, normal_rows};
 
 /// A model's own part.
 pub(crate) trait VectorMethod: Send + 'static {
@@ -85,11 +86,8 @@ impl<M: VectorMethod> VectorLearner<M> {
 
     fn noise(&self, rows: usize, classes: usize, key: Key, device: &Device) -> Result<Noise> {
         let (samples, [first, second]) = self.method.draws();
-        let normal = |name: &str, rows: usize, numbers: usize| {
-            let mut values = vec![0f32; rows * numbers];
-            key.named(name).fill_normal(&mut values);
-            Tensor::from_vec(values, (rows, numbers), device)
-        };
+        let normal =
+            |name: &str, rows, numbers| normal_rows(ChainKey::from(key.named(name)), (rows, numbers), device);
         Ok(Noise([
             normal("first", samples * rows, first)?,
             normal("second", samples * rows * classes, second)?,
@@ -104,10 +102,16 @@ impl<M: VectorMethod> Learner for VectorLearner<M> {
         let key = at.key.named("labelled");
         let x = self.coding.rows(&images, Some(key.named("fractions")))?;
         let noise = self.noise(x.dim(0)?, 1, key, device)?;
-        let key = at.key.named("others");
-        let others = self.coding.rows(&Game::images(batch, at)?, Some(key.named("fractions")))?;
-        let more = self.noise(others.dim(0)?, y.dim(1)?, key, device)?;
-        let others = (!self.supervised).then_some((&others, &more));
+        let others = match self.supervised {
+            true => None,
+            false => {
+                let key = at.key.named("others");
+                let rows = self.coding.rows(&Game::images(batch, at)?, Some(key.named("fractions")))?;
+                let noise = self.noise(rows.dim(0)?, y.dim(1)?, key, device)?;
+                Some((rows, noise))
+            }
+        };
+        let others = others.as_ref().map(|(rows, noise)| (rows, noise));
         let (nets, mut report) = (self.nets.learning()?, Report::default());
         let (coding, images_per_label) = (&self.coding, self.images_per_label);
         let mut pass = Pass { set: &mut self.nets, nets: &nets, coding, images_per_label };

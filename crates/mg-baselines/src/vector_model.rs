@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use mg_energy::Precision;
-use mg_langevin::StepObserver;
+use mg_langevin::{ChainKey, StepObserver};
 use mg_model::{Artefact, Classify, Error, Generate, Header, Model, Result, Synthesis, below};
 use mg_random::Key;
 
@@ -12,6 +12,7 @@ use crate::coding::{Coding, CodingKeys};
 use crate::few_labels::one_hot;
 use crate::losses::log_softmax;
 use crate::net_set::{FixedSet, Shapes};
+use crate::vectors::normal_rows;
 
 /// What such a model does with its nets.
 #[derive(Debug)]
@@ -127,9 +128,8 @@ impl Generate for VectorModel {
         let count = CHUNK.min(n.saturating_sub(first));
         let classes = (first..first + count).map(|i| self.class_of(how.class.as_deref(), i));
         let classes = one_hot(&classes.collect::<Result<Vec<_>>>()?, self.header.categories.len(), device)?;
-        let mut z = vec![0f32; count * self.kind.latent];
-        key.named("latent").fill_normal_from((first * self.kind.latent) as u64, &mut z);
-        let z = Tensor::from_vec(z, (count, self.kind.latent), device)?;
+        let key = ChainKey { key: key.named("latent"), first };
+        let z = normal_rows(key, (count, self.kind.latent), device)?;
         Ok(vec![self.coding.images(&(self.kind.outputs)(&self.nets, &classes, &z)?)?])
     }
 }

@@ -2,8 +2,9 @@
 
 use std::f64::consts::PI;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 use mg_kernels::{Activation, MapLayer, MapShape, Norm};
+use mg_langevin::ChainKey;
 
 use crate::losses::{log_softmax, softplus};
 
@@ -101,21 +102,15 @@ pub(crate) fn every_class(n: usize, classes: usize, like: &Tensor) -> Result<Ten
     rows.unsqueeze(1)?.broadcast_as((classes, n, classes))?.reshape((classes * n, classes))
 }
 
-/// The mean cross entropy of scores [n, K, 1, 1] and classes [n, K], rows of a one and zeros.
-pub(crate) fn choice_loss(scores: &Tensor, classes: &Tensor) -> Result<Tensor> {
-    (classes * log_softmax(&scores.flatten_from(1)?)?)?.sum(D::Minus1)?.mean_all()?.neg()
-}
-
-/// The share of rows whose largest score is that of their class.
-pub(crate) fn accuracy(scores: &Tensor, classes: &Tensor) -> Result<Tensor> {
-    let right = scores.flatten_from(1)?.argmax(D::Minus1)?.eq(&classes.argmax(D::Minus1)?)?;
-    right.to_dtype(classes.dtype())?.mean_all()
+/// Standard normal rows [rows, numbers]; those of a row depend on its number alone.
+pub(crate) fn normal_rows(key: ChainKey, (rows, numbers): (usize, usize), device: &Device) -> Result<Tensor> {
+    let mut values = vec![0f32; rows * numbers];
+    key.key.fill_normal_from((key.first * numbers) as u64, &mut values);
+    Tensor::from_vec(values, (rows, numbers), device)
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     fn close(found: &Tensor, expected: &[f64]) {

@@ -115,7 +115,9 @@ fn by_itself(
 
 fn report(args: &Args, verdicts: &Verdicts) -> Result<()> {
     let Verdicts { categories, log_probabilities, truth, grid, biases } = verdicts;
-    let largest = |row: &Vec<f64>| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+    // Of equal ones the first.
+    let largest =
+        |row: &Vec<f64>| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
     let predicted: Vec<usize> = log_probabilities.iter().map(largest).collect();
     let confusion = Confusion::of(truth, &predicted, categories.len())?;
     let true_ones = log_probabilities.iter().zip(truth).map(|(row, &label)| row[label]);

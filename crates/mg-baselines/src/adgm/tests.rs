@@ -1,7 +1,7 @@
 use super::*;
 use crate::coding::Coding;
 use crate::few_labels::one_hot;
-use crate::golden::{Golden, ramp, set};
+use crate::golden::{Golden, rows, set_all};
 
 fn config() -> AdgmConfig {
     let labels = LabelKeys { labels: 4, labelled_batch: 4, supervised: false };
@@ -37,12 +37,7 @@ fn an_update_is_pytorch_s() {
     let (config, golden) = (config(), Golden::read(include_str!("../../golden/adgm.json")));
     let mut nets = config.nets(3, 40, Key::new(0), &Device::Cpu).unwrap();
     let shapes = config.model.shapes(3);
-    for (number, (net, (_, shape))) in nets.nets().zip(&shapes).enumerate() {
-        set(net, shape, 100.0 * number as f64, f32::INFINITY);
-    }
-    let rows = |n: usize, numbers: usize, phase| {
-        Tensor::from_vec(ramp(n * numbers, phase, 1.0), (n, numbers), &Device::Cpu).unwrap()
-    };
+    set_all(&mut nets, &shapes);
     let y = one_hot(&[0, 1, 2, 1], 3, &Device::Cpu).unwrap();
     let labelled = (&rows(4, 12, 3.0), &y, &Noise([rows(8, 4, 7.0), rows(8, 5, 9.0)]));
     let others = Some((&rows(6, 12, 5.0), &Noise([rows(12, 4, 11.0), rows(36, 5, 13.0)])));
@@ -55,9 +50,7 @@ fn an_update_is_pytorch_s() {
     }
     let gradient = limited(&nets.gradient(&loss).unwrap(), 5.0, 1.0).unwrap();
     nets.step(&gradient, config.rate(0.0)).unwrap();
-    for ((name, _), net) in shapes.iter().zip(nets.nets()) {
-        golden.tensor(name, net.parameters());
-    }
+    golden.all(&mut nets, &shapes);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::coding::Coding;
 use crate::few_labels::one_hot;
-use crate::golden::{Golden, ramp, set};
+use crate::golden::{Golden, rows, set_all};
 
 #[test]
 fn an_update_is_pytorch_s() {
@@ -23,12 +23,7 @@ fn an_update_is_pytorch_s() {
     let golden = Golden::read(include_str!("../../golden/dgn.json"));
     let mut nets = config.nets(3, Key::new(0), &Device::Cpu).unwrap();
     let shapes = config.model.shapes(3);
-    for (number, (net, (_, shape))) in nets.nets().zip(&shapes).enumerate() {
-        set(net, shape, 100.0 * number as f64, f32::INFINITY);
-    }
-    let rows = |n: usize, numbers: usize, phase| {
-        Tensor::from_vec(ramp(n * numbers, phase, 1.0), (n, numbers), &Device::Cpu).unwrap()
-    };
+    set_all(&mut nets, &shapes);
     let y = one_hot(&[0, 1, 2, 1], 3, &Device::Cpu).unwrap();
     let labelled = (&rows(4, 12, 3.0), &y, &Noise([rows(4, 5, 7.0), rows(4, 3, 9.0)]));
     let others = Some((&rows(6, 12, 5.0), &Noise([rows(6, 5, 11.0), rows(18, 3, 13.0)])));
@@ -41,7 +36,5 @@ fn an_update_is_pytorch_s() {
     }
     let gradient = nets.gradient(&loss).unwrap();
     nets.step(&gradient, 3e-4).unwrap();
-    for ((name, _), net) in shapes.iter().zip(nets.nets()) {
-        golden.tensor(name, net.parameters());
-    }
+    golden.all(&mut nets, &shapes);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::classifier_net::Form;
 use crate::few_labels::one_hot;
-use crate::golden::{Golden, ramp, set};
+use crate::golden::{Golden, ramp, set_all};
 
 fn config(side: usize, net: Form, width: usize) -> VatConfig {
     let labels = LabelKeys { labels: 4, labelled_batch: 4, supervised: false };
@@ -28,9 +28,7 @@ fn config(side: usize, net: Form, width: usize) -> VatConfig {
 fn update(config: &VatConfig, golden: &Golden) {
     let mut net = config.net(3, Key::new(0), &Device::Cpu).unwrap();
     let parts = config.model.parts(3);
-    for (number, (part, (_, shape))) in net.nets().zip(&parts).enumerate() {
-        set(part, shape, 100.0 * number as f64, f32::INFINITY);
-    }
+    set_all(&mut net, &parts);
     let side = config.model.side;
     let images = |n: usize, phase| {
         Tensor::from_vec(ramp(n * 3 * side * side, phase, 0.9), (n, 3, side, side), &Device::Cpu).unwrap()
@@ -42,9 +40,7 @@ fn update(config: &VatConfig, golden: &Golden) {
     for name in ["cross_entropy", "roughness", "entropy"] {
         golden.number(name, report.values[name]);
     }
-    for ((name, _), part) in parts.iter().zip(net.nets()) {
-        golden.tensor(name, part.parameters());
-    }
+    golden.all(&mut net, &parts);
 }
 
 #[test]
