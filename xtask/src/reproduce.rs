@@ -5,6 +5,7 @@ mod call;
 mod code;
 mod content;
 mod done;
+mod earlier;
 mod experiment;
 mod markdown;
 mod measured;
@@ -60,6 +61,9 @@ pub(crate) struct Args {
     /// What must be said of that data beside every number: "SVHN subset, own split by house"
     #[arg(long, value_name = "TEXT", requires = "data")]
     data_note: Option<String>,
+    /// Add to the report that is there: what the same commands made before stays, whatever the code was, and is not run again
+    #[arg(long)]
+    add: bool,
     /// Stop after so much time: 90m, 2h; the same command goes on
     #[arg(long, value_name = "TIME", value_parser = budget)]
     budget: Option<Duration>,

@@ -15,13 +15,12 @@ use crate::spawn;
 /// A stage of a row with everything filled in.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    /// Its folder.
+    /// Its folder, named after all that its result depends on: the task and the code.
     pub(super) out: PathBuf,
     /// Words of `mg`.
     pub(super) words: Vec<String>,
-    /// What it depends on, hashed: the code and the words, where folders of earlier stages count by their keys and sets by
-    /// what they are.
-    pub(super) key: String,
+    /// What it is to do, hashed: the words, where folders of earlier stages count by their tasks and sets by what they are.
+    pub(super) task: String,
 }
 
 impl Call {
@@ -29,13 +28,12 @@ impl Call {
     pub(super) fn new(stage: &Stage, scope: &Scope<'_>, code: &Code, folder: &Path) -> Result<Self> {
         let words = scope.words(&stage.run).with_context(|| format!("stage {}", stage.name))?;
         let identity: Vec<_> = words.iter().map(|word| word.identity()).collect();
-        let identity = json!({ "code": code.identity(), "words": identity }).to_string();
-        let mut key = hex(Sha256::new_with_prefix(identity));
-        key.truncate(16);
+        let task = short_hash(json!(identity));
+        let key = short_hash(json!({ "code": code.identity(), "task": task }));
         let out = folder.join(format!("{}-{key}", stage.name));
         let place = out.to_str().context("the folder of results is no text")?;
         let words = words.iter().map(|word| word.text(place)).collect();
-        Ok(Call { out, words, key })
+        Ok(Call { out, words, task })
     }
 
     /// The command line, to copy and paste.
@@ -57,6 +55,13 @@ impl Call {
         let value = scores.pointer(pointer).and_then(Value::as_f64);
         value.with_context(|| format!("{} has no number at {pointer}", path.display()))
     }
+}
+
+/// The beginning of a hash.
+pub(super) fn short_hash(identity: Value) -> String {
+    let mut hash = hex(Sha256::new_with_prefix(identity.to_string()));
+    hash.truncate(16);
+    hash
 }
 
 #[cfg(test)]
@@ -92,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_says_what_a_result_depends_on() {
+    fn the_folder_says_what_a_result_depends_on() {
         let of = |method: &str, code: &Code, seed: &str| {
             let (run, vars) =
                 ("['train', '{method}', '--seed', '{seed}', '--run', '{out}']", format!("method = {method}"));
@@ -103,7 +108,7 @@ mod tests {
             first.line(),
             format!("mg train --preset full,cd1 --seed 3 --run {}", first.out.display())
         );
-        assert_eq!(first.key, of("['--preset', 'full,cd1']", &code("mg 1", "r", None), "3").key);
+        assert_eq!(first.out, of("['--preset', 'full,cd1']", &code("mg 1", "r", None), "3").out);
         for (method, code, seed) in [
             ("['--preset', 'full']", code("mg 1", "r", None), "3"),
             ("['--preset full,cd1']", code("mg 1", "r", None), "3"),
@@ -112,25 +117,33 @@ mod tests {
             ("['--preset', 'full,cd1']", code("mg 1", "r", Some("c")), "3"),
             ("['--preset', 'full,cd1']", code("mg 1", "r", None), "4"),
         ] {
-            assert_ne!(first.key, of(method, &code, seed).key, "{method} {code:?} {seed}");
+            assert_ne!(first.out, of(method, &code, seed).out, "{method} {code:?} {seed}");
         }
+    }
+
+    #[test]
+    fn the_task_is_the_same_with_other_code() {
+        let of = |code: &Code, word: &str| call(&format!("['{word}', '{{out}}']"), "", &[], &[], code);
+        let (first, second) = (of(&code("mg 1", "r", None), "svm"), of(&code("mg 1", "s", None), "svm"));
+        assert!(first.task == second.task && first.out != second.out);
+        assert_ne!(first.task, of(&code("mg 1", "r", None), "eval").task);
     }
 
     #[test]
     fn a_result_depends_on_what_the_data_are_and_not_on_where() {
         let contents = [("a", "h1"), ("b", "h1"), ("c", "h2")];
-        let key = |data: &str| {
-            call("['eval', '{data}']", &format!("data = '{data}'"), &[], &contents, &code("", "", None)).key
+        let out = |data: &str| {
+            call("['eval', '{data}']", &format!("data = '{data}'"), &[], &contents, &code("", "", None)).out
         };
-        assert_eq!(key("a"), key("b"));
-        assert_ne!(key("a"), key("c"));
-        assert_ne!(key("a"), key("d"));
+        assert_eq!(out("a"), out("b"));
+        assert_ne!(out("a"), out("c"));
+        assert_ne!(out("a"), out("d"));
     }
 
     #[test]
     fn a_later_stage_depends_on_the_earlier_one() {
-        let eval = |key: &str| {
-            let earlier = Meaning { text: "r/train".to_owned(), identity: key.to_owned() };
+        let eval = |task: &str| {
+            let earlier = Meaning { text: "r/train".to_owned(), identity: task.to_owned() };
             call(
                 "['eval', '{train}', '--json={out}/s.json']",
                 "",
@@ -139,7 +152,7 @@ mod tests {
                 &code("", "", None),
             )
         };
-        assert_ne!(eval("k1").key, eval("k2").key);
+        assert_ne!(eval("k1").task, eval("k2").task);
         assert!(eval("k1").line().starts_with("mg eval r/train --json=r/train-"));
     }
 }

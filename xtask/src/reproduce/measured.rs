@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::done::Done;
+use super::earlier::{Run, VERSION};
 use super::experiment::{Column, Experiment, Profile};
 use super::outcome::Outcome;
 
@@ -40,10 +41,10 @@ impl Measured<'_> {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.experiment.notes.clone();
         for row in &self.rows {
-            notes.extend(row.failures.iter().map(|failure| format!("{} failed, {failure}", row.name)));
+            notes.extend(row.failures().map(|failure| format!("{} failed, {failure}", row.name)));
         }
-        let left_out: BTreeSet<&str> =
-            self.rows.iter().flat_map(|row| &row.left_out).map(String::as_str).collect();
+        let runs = self.rows.iter().flat_map(|row| &row.runs);
+        let left_out: BTreeSet<&str> = runs.flat_map(|run| &run.left_out).map(String::as_str).collect();
         if !left_out.is_empty() {
             let all = left_out.into_iter().collect::<Vec<_>>().join("; ");
             notes
@@ -65,7 +66,7 @@ impl Measured<'_> {
 
     /// Whether a method's number is the best of its column.
     pub(super) fn is_best(&self, row: &Outcome, column: &Column) -> bool {
-        let mean = |row: &Outcome| if row.is_data { None } else { row.mean(&column.name) };
+        let mean = |row: &Outcome| if row.is_data { None } else { Some(row.statistics(&column.name)?.0) };
         let (Some(own), Some(lower)) = (mean(row), column.lower) else {
             return false;
         };
@@ -74,40 +75,43 @@ impl Measured<'_> {
         all.len() > 1 && !all.into_iter().any(is_better)
     }
 
-    /// All numbers, for programs.
+    /// All numbers, for programs, and for a report that grows ([`Earlier`](super::earlier::Earlier)).
     pub(super) fn scores(&self) -> Value {
         let columns: Vec<&str> = self.experiment.columns.iter().map(|column| column.name.as_str()).collect();
+        let mut numbers = 1..;
+        let rows: Vec<Value> = self.rows.iter().map(|row| self.row_scores(row, &mut numbers)).collect();
         json!({
-            "version": 2,
+            "version": VERSION,
             "title": self.experiment.title,
             "profile": self.profile_name,
             "differs": self.differs(),
             "revision": self.revision,
             "columns": columns,
-            "rows": self.rows.iter().map(|row| self.row_scores(row)).collect::<Vec<_>>(),
+            "rows": rows,
         })
     }
 
-    fn row_scores(&self, row: &Outcome) -> Value {
+    fn row_scores(&self, row: &Outcome, numbers: &mut impl Iterator<Item = usize>) -> Value {
         let cells = self.experiment.columns.iter().filter_map(|column| {
-            let cell = row.cells.get(&column.name)?;
-            let (mean, deviation) = cell.statistics().unwrap_or_default();
-            Some(json!({ "column": column.name, "mean": mean, "std_dev": deviation, "seeds": cell.values }))
+            let (mean, deviation) = row.statistics(&column.name)?;
+            let seeds = row.values(&column.name);
+            Some(json!({ "column": column.name, "mean": mean, "std_dev": deviation, "seeds": seeds }))
         });
+        let runs = row.runs.iter().map(|run| Run::of(run, numbers));
         json!({
-            "name": row.name, "is_data": row.is_data, "paper": row.paper, "failures": row.failures,
-            "cells": cells.collect::<Vec<_>>(), "commands": row.commands,
+            "name": row.name, "is_data": row.is_data, "paper": row.paper, "cells": cells.collect::<Vec<_>>(),
+            "runs": runs.collect::<Vec<_>>(),
         })
     }
 
     fn commands(&self) -> impl Iterator<Item = &Done> {
-        self.rows.iter().flat_map(|row| &row.commands)
+        self.rows.iter().flat_map(Outcome::commands)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::outcome::Cell;
+    use super::super::outcome::SeedRun;
     use super::*;
 
     pub(in super::super) fn experiment() -> Experiment {
@@ -125,6 +129,12 @@ pub(super) mod tests {
     /// Two rows that were run, images of the data for scale, a row that was not run and one that failed.
     pub(in super::super) fn rows(experiment: &Experiment) -> Vec<Outcome> {
         let mut rows = Vec::new();
+        let run = |seed, value: f64| SeedRun {
+            seed,
+            is_whole: true,
+            values: [("x".to_owned(), value)].into(),
+            ..SeedRun::default()
+        };
         for (row, values) in experiment.rows.iter().zip([vec![1.0, 3.0], vec![2.5]]) {
             let done = Done {
                 command: "mg train".to_owned(),
@@ -134,16 +144,25 @@ pub(super) mod tests {
                 machine: format!("machine of {}", row.name),
                 ..Done::default()
             };
-            let cells = [("x".to_owned(), Cell { values })].into();
-            rows.push(Outcome { cells, commands: vec![done], ..Outcome::new(row) });
+            let mut runs: Vec<SeedRun> = (1..).zip(values).map(|(seed, value)| run(seed, value)).collect();
+            runs[0].commands.push(done);
+            rows.push(Outcome { runs, ..Outcome::new(row) });
         }
-        let cells = [("x".to_owned(), Cell { values: vec![0.0] })].into();
-        rows.push(Outcome { name: "data".to_owned(), is_data: true, cells, ..Outcome::default() });
+        rows.push(Outcome {
+            name: "data".to_owned(),
+            is_data: true,
+            runs: vec![run(1, 0.0)],
+            ..Outcome::default()
+        });
         let paper = [("x".to_owned(), 5.0)].into();
         rows.push(Outcome { name: "other".to_owned(), paper, ..Outcome::default() });
-        let failures = vec!["seed 1: it diverged".to_owned()];
-        let left_out = vec!["faces".to_owned(), "hands".to_owned(), "faces".to_owned()];
-        rows.push(Outcome { name: "bad".to_owned(), failures, left_out, ..Outcome::default() });
+        let bad = SeedRun {
+            seed: 1,
+            failure: Some("it diverged".to_owned()),
+            left_out: vec!["faces".to_owned(), "hands".to_owned(), "faces".to_owned()],
+            ..SeedRun::default()
+        };
+        rows.push(Outcome { name: "bad".to_owned(), runs: vec![bad], ..Outcome::default() });
         rows
     }
 
@@ -153,7 +172,9 @@ pub(super) mod tests {
         let scores = measured(&experiment, rows(&experiment)).scores();
         let row = &scores["rows"][0];
         assert_eq!((&row["cells"][0]["column"], &row["cells"][0]["mean"]), (&json!("x"), &json!(2.0)));
-        assert_eq!((&row["paper"]["x"], &row["commands"][0]["iterations"]), (&json!(4.0), &json!(7)));
+        let run = &row["runs"][0];
+        assert_eq!((&row["paper"]["x"], &run["commands"][0]["iterations"]), (&json!(4.0), &json!(7)));
+        assert_eq!((&run["seed"], &run["values"]["x"]), (&json!(1), &json!(1.0)));
     }
 
     #[test]
@@ -164,7 +185,7 @@ pub(super) mod tests {
         assert_eq!(notes[0], "bad failed, seed 1: it diverged");
         assert!(notes[1].ends_with("the commands make them: faces; hands."));
         assert_eq!(notes.len(), 2);
-        measured.rows[0].commands[0].is_dirty = true;
+        measured.rows[0].runs[0].commands[0].is_dirty = true;
         assert_eq!(measured.notes()[2], "The code held changes that are in no commit (rev).");
         assert!(measured.machines().contains("2 kinds of machines"));
     }

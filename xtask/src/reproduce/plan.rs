@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
-use super::call::Call;
+use super::call::{Call, short_hash};
 use super::code::Code;
 use super::content::Hashes;
+use super::earlier::Earlier;
 use super::experiment::{Experiment, Profile, Row, Stage};
+use super::outcome::SeedRun;
 use super::scope::Scope;
 use super::sets::Sets;
 use super::variables::{DATA, SEED, Value, Variables};
@@ -23,6 +26,8 @@ pub(super) struct Planner<'e, 's> {
     pub(super) seeds: &'s [u64],
     /// Only these rows; all where it is empty.
     pub(super) only: &'s [String],
+    /// The report that is added to: what it has is not run again.
+    pub(super) earlier: &'s Earlier,
     pub(super) code: &'s Code,
     pub(super) sets: &'s Sets,
     /// Folder of all results of the profile.
@@ -34,12 +39,19 @@ pub(super) struct Planner<'e, 's> {
 /// A row, and what is run for it.
 pub(super) struct PlannedRow<'a> {
     pub(super) row: &'a Row,
+    /// What the report that is added to has.
+    pub(super) earlier: Vec<SeedRun>,
+    /// Seeds that report has of other commands, which are neither kept nor made again.
+    pub(super) outdated: Vec<u64>,
     pub(super) attempts: Vec<Attempt<'a>>,
 }
 
-/// A row with one seed: its stages in order.
+/// A row with one seed.
 pub(super) struct Attempt<'a> {
     pub(super) seed: u64,
+    /// What it is to do, hashed.
+    pub(super) task: String,
+    /// Its stages in order.
     pub(super) calls: Vec<(&'a Stage, Call)>,
 }
 
@@ -54,11 +66,24 @@ impl<'e> Planner<'e, '_> {
             let title = &self.experiment.title;
             ensure!(names.contains(&name.as_str()), "{title} has no row {name}; it has {}", names.join(", "));
         }
-        let plan = |row: &'e Row| {
-            let attempts = if self.is_wanted(row) { self.attempts(row, hashes) } else { Ok(Vec::new()) };
-            Ok(PlannedRow { row, attempts: attempts.with_context(|| self.experiment.file.clone())? })
-        };
+        let plan = |row: &'e Row| self.row(row, hashes).with_context(|| self.experiment.file.clone());
         self.experiment.rows.iter().map(plan).collect()
+    }
+
+    fn row(&self, row: &'e Row, hashes: &mut Hashes) -> Result<PlannedRow<'e>> {
+        let wanted = if self.is_wanted(row) { self.seeds } else { &[] };
+        let mut seeds: Vec<u64> = wanted.iter().copied().chain(self.earlier.seeds(&row.name)).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let mut planned = PlannedRow { row, earlier: Vec::new(), outdated: Vec::new(), attempts: Vec::new() };
+        for attempt in self.attempts(row, &seeds, hashes)? {
+            match self.earlier.run(&row.name, attempt.seed, &attempt.task) {
+                Some(run) => planned.earlier.push(run),
+                None if wanted.contains(&attempt.seed) => planned.attempts.push(attempt),
+                None => planned.outdated.push(attempt.seed),
+            }
+        }
+        Ok(planned)
     }
 
     fn is_wanted(&self, row: &Row) -> bool {
@@ -66,14 +91,14 @@ impl<'e> Planner<'e, '_> {
         is_asked_for && self.profile.rows.as_ref().is_none_or(|rows| rows.contains(&row.name))
     }
 
-    fn attempts(&self, row: &Row, hashes: &mut Hashes) -> Result<Vec<Attempt<'e>>> {
+    fn attempts(&self, row: &'e Row, seeds: &[u64], hashes: &mut Hashes) -> Result<Vec<Attempt<'e>>> {
         let stages = self.experiment.stages_of(row);
-        if stages.is_empty() {
+        if stages.is_empty() || seeds.is_empty() {
             return Ok(Vec::new());
         }
         let variables = self.variables(row);
         let contents = self.contents(&variables, hashes)?;
-        self.seeds.iter().map(|&seed| self.attempt(seed, &stages, &variables, &contents)).collect()
+        seeds.iter().map(|&seed| self.attempt(seed, &stages, &variables, &contents)).collect()
     }
 
     fn attempt(
@@ -88,11 +113,12 @@ impl<'e> Planner<'e, '_> {
         let mut calls = Vec::new();
         for &stage in stages {
             let call = Call::new(stage, &scope, self.code, self.folder)?;
-            let folder = Meaning { text: call.out.display().to_string(), identity: call.key.clone() };
+            let folder = Meaning { text: call.out.display().to_string(), identity: call.task.clone() };
             scope.known.insert(stage.name.clone(), folder);
             calls.push((stage, call));
         }
-        Ok(Attempt { seed, calls })
+        let task = short_hash(json!(calls.iter().map(|(_, call)| &call.task).collect::<Vec<_>>()));
+        Ok(Attempt { seed, task, calls })
     }
 
     /// Those of the profile and of the row.
@@ -127,6 +153,7 @@ impl<'e> Planner<'e, '_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::earlier::VERSION;
     use super::*;
 
     const GOOD: &str = "title = 't'\nabout = ''\nsource = ''\n\
@@ -136,21 +163,30 @@ mod tests {
         [[rows]]\nname = 'elsewhere'\nstages = []\n\
         [profiles.p]\ndiffers = ''\nseeds = [1, 2]\n[profiles.p.vars]\ndata = 'portraits'\nlearn = ['--set', 'grids={grids}']\n";
 
-    fn lines(text: &str, data: Option<&str>, only: &[String]) -> Result<Vec<String>> {
-        let experiment = Experiment::parse(text, "experiments/t.toml".to_owned())?;
+    fn plan<'e>(
+        experiment: &'e Experiment,
+        (data, seeds, only): (Option<&str>, &[u64], &[String]),
+        earlier: &Earlier,
+    ) -> Result<Vec<PlannedRow<'e>>> {
         let code = Code { version: String::new(), revision: String::new(), changes: None };
         let planner = Planner {
-            experiment: &experiment,
+            experiment,
             profile: &experiment.profiles["p"],
             data,
-            seeds: &[3, 4],
+            seeds,
             only,
+            earlier,
             code: &code,
             sets: &Sets::read(&crate::repo::root())?,
             folder: Path::new("r"),
             is_dry: false,
         };
-        let rows = planner.rows(&mut Hashes::none())?;
+        planner.rows(&mut Hashes::none())
+    }
+
+    fn lines(text: &str, data: Option<&str>, only: &[String]) -> Result<Vec<String>> {
+        let experiment = Experiment::parse(text, "experiments/t.toml".to_owned())?;
+        let rows = plan(&experiment, (data, &[3, 4], only), &Earlier::default())?;
         let calls = rows.iter().flat_map(|row| &row.attempts).flat_map(|attempt| &attempt.calls);
         // Keys are of no interest here.
         let line = |line: String| {
@@ -178,6 +214,34 @@ mod tests {
             "mg train --data 'my {seed} set' --set 'grids=[1,4]' --seed=3 --run r/train"
         );
         assert_eq!(lines(GOOD, None, &["elsewhere".to_owned()]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_a_report_has_is_not_planned_again() {
+        let experiment = Experiment::parse(GOOD, "experiments/t.toml".to_owned()).unwrap();
+        let first_row = |seeds: &[u64], only: &[String], earlier: &Earlier| {
+            plan(&experiment, (None, seeds, only), earlier).unwrap().swap_remove(0)
+        };
+        let task = first_row(&[3], &[], &Earlier::default()).attempts[0].task.clone();
+        let run = |seed: u64, task: &str| {
+            json!({
+                "seed": seed, "task": task, "is_whole": true, "values": {}, "commands": [], "pictures": [],
+                "left_out": [], "failure": null,
+            })
+        };
+        let runs = json!([run(3, &task), run(4, "of other commands")]);
+        let scores = json!({ "version": VERSION, "rows": [{ "name": "r", "runs": runs }] });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("scores.json"), scores.to_string()).unwrap();
+        let earlier = Earlier::read(folder.path()).unwrap();
+        let seeds = |row: &PlannedRow<'_>| {
+            let new: Vec<u64> = row.attempts.iter().map(|attempt| attempt.seed).collect();
+            (row.earlier.iter().map(|run| run.seed).collect::<Vec<_>>(), new)
+        };
+        assert_eq!(seeds(&first_row(&[3, 4, 5], &[], &earlier)), (vec![3], vec![4, 5]));
+        let elsewhere = first_row(&[5], &["elsewhere".to_owned()], &earlier);
+        assert_eq!(seeds(&elsewhere), (vec![3], vec![]), "a row that is not asked for keeps what it has");
+        assert_eq!(elsewhere.outdated, [4]);
     }
 
     #[test]
@@ -219,6 +283,7 @@ mod tests {
                     data: None,
                     seeds: &profile.seeds,
                     only: &[],
+                    earlier: &Earlier::default(),
                     code: &code,
                     sets: &sets,
                     folder: Path::new("r"),

@@ -36,7 +36,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use super::super::done::Done;
     use super::super::measured::tests::{experiment, measured};
-    use super::super::outcome::{Outcome, Picture};
+    use super::super::outcome::{Outcome, Picture, SeedRun};
     use super::*;
 
     #[test]
@@ -48,8 +48,12 @@ mod tests {
         experiment.rows[0].name = "multi-grid & more".to_owned();
         experiment.page_per_row = true;
         let mut rows: Vec<Outcome> = experiment.rows.iter().map(Outcome::new).collect();
-        rows[0].commands.push(Done { command: "mg train".to_owned(), ..Done::default() });
-        rows[0].pictures.push(Picture { path, shows: "faces".to_owned() });
+        rows[0].runs.push(SeedRun {
+            seed: 1,
+            commands: vec![Done { command: "mg train".to_owned(), ..Done::default() }],
+            pictures: vec![Picture { path, shows: "faces".to_owned(), shows_data: false }],
+            ..SeedRun::default()
+        });
         let out = folder.path().join("report");
         write(&measured(&experiment, rows), &out).unwrap();
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
@@ -58,6 +62,9 @@ mod tests {
         assert!(!index.contains("data:image") && row.contains("data:image/png;base64,AQID"));
         assert!(row.contains("<title>multi-grid &amp; more, p</title>") && row.contains("mg train"));
         assert!(!out.join("q.html").exists(), "q was not run");
-        assert!(read("README.md").contains("![faces](01.png)") && out.join("01.png").is_file());
+        assert!(
+            read("README.md").contains("![multi-grid & more, seed 1: faces](01.png)")
+                && out.join("01.png").is_file()
+        );
     }
 }

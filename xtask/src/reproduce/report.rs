@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::experiment::{Column, Experiment};
 use super::measured::Measured;
-use super::outcome::{Cell, Outcome, Picture};
+use super::outcome::{Outcome, Picture};
 
 pub(super) struct Report {
     pub(super) title: String,
@@ -69,11 +69,9 @@ impl Report {
         let Experiment { title, about, source, columns, .. } = measured.experiment;
         let heading =
             |column: &Column| Heading { name: column.name.clone(), has_paper: measured.has_paper(column) };
-        let (mut rows, mut n_figures) = (Vec::new(), 0);
-        for row in &measured.rows {
-            rows.push(Line::of(measured, row, n_figures)?);
-            n_figures += row.pictures.len();
-        }
+        let mut numbers = 1..;
+        let rows = measured.rows.iter().map(|row| Line::of(measured, row, &mut numbers));
+        let rows = rows.collect::<Result<_>>()?;
         Ok(Report {
             title: title.clone(),
             about: about.clone(),
@@ -95,9 +93,13 @@ impl Report {
 }
 
 impl Line {
-    fn of(measured: &Measured<'_>, row: &Outcome, n_figures: usize) -> Result<Self> {
-        let has_page = measured.experiment.page_per_row && !row.commands.is_empty();
-        let figures = row.pictures.iter().enumerate();
+    fn of(measured: &Measured<'_>, row: &Outcome, numbers: &mut impl Iterator<Item = usize>) -> Result<Self> {
+        let commands: Vec<String> = row.commands().map(|done| done.line()).collect();
+        let has_page = measured.experiment.page_per_row && !commands.is_empty();
+        let figures = row.pictures().zip(numbers).map(|((seed, picture), number)| {
+            let shows = format!("{}, seed {seed}: {}", row.name, picture.shows);
+            Figure::read(picture, shows, number)
+        });
         Ok(Line {
             name: row.name.clone(),
             page: has_page.then(|| page_name(&row.name)),
@@ -107,10 +109,8 @@ impl Line {
                 .iter()
                 .map(|column| Numbers::of(measured, row, column))
                 .collect(),
-            commands: row.commands.iter().map(|done| done.line()).collect(),
-            figures: figures
-                .map(|(at, picture)| Figure::read(picture, n_figures + at + 1))
-                .collect::<Result<_>>()?,
+            figures: figures.collect::<Result<_>>()?,
+            commands,
         })
     }
 }
@@ -129,21 +129,20 @@ impl Numbers {
 
 fn ours(row: &Outcome, column: &Column) -> String {
     let digits = column.digits;
-    match row.cells.get(&column.name).and_then(Cell::statistics) {
+    match row.statistics(&column.name) {
         Some((mean, Some(deviation))) => format!("{mean:.digits$} ± {deviation:.digits$}"),
         Some((mean, None)) => format!("{mean:.digits$}"),
-        None if !row.failures.is_empty() => "failed".to_owned(),
-        None if row.commands.is_empty() => "not run".to_owned(),
+        None if row.failures().next().is_some() => "failed".to_owned(),
+        None if row.commands().next().is_none() => "not run".to_owned(),
         None => "-".to_owned(),
     }
 }
 
 impl Figure {
-    fn read(picture: &Picture, number: usize) -> Result<Self> {
-        let Picture { path, shows } = picture;
-        let ending = path.extension().unwrap_or_default().to_string_lossy();
+    fn read(picture: &Picture, shows: String, number: usize) -> Result<Self> {
+        let path = &picture.path;
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Figure { file: format!("{number:02}.{ending}"), shows: shows.clone(), bytes })
+        Ok(Figure { file: picture.file(number), shows, bytes })
     }
 }
 
@@ -185,7 +184,8 @@ mod tests {
         let experiment = experiment();
         let mut rows = rows(&experiment);
         for row in [0, 0, 1] {
-            rows[row].pictures.push(Picture { path: path.clone(), shows: "faces".to_owned() });
+            let picture = Picture { path: path.clone(), shows: "faces".to_owned(), shows_data: false };
+            rows[row].runs[0].pictures.push(picture);
         }
         let report = Report::of(&measured(&experiment, rows)).unwrap();
         assert_eq!(

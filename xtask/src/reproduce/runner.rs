@@ -197,7 +197,7 @@ esac
         let runner = |resume| Runner { root: folder.path(), mg, code: &code, machine: "m", resume };
         let call = |line: &str| {
             let words = words(&line.replace("OUT", out.to_str().unwrap()));
-            Call { out: out.clone(), words, key: String::new() }
+            Call { out: out.clone(), words, task: String::new() }
         };
         let train = call("train --run OUT --minutes 10");
         assert!(!runner(false).run(&train, minute).unwrap(), "one of two iterations");

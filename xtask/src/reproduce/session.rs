@@ -11,9 +11,10 @@ use super::call::Call;
 use super::code::Code;
 use super::content::Hashes;
 use super::done::Done;
+use super::earlier::Earlier;
 use super::experiment::{Experiment, Stage};
 use super::measured::Measured;
-use super::outcome::{Outcome, Picture};
+use super::outcome::{Outcome, Picture, SeedRun};
 use super::plan::{Attempt, PlannedRow, Planner};
 use super::publication;
 use super::runner::Runner;
@@ -42,23 +43,34 @@ impl Session<'_> {
     /// Runs what an experiment lacks and writes its report. A row that fails is told there, and the others go on.
     pub(super) fn experiment(&mut self, name: &str, experiment: &Experiment) -> Result<()> {
         let profile = experiment.profile(&self.args.profile)?;
-        let folder = Path::new("runs/reproduce").join(&self.args.profile);
+        let results = Path::new("runs/reproduce").join(&self.args.profile);
+        let folder = self.folder(name);
+        let earlier = if self.args.add { Earlier::read(&folder)? } else { Earlier::default() };
         let planner = Planner {
             experiment,
             profile,
             data: self.args.data.as_deref(),
             seeds: if self.args.seeds.is_empty() { &profile.seeds } else { &self.args.seeds },
             only: &self.args.only,
+            earlier: &earlier,
             code: &self.code,
             sets: &self.sets,
-            folder: &folder,
+            folder: &results,
             is_dry: self.args.dry_run,
         };
         let plan = planner.rows(&mut self.hashes)?;
+        for PlannedRow { row, outdated, .. } in &plan {
+            for seed in outdated {
+                let row = &row.name;
+                eprintln!(
+                    "note: {name}, {row}, seed {seed}: made by other commands than today's, so it is left out"
+                );
+            }
+        }
         if self.args.dry_run {
             return print(&plan);
         }
-        let rows = plan.iter().map(|planned| self.row(experiment, planned)).collect();
+        let rows = plan.into_iter().map(|planned| self.row(experiment, planned)).collect();
         let measured = Measured {
             experiment,
             profile,
@@ -67,51 +79,55 @@ impl Session<'_> {
             data: self.data(),
             rows,
         };
-        let folder = self.folder(name);
         println!("\n{}", publication::write(&measured, &folder)?);
         println!("cargo xtask reproduce {name} --profile {}: {}", self.args.profile, folder.display());
         Ok(())
     }
 
-    fn row(&mut self, experiment: &Experiment, planned: &PlannedRow<'_>) -> Outcome {
-        let mut outcome = Outcome::new(planned.row);
-        for attempt in &planned.attempts {
-            match self.attempt(experiment, attempt, &mut outcome) {
-                Ok(is_whole) => self.is_cut |= !is_whole,
+    fn row(&mut self, experiment: &Experiment, planned: PlannedRow<'_>) -> Outcome {
+        let mut runs = planned.earlier;
+        for attempt in planned.attempts {
+            let mut run = SeedRun { seed: attempt.seed, task: attempt.task.clone(), ..SeedRun::default() };
+            let title = format!("{}, {}, seed {}", experiment.title, planned.row.name, attempt.seed);
+            match self.attempt(&title, &attempt, &mut run) {
+                Ok(is_whole) => {
+                    run.is_whole = is_whole;
+                    self.is_cut |= !is_whole;
+                }
                 Err(error) => {
                     // As commands are told: where `mg` lies here is nobody else's concern.
-                    let failure = format!("seed {}: {error:#}", attempt.seed).replace(&self.mg, "mg");
-                    let line = format!("{}, {}, {failure}", experiment.title, planned.row.name);
+                    let failure = format!("{error:#}").replace(&self.mg, "mg");
+                    let line = format!("{title}: {failure}");
                     eprintln!("{line}");
-                    outcome.failures.push(failure);
+                    run.failure = Some(failure);
                     self.failed.push(line);
                 }
             }
+            runs.push(run);
         }
-        outcome
+        runs.sort_by_key(|run| run.seed);
+        if self.args.without_photographs {
+            runs = runs.into_iter().map(SeedRun::without_photographs).collect();
+        }
+        Outcome { runs, ..Outcome::new(planned.row) }
     }
 
     /// All stages of a row with one seed; false when time ran out.
-    fn attempt(&self, experiment: &Experiment, attempt: &Attempt<'_>, outcome: &mut Outcome) -> Result<bool> {
+    fn attempt(&self, title: &str, attempt: &Attempt<'_>, run: &mut SeedRun) -> Result<bool> {
         for (stage, call) in &attempt.calls {
-            let title =
-                format!("{}, {}, seed {}: {}", experiment.title, outcome.name, attempt.seed, stage.name);
-            let Some(done) = self.done(&title, stage, call)? else {
+            let Some(done) = self.done(&format!("{title}: {}", stage.name), stage, call)? else {
                 return Ok(false);
             };
-            outcome.commands.push(Done { command: call.line(), ..done });
+            run.commands.push(Done { command: call.line(), ..done });
             for (column, pointer) in &stage.values {
-                let cell = outcome.cells.entry(column.clone()).or_default();
-                cell.values.push(call.value(pointer)?);
+                run.values.insert(column.clone(), call.value(pointer)?);
             }
-            for (file, shows) in &stage.pictures {
-                if stage.shows_data && self.args.without_photographs {
-                    outcome.left_out.push(shows.clone());
-                } else {
-                    let shows = format!("{}, seed {}: {shows}", outcome.name, attempt.seed);
-                    outcome.pictures.push(Picture { path: call.out.join(file), shows });
-                }
-            }
+            let picture = |(file, shows): &(String, String)| Picture {
+                path: call.out.join(file),
+                shows: shows.clone(),
+                shows_data: stage.shows_data,
+            };
+            run.pictures.extend(stage.pictures.iter().map(picture));
         }
         Ok(true)
     }
