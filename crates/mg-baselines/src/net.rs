@@ -7,7 +7,7 @@ use mg_random::Key;
 use mg_train::{Error, Result};
 
 use crate::losses::softplus;
-use crate::optimizer::{Optimizer, Rule};
+use crate::optimizer::{Optimizer, Rule, add};
 use crate::statistics::{restore_statistics, save_statistics};
 
 /// A net that learns: its parameters as one vector, what its batch norms have seen, and its optimiser.
@@ -150,7 +150,7 @@ impl Net {
         let on_observed = loss(&self.forward(&net, observed)?, true)?;
         let gradient = self.gradient(&on_observed)?;
         let on_generated = loss(&self.forward(&net, generated)?, false)?;
-        let gradient = (gradient + self.gradient(&on_generated)?)?;
+        add(&gradient, &self.gradient(&on_generated)?)?;
         self.step(&gradient, rate, limit)?;
         Ok(scalar(&on_observed)? + scalar(&on_generated)?)
     }

@@ -26,6 +26,8 @@ pub(crate) trait Compiled: Format {
     fn full(level: Level) -> &'static Kernels<Self::Full>;
     /// Memory of networks of this format.
     fn memory() -> &'static Mutex<Weak<Memory<Self::Stored>>>;
+    /// Memory of networks of the format without a shorter form.
+    fn full_memory() -> &'static Mutex<Weak<Memory<Self::Elem>>>;
     /// A unit that multiplies matrices of stored values.
     fn tile_unit(_: Level) -> Option<&'static TileUnit<Self>> {
         None
@@ -53,6 +55,10 @@ macro_rules! whole {
 
             fn full(level: Level) -> &'static Kernels<Self> {
                 Self::kernels(level)
+            }
+
+            fn full_memory() -> &'static Mutex<Weak<Memory<$elem>>> {
+                Self::memory()
             }
 
             fn memory() -> &'static Mutex<Weak<Memory<$elem>>> {
@@ -84,6 +90,10 @@ impl Compiled for Half {
 
     fn full(level: Level) -> &'static Kernels<Whole<f32>> {
         Whole::kernels(level)
+    }
+
+    fn full_memory() -> &'static Mutex<Weak<Memory<f32>>> {
+        Whole::<f32>::memory()
     }
 
     fn memory() -> &'static Mutex<Weak<Memory<bf16>>> {

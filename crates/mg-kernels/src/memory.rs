@@ -7,6 +7,21 @@ use crate::map::Map;
 /// between pixels is zero from the start and never written, so memory goes only to maps of the layout that it had.
 pub(crate) struct Memory<T> {
     free: Mutex<Vec<(Map, Aligned<T>)>>,
+    sums: Mutex<Vec<SumRoom<T>>>,
+}
+
+/// Memory for sums of the weight gradients of any layer.
+pub(crate) struct SumRoom<T> {
+    pub(crate) sums: Aligned<T>,
+    /// Transformed inputs and gradients of the tasks at hand, where sums are made of these.
+    pub(crate) input: Aligned<T>,
+    pub(crate) grad: Aligned<T>,
+}
+
+impl<T> Default for SumRoom<T> {
+    fn default() -> Self {
+        Self { sums: Aligned::default(), input: Aligned::default(), grad: Aligned::default() }
+    }
 }
 
 impl<T: Number> Memory<T> {
@@ -14,7 +29,7 @@ impl<T: Number> Memory<T> {
     pub(crate) fn shared(all: &Mutex<Weak<Self>>) -> Arc<Self> {
         let mut all = lock(all);
         all.upgrade().unwrap_or_else(|| {
-            let memory = Arc::new(Self { free: Mutex::default() });
+            let memory = Arc::new(Self { free: Mutex::default(), sums: Mutex::default() });
             *all = Arc::downgrade(&memory);
             memory
         })
@@ -31,6 +46,15 @@ impl<T: Number> Memory<T> {
         let mut free = lock(&self.free);
         free.retain(|(other, memory)| other != map || memory.len() == batch.len()); // of another batch size
         free.push((*map, batch));
+    }
+
+    /// Memory with anything in it.
+    pub(crate) fn sums(&self) -> SumRoom<T> {
+        lock(&self.sums).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_sums(&self, room: SumRoom<T>) {
+        lock(&self.sums).push(room);
     }
 }
 

@@ -5,12 +5,17 @@ use crate::curve::leaky;
 use crate::element::Element;
 use crate::finish::{Finish, finished};
 use crate::format::Format;
-use crate::simd::{ElemOf, Simd, Unit, VectorOf};
+use crate::simd::{ElemOf, Simd, Unit, VectorOf, prefetch};
 
 /// Most pixels (or input channels) a tile has on any processor.
 pub(crate) const MOST_ROWS: usize = 14;
 /// Most vectors of output channels in a tile.
 pub(crate) const TILE_VECTORS: usize = 2;
+
+/// Pixels from which on a tile asks for its weights ahead of their use, and bytes that it is ahead: weights that no cache near
+/// the processor holds come page by page from one further away.
+const PREFETCH_ROWS: usize = 8;
+const AHEAD: usize = 2048;
 
 /// A run of input values that follow each other in memory, relative to a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,9 @@ pub(crate) unsafe fn convolve<U: Unit, const MR: usize, const NV: usize>(tile: &
                 let mut w = [U::weights(weights); NV];
                 for (v, w) in w.iter_mut().enumerate() {
                     *w = U::weights(weights.add(v * lanes * group));
+                    if MR >= PREFETCH_ROWS {
+                        prefetch(weights.add(v * lanes * group).cast::<u8>().wrapping_add(AHEAD));
+                    }
                 }
                 for i in 0..MR {
                     for v in 0..NV {

@@ -3,7 +3,7 @@
 
 use crate::element::Element;
 use crate::format::Format;
-use crate::simd::{ElemOf, Simd, Unit};
+use crate::simd::{ElemOf, Simd, Unit, prefetch};
 
 /// One tile of a weight gradient: for input value i, channel o, over groups p of pixels
 /// `into[i][o] += sum over p, g: input[input_at[p] + i][g] * grad[grad_at[p] + o][g]`.
@@ -19,6 +19,9 @@ pub(crate) struct WeightTile<'a, P: Format> {
     /// Input values that count.
     pub(crate) rows: usize,
 }
+
+/// Groups of pixels that a tile asks for ahead of their use.
+const AHEAD: usize = 4;
 
 /// Computes a tile of `MR` input values by `NV` vectors of channels.
 ///
@@ -37,8 +40,12 @@ pub(crate) unsafe fn weight_gradient<U: Unit, const MR: usize, const NV: usize>(
             let x = tile.input.add(*tile.input_at.get_unchecked(p) as usize * group);
             let g = tile.grad.add(*tile.grad_at.get_unchecked(p) as usize * group);
             let mut w = [U::weights(g); NV];
+            let ahead = (p + AHEAD).min(tile.input_at.len() - 1);
+            prefetch(tile.input.add(*tile.input_at.get_unchecked(ahead) as usize * group));
+            let later = tile.grad.add(*tile.grad_at.get_unchecked(ahead) as usize * group);
             for (v, w) in w.iter_mut().enumerate() {
                 *w = U::weights(g.add(v * lanes * group));
+                prefetch(later.add(v * lanes * group));
             }
             for (i, row) in sums.iter_mut().enumerate() {
                 for v in 0..NV {

@@ -15,7 +15,7 @@ use crate::target::Gate;
 use crate::tile::{Segment, TILE_VECTORS};
 use crate::winograd::filter::{CHUNK, LARGE, SMALL, Sizes};
 use crate::winograd::fixed::FixedRoom;
-use crate::winograd::transform::{Back, Side, Steps, TilePlace, Transform};
+use crate::winograd::transform::{Back, Side, Spacing, Steps, TilePlace, Transform};
 use crate::winograd_weights::{Phase, Transformed, Untransformed};
 use crate::{ConvGeometry, Window};
 
@@ -253,9 +253,10 @@ impl<P: Compiled> Winograd<P> {
         room: &mut Room<P::Elem>,
     ) {
         let (pitch, sizes, frequencies) = (self.pitch(kernels.lanes), self.sizes, self.sizes.frequencies());
+        let spacing = Spacing { tile: frequencies * pitch, frequency: pitch };
         let transform = |tiles, to: &mut [P::Elem]| {
-            let pass =
-                Transform { tiles, steps: self.input, channels: self.c_in, pitch, sizes, of: Side::Input };
+            let (steps, channels) = (self.input, self.c_in);
+            let pass = Transform { tiles, steps, channels, to: spacing, sizes, of: Side::Input };
             for (number, start) in self.phases.iter().enumerate() {
                 kernels.transform(&pass, &input[*start..], &mut to[number * self.c_in..]);
             }

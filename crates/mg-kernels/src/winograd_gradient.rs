@@ -14,7 +14,7 @@ use crate::tile::{MOST_ROWS, TILE_VECTORS};
 use crate::weight_tile::WeightTile;
 use crate::winograd::filter::Sizes;
 use crate::winograd::kernel::{ENTRIES, KernelPass};
-use crate::winograd::transform::{Side, Steps, TilePlace, Transform};
+use crate::winograd::transform::{Side, Spacing, Steps, TilePlace, Transform};
 use crate::winograd_convolution::{phase_starts, phases, places, tile_side};
 
 /// The gradient of the weights between two maps, whose halos are zero as far as tiles reach.
@@ -30,7 +30,8 @@ pub(crate) struct WinogradGradient {
     grad_tiles: Vec<TilePlace>,
     /// Tiles of an image.
     per_image: usize,
-    /// Values from one frequency to the next in a transformed tile of the input and of the gradient.
+    /// Values from one transformed tile of the input and of the gradient to the next. A task has all its tiles at a frequency
+    /// side by side, `[frequency][tile][pitch]`, for a sum runs through these.
     pitches: (usize, usize),
 }
 
@@ -75,16 +76,19 @@ impl WinogradGradient {
         (each * self.pitches.0, each * self.pitches.1)
     }
 
-    /// Transforms the maps of `images` images.
+    /// Transforms the maps of `images` images, of a task that may have `most`.
     pub(crate) fn transform<P: Compiled>(
         &self,
         kernels: &Kernels<P>,
-        images: usize,
+        (images, most): (usize, usize),
         (input, grad): (&[P::Stored], &[P::Stored]),
         (to_input, to_grad): (&mut [P::Elem], &mut [P::Elem]),
     ) {
         let (tiles, sizes) = (images * self.per_image, self.sizes);
-        let pass = |tiles, steps, channels, pitch, of| Transform { tiles, steps, channels, pitch, sizes, of };
+        let pass = |tiles, steps, channels, pitch, of| {
+            let to = Spacing { tile: pitch, frequency: most * self.per_image * pitch };
+            Transform { tiles, steps, channels, to, sizes, of }
+        };
         let ConvGeometry { c_in, c_out, .. } = self.conv;
         let of_input = pass(&self.input_tiles[..tiles], self.input, c_in, self.pitches.0, Side::Input);
         for (number, start) in self.phases.iter().enumerate() {
@@ -120,32 +124,34 @@ impl WinogradGradient {
         self.depth() * TILE_VECTORS.min(self.vectors() - part.from) * self.lanes
     }
 
-    /// Adds the products of the transformed tiles of `images` images to a part, `run` images at a time.
+    /// Adds the products of the transformed tiles of `images` images, in tasks of up to `most`, to a part, `run` images at a
+    /// time.
     pub(crate) fn add_part<P: Compiled>(
         &self,
         kernels: &Kernels<P>,
-        (images, run): (usize, usize),
+        (images, most, run): (usize, usize, usize),
         (input, grad): (&[P::Elem], &[P::Elem]),
         FrequencyPart { frequency, from }: FrequencyPart,
         into: &mut [P::Elem],
     ) {
         let full = P::full(kernels.level);
         let (vectors, tiles) = (TILE_VECTORS.min(self.vectors() - from), images * self.per_image);
-        let (frequencies, depth) = (self.sizes.frequencies(), self.depth());
-        let (each_input, each_grad) = (frequencies * self.pitches.0, frequencies * self.pitches.1);
+        let (frequencies, depth, task) = (self.sizes.frequencies(), self.depth(), most * self.per_image);
         assert_eq!((into.len(), full.lanes), (depth * vectors * self.lanes, self.lanes));
-        let reach = tiles * each_input + MOST_ROWS;
-        assert!(reach <= input.len() && tiles * each_grad <= grad.len(), "tiles are missing");
-        let places = |each: usize| (0..tiles).map(|tile| (tile * each) as u32).collect::<Vec<_>>();
-        let (input_at, grad_at) = (places(each_input), places(each_grad));
-        let grad = grad[frequency * self.pitches.1 + from * self.lanes..].as_ptr();
+        let all = tiles.next_multiple_of(task) * frequencies;
+        let fits = all * self.pitches.0 + MOST_ROWS <= input.len() && all * self.pitches.1 <= grad.len();
+        assert!(fits, "tiles are missing");
+        let at = |tile: usize| (tile / task * frequencies + frequency) * task + tile % task;
+        let places = |pitch: usize| (0..tiles).map(|tile| (at(tile) * pitch) as u32).collect::<Vec<_>>();
+        let (input_at, grad_at) = (places(self.pitches.0), places(self.pitches.1));
+        let grad = grad[from * self.lanes..].as_ptr();
         let size = full.weight_tile(depth);
         let run = run * self.per_image;
         for (input_at, grad_at) in input_at.chunks(run).zip(grad_at.chunks(run)) {
             let mut into = into.as_mut_ptr();
             for first in (0..depth).step_by(size.rows) {
                 let rows = size.rows.min(depth - first);
-                let input = input[frequency * self.pitches.0 + first..].as_ptr();
+                let input = input[first..].as_ptr();
                 let tile = WeightTile { input, input_at, grad, grad_at, into, rows };
                 // SAFETY: the kernels fit the processor; a tile reads at most `MOST_ROWS` values from its first, and whole
                 // vectors of the gradient, which is inside both by the assertion; `into` has `depth` rows of `vectors` vectors.

@@ -16,7 +16,7 @@ use crate::pointwise::{Combine, Sums, Walk};
 
 /// Tasks per thread whose weight gradients are summed together: they wait for each other, with their maps in memory. Sums
 /// are made task by task in any case, so their bits do not depend on it.
-const TOGETHER: usize = 2;
+const TOGETHER: usize = 4;
 
 /// Gradients of a network.
 pub(crate) struct Gradients<E> {
@@ -143,14 +143,16 @@ impl<P: Compiled> Weighted<P> {
             below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
         let each = self.stack.input_len();
         let mut pixels = pixels.map(|all| all.chunks_mut(task * each));
-        let mut sums = WeightSums::new(layer, wants, (task * TOGETHER, rayon::current_num_threads()));
+        let room = pool.full.sums();
+        let runs = rayon::current_num_threads().div_ceil(TOGETHER);
+        let mut sums = WeightSums::new(layer, wants, (task, TOGETHER, runs), room);
         let mut below_sums = vec![];
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
         let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();
-        for together in numbers.chunks(TOGETHER * rayon::current_num_threads()) {
+        for together in numbers.chunks(TOGETHER * runs) {
             let mut outs = Vec::with_capacity(together.len());
-            let mut transformed = sums.transformed(layer, task).collect::<Vec<_>>().into_iter();
+            let mut transformed = sums.transformed(layer).collect::<Vec<_>>().into_iter();
             for number in together {
                 let next = nexts.as_mut().and_then(Iterator::next);
                 let pixels = pixels.as_mut().and_then(Iterator::next);
@@ -175,6 +177,7 @@ impl<P: Compiled> Weighted<P> {
             sums.write(layer, weight);
             self.write_vectors(l, tape, &at.sums, vectors);
         }
+        pool.full.give_sums(sums.room);
         pool.batches.give(&layer.raw, at.grad);
         At { grad: next.unwrap_or_default(), sums: total(below_sums) }
     }
@@ -198,7 +201,7 @@ impl<P: Compiled> Weighted<P> {
             let maps = layer.in_turn(input, grad);
             match (&layer.weight_gradient, transformed) {
                 (Gradient::Winograd(gradient), Some(to)) => {
-                    gradient.transform(layer.kernels, block.images, maps, to);
+                    gradient.transform(layer.kernels, (block.images, layer.task(way.tape.n)), maps, to);
                 }
                 (Gradient::Winograd(_), None) => {
                     unreachable!("wanted gradients have room for transformed maps")

@@ -53,7 +53,7 @@ pub(super) enum Back<P: Compiled> {
 /// Output pixels of a task: enough to use each weight many times while it is in the cache.
 const PIXELS: usize = 256;
 /// Winograd's tiles of a task, of large maps and of small ones, whose weights are more.
-const TILES: (usize, usize) = (16, 56);
+const TILES: (usize, usize) = (28, 56);
 /// Most images of a task.
 const IMAGES: usize = 32;
 /// Tasks that a batch is cut into, where a layer's weights are not most of what it reads.

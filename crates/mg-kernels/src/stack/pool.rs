@@ -13,6 +13,8 @@ pub(super) struct Pool<P: Compiled> {
     pub(super) batches: Arc<Memory<P::Stored>>,
     scratch: Vec<Mutex<Vec<Scratch<P>>>>,
     rooms: Mutex<Vec<Room<P::Elem>>>,
+    /// Memory of full precision.
+    pub(super) full: Arc<Memory<P::Elem>>,
 }
 
 /// Memory of one task in one layer.
@@ -36,6 +38,7 @@ impl<P: Compiled> Pool<P> {
             batches: Memory::shared(P::memory()),
             scratch: (0..layers).map(|_| Mutex::default()).collect(),
             rooms: Mutex::default(),
+            full: Memory::shared(P::full_memory()),
         }
     }
 

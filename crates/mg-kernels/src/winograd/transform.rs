@@ -9,14 +9,21 @@ use crate::map::Map;
 use crate::share::Shared;
 use crate::simd::{ElemOf, Simd, StoredOf, Unit};
 
-/// Every tile at all frequencies: from a map to `[tile][frequency][pitch]`.
+/// Every tile at all frequencies: from a map to vectors of channels.
 pub(crate) struct Transform<'a> {
     pub(crate) tiles: &'a [TilePlace],
     pub(crate) steps: Steps,
     pub(crate) channels: usize,
-    pub(crate) pitch: usize,
+    pub(crate) to: Spacing,
     pub(crate) sizes: Sizes,
     pub(crate) of: Side,
+}
+
+/// Elements from a transformed tile to the next one, and from one of its frequencies to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Spacing {
+    pub(crate) tile: usize,
+    pub(crate) frequency: usize,
 }
 
 /// What tiles are of.
@@ -103,13 +110,14 @@ unsafe fn transform_by<U: Unit, R: Line, C: Line>(
     to: &mut [ElemOf<U>],
 ) {
     let (Steps { row, pixel }, rows, columns) = (pass.steps, points(R::SIZE), points(C::SIZE));
-    let each = rows.len() * columns.len() * pass.pitch;
+    let (Spacing { tile: each, frequency: step }, frequencies) = (pass.to, rows.len() * columns.len());
     let width = pass.channels.next_multiple_of(U::Simd::LANES);
     let reach = pass.steps.across(R::READS, C::READS) + width;
     assert_eq!(pass.sizes, Sizes { rows: R::SIZE, columns: C::SIZE });
     assert!(pass.tiles.iter().all(|tile| tile.input + reach <= from.len()), "a tile would leave its map");
-    assert!(width <= pass.pitch && width <= pixel);
-    assert!((pass.tiles.len() * each + width).saturating_sub(pass.pitch) <= to.len(), "tiles have no room");
+    assert!(width <= each.min(step) && width <= pixel);
+    let last = pass.tiles.len().saturating_sub(1) * each + (frequencies - 1) * step;
+    assert!(pass.tiles.is_empty() || last + width <= to.len(), "tiles have no room");
     for (t, tile) in pass.tiles.iter().enumerate() {
         for c in (0..width).step_by(U::Simd::LANES) {
             // SAFETY: all tiles lie inside their maps, checked above.
@@ -132,7 +140,7 @@ unsafe fn transform_by<U: Unit, R: Line, C: Line>(
                     }
                     let line = C::at_points::<U::Simd>(d);
                     for (j, x) in columns.iter().enumerate() {
-                        U::Simd::store(to.add((i * columns.len() + j) * pass.pitch), line[*x]);
+                        U::Simd::store(to.add((i * columns.len() + j) * step), line[*x]);
                     }
                 }
             }
