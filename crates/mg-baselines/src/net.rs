@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use mg_kernels::{MapNet, MapPlan, MapShape, Observed, Parameter, Precision};
+use mg_kernels::{GradientSum, MapNet, MapPlan, MapShape, Observed, Parameter, Precision};
 use mg_random::Key;
 use mg_train::{Error, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct Net {
     optimizer: Optimizer,
     /// Whether a gamma is 1 + softplus of its parameter.
     positive_gammas: bool,
+    /// Gradients of parameters that are the net's own.
+    sum: GradientSum,
 }
 
 /// What weights and gammas are at first.
@@ -71,7 +73,7 @@ impl Net {
         };
         let running = shape.layers.iter().map(fresh).collect();
         let optimizer = Optimizer::new(rule, l2, &parameters)?;
-        Ok(Net { plan, parameters, running, optimizer, positive_gammas: false })
+        Ok(Net { plan, parameters, running, optimizer, positive_gammas: false, sum: GradientSum::default() })
     }
 
     /// The same with gammas that are 1 + softplus of a parameter which is 0 at first.
@@ -109,7 +111,9 @@ impl Net {
 
     /// The net as it is, normalising by the batch at hand; its parameters are tracked.
     pub(crate) fn learning(&self) -> Result<MapNet> {
-        self.plan.with_weights(&self.effective(&self.parameters)?).map_err(kernels)
+        let net = self.plan.with_weights(&self.effective(&self.parameters)?).map_err(kernels)?;
+        self.sum.take();
+        Ok(if self.positive_gammas { net } else { net.with_sum(&self.sum) })
     }
 
     /// The same with parameters that no gradient reaches.
@@ -162,7 +166,8 @@ impl Net {
 
     /// Its own gradient out of those of several nets, `[p]`.
     pub(crate) fn take_gradient(&self, gradients: &mut GradStore) -> Result<Tensor> {
-        gradients.remove(&self.parameters).map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
+        let gradient = self.sum.take().or_else(|| gradients.remove(&self.parameters));
+        gradient.map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
     }
 
     /// One step down a gradient, of size `rate`; then parameters lie within a limit, where there is one.

@@ -105,7 +105,7 @@
 //! | | |
 //! |---|---|
 //! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Part`]; [`Error`] |
-//! | a network from maps to maps that learns, one node of candle's graph | [`MapShape`], [`MapLayer`], [`Direction`], [`Parameter`]; [`MapPlan`], [`MapNet`], [`Observed`] |
+//! | a network from maps to maps that learns, one node of candle's graph | [`MapShape`], [`MapLayer`], [`Direction`], [`Parameter`]; [`MapPlan`], [`MapNet`], [`GradientSum`], [`Observed`] |
 //! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
@@ -140,6 +140,7 @@ mod expect;
 mod finish;
 mod format;
 mod geometry;
+mod gradient_sum;
 mod inference;
 mod instruction_sets;
 mod kernels;
@@ -189,6 +190,7 @@ pub use elementwise::add_scaled_and_norms;
 pub use engine::Observed;
 pub use error::{Error, Result};
 pub use geometry::{ConvGeometry, Window};
+pub use gradient_sum::GradientSum;
 pub use inference::{Clip, Graph, Inference, MapId};
 pub use map_net::{MapNet, MapPlan};
 pub use map_shape::{Direction, MapLayer, MapShape, Parameter};

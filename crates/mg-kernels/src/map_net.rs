@@ -7,6 +7,7 @@ use crate::cpu_conv::with_elements;
 use crate::engine::Observed;
 use crate::expect::expect;
 use crate::format::{Half, Whole};
+use crate::gradient_sum::GradientSum;
 use crate::simd::Level;
 use crate::stack::{Stack, Tape, Weighted};
 use crate::{MapShape, Precision, Result, map_operations};
@@ -37,6 +38,7 @@ pub struct MapNet {
     statistics: Option<Vec<Option<Observed>>>,
     precision: Precision,
     packed: Packed,
+    sum: Option<GradientSum>,
 }
 
 #[derive(Clone)]
@@ -130,6 +132,7 @@ impl MapPlan {
             statistics: statistics.map(<[_]>::to_vec),
             precision: self.precision,
             packed,
+            sum: None,
         })
     }
 }
@@ -160,6 +163,12 @@ impl MapNet {
         &self.shape
     }
 
+    /// The same with gradients of its parameters that go to a sum, and so not to candle's; where it computes by tensor
+    /// operations, they go to candle's all the same.
+    pub fn with_sum(self, sum: &GradientSum) -> Self {
+        Self { sum: Some(sum.clone()), ..self }
+    }
+
     /// Maps `[n, c, side, side]` of the last layer, from `x [n, channels, side, side]`. Differentiable in `x` and in the
     /// weights through candle's autograd; a gradient that is not tracked is never computed.
     ///
@@ -177,7 +186,7 @@ impl MapNet {
     pub fn forward_observed(&self, x: &Tensor) -> Result<(Tensor, Vec<Option<Observed>>)> {
         self.check(x)?;
         on!(self, net => {
-            let op = Op { net: net.clone(), tape: Arc::default() };
+            let op = Op { net: net.clone(), tape: Arc::default(), sum: self.sum.clone() };
             let tape = op.tape.clone();
             let y = x.contiguous()?.apply_op2(&self.weights, op)?;
             let mut tape = lock(&tape);
@@ -228,6 +237,7 @@ impl MapNet {
 struct Op<P: Compiled> {
     net: Arc<Weighted<P>>,
     tape: Arc<Mutex<Option<Tape<P>>>>,
+    sum: Option<GradientSum>,
 }
 
 impl<P: Compiled> CustomOp2 for Op<P> {
@@ -271,7 +281,14 @@ impl<P: Compiled> CustomOp2 for Op<P> {
         let of = |values: Option<Vec<P::Elem>>, like: &Tensor| {
             values.map(|values| Tensor::from_vec(values, like.shape(), like.device())).transpose()
         };
-        Ok((of(gradients.input, x)?, of(gradients.parameters, weights)?))
+        let (input, parameters) = (of(gradients.input, x)?, of(gradients.parameters, weights)?);
+        match (&self.sum, parameters) {
+            (Some(sum), Some(gradient)) => {
+                sum.add(gradient)?;
+                Ok((input, None))
+            }
+            (_, parameters) => Ok((input, parameters)),
+        }
     }
 }
 

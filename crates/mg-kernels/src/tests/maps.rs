@@ -5,7 +5,7 @@ use mg_random::Key;
 
 use crate::engine::Observed;
 use crate::simd::Level;
-use crate::{Activation, MapLayer, MapPlan, MapShape, Norm, Precision, Result, map_operations};
+use crate::{Activation, GradientSum, MapLayer, MapPlan, MapShape, Norm, Precision, Result, map_operations};
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 const BATCH: Norm = Norm::Batch { eps: 1e-5 };
@@ -211,6 +211,31 @@ fn only_tracked_gradients_are_computed_and_memory_is_used_again() -> Result<()> 
     let maps = net.maps(&x)?;
     let last = maps.last().expect("a layer").flatten_all()?.to_vec1::<f32>()?;
     assert_eq!(last, net.forward(&x.detach())?.flatten_all()?.to_vec1::<f32>()?);
+    Ok(())
+}
+
+#[test]
+fn a_sum_takes_the_gradients_of_all_uses_of_a_network() -> Result<()> {
+    let shape = &shapes()[0];
+    for dtype in [DType::F32, DType::F64] {
+        let plan = MapPlan::new(shape, Precision::Full, dtype, &Device::Cpu)?;
+        let weights = Var::from_tensor(&normal(&[shape.parameter_count()], "w", 0.1, dtype)?)?;
+        let x = normal(&[4, 3, 16, 16], "x", 1.0, dtype)?;
+        let loss = |net: &crate::MapNet| {
+            net.forward(&x)?.sqr()?.sum_all()? + net.forward(&(&x * 0.5)?)?.sum_all()?
+        };
+        let net = plan.with_weights(&weights)?;
+        let expected = loss(&net)?.backward()?.remove(&weights).expect("dw");
+        let sum = GradientSum::default();
+        let net = net.with_sum(&sum);
+        for uses in [1.0, 2.0] {
+            for _ in 0..uses as usize {
+                assert!(loss(&net)?.backward()?.get(&weights).is_none());
+            }
+            assert!(gap(&sum.take().expect("a sum"), &(&expected * uses)?)? < 1e-6);
+        }
+        assert!(sum.take().is_none());
+    }
     Ok(())
 }
 
