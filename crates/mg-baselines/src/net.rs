@@ -7,7 +7,7 @@ use mg_random::Key;
 use mg_train::{Error, Result};
 
 use crate::losses::softplus;
-use crate::optimizer::{Optimizer, Rule, add};
+use crate::optimizer::{Optimizer, Rule};
 use crate::statistics::{restore_statistics, save_statistics};
 
 /// A net that learns: its parameters as one vector, what its batch norms have seen, and its optimiser.
@@ -152,9 +152,9 @@ impl Net {
     ) -> Result<f64> {
         let net = self.learning()?;
         let on_observed = loss(&self.forward(&net, observed)?, true)?;
-        let gradient = self.gradient(&on_observed)?;
+        self.collect(&mut on_observed.backward()?)?;
         let on_generated = loss(&self.forward(&net, generated)?, false)?;
-        add(&gradient, &self.gradient(&on_generated)?)?;
+        let gradient = self.gradient(&on_generated)?;
         self.step(&gradient, rate, limit)?;
         Ok(scalar(&on_observed)? + scalar(&on_generated)?)
     }
@@ -166,8 +166,13 @@ impl Net {
 
     /// Its own gradient out of those of several nets, `[p]`.
     pub(crate) fn take_gradient(&self, gradients: &mut GradStore) -> Result<Tensor> {
-        let gradient = self.sum.take().or_else(|| gradients.remove(&self.parameters));
-        gradient.map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
+        self.collect(gradients)?;
+        self.sum.take().map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
+    }
+
+    /// Adds its own gradient to those that are not taken yet.
+    fn collect(&self, gradients: &mut GradStore) -> Result<()> {
+        gradients.remove(&self.parameters).map_or(Ok(()), |own| Ok(self.sum.add(own)?))
     }
 
     /// One step down a gradient, of size `rate`; then parameters lie within a limit, where there is one.

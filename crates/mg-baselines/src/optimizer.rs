@@ -129,11 +129,6 @@ impl Optimizer {
     }
 }
 
-/// Adds a vector to another one in place.
-pub(crate) fn add(to: &Tensor, other: &Tensor) -> Result<()> {
-    each(to, other, other, |a, b, _| a + b)
-}
-
 /// Replaces every number `a` by `f(a, b, c)`.
 fn each(a: &Tensor, b: &Tensor, c: &Tensor, f: impl Fn(f32, f32, f32) -> f32 + Send + Sync) -> Result<()> {
     if a.device().is_cpu() {

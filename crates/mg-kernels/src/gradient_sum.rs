@@ -16,16 +16,21 @@ impl GradientSum {
         self.lock().take()
     }
 
-    /// Adds a gradient that is nobody else's.
-    pub(crate) fn add(&self, gradient: Tensor) -> Result<()> {
+    /// Adds a gradient `[p]` that is nobody else's: on the CPU in place.
+    ///
+    /// # Errors
+    /// What candle says of vectors that do not fit each other.
+    pub fn add(&self, gradient: Tensor) -> Result<()> {
         let mut sum = self.lock();
-        match &*sum {
-            Some(sum) => sum.inplace_op2(&gradient, &Add),
-            None => {
-                *sum = Some(gradient);
-                Ok(())
+        *sum = Some(match sum.take() {
+            Some(sum) if sum.dims() == gradient.dims() && sum.device().is_cpu() => {
+                sum.inplace_op2(&gradient, &Add)?;
+                sum
             }
-        }
+            Some(sum) => (sum + gradient)?,
+            None => gradient,
+        });
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Tensor>> {
