@@ -5,63 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::done::Done;
-use super::outcome::{Picture, SeedRun};
+use super::outcome::SeedRun;
 
 /// The version of `scores.json`.
 pub(super) const VERSION: u32 = 3;
-
-/// A row with one seed, as `scores.json` has it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Run {
-    seed: u64,
-    task: String,
-    is_whole: bool,
-    values: BTreeMap<String, f64>,
-    commands: Vec<Done>,
-    pictures: Vec<Shown>,
-    left_out: Vec<String>,
-    failure: Option<String>,
-}
-
-/// A picture of a report.
-#[derive(Clone, Serialize, Deserialize)]
-struct Shown {
-    file: String,
-    shows: String,
-    shows_data: bool,
-}
-
-impl Run {
-    /// With the next numbers for its pictures.
-    pub(super) fn of(run: &SeedRun, numbers: &mut impl Iterator<Item = usize>) -> Self {
-        let SeedRun { seed, task, is_whole, values, commands, pictures, left_out, failure } = run;
-        let shown = pictures.iter().zip(numbers).map(|(picture, number)| Shown {
-            file: picture.file(number),
-            shows: picture.shows.clone(),
-            shows_data: picture.shows_data,
-        });
-        Run {
-            seed: *seed,
-            task: task.clone(),
-            is_whole: *is_whole,
-            values: values.clone(),
-            commands: commands.clone(),
-            pictures: shown.collect(),
-            left_out: left_out.clone(),
-            failure: failure.clone(),
-        }
-    }
-}
 
 /// The report that is there.
 #[derive(Default)]
 pub(super) struct Earlier {
     folder: PathBuf,
     /// By the names of rows.
-    runs: BTreeMap<String, Vec<Run>>,
+    runs: BTreeMap<String, Vec<SeedRun>>,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +31,7 @@ struct Scores {
 struct Row {
     name: String,
     #[serde(default)]
-    runs: Vec<Run>,
+    runs: Vec<SeedRun>,
 }
 
 impl Earlier {
@@ -97,6 +53,11 @@ impl Earlier {
         Ok(Earlier { folder: folder.to_owned(), runs })
     }
 
+    /// Rows that it has.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &str> {
+        self.runs.keys().map(String::as_str)
+    }
+
     /// Seeds with which a row came to its end.
     pub(super) fn seeds(&self, row: &str) -> impl Iterator<Item = u64> {
         self.runs.get(row).into_iter().flatten().filter(|run| run.is_whole).map(|run| run.seed)
@@ -104,23 +65,12 @@ impl Earlier {
 
     /// What a row came to with a seed, if it came to its end and was to do the same.
     pub(super) fn run(&self, row: &str, seed: u64, task: &str) -> Option<SeedRun> {
-        let is_it = |run: &&Run| run.seed == seed && run.is_whole && run.task == task;
-        let run = self.runs.get(row)?.iter().find(is_it)?.clone();
-        let picture = |Shown { file, shows, shows_data }: Shown| Picture {
-            path: self.folder.join(file),
-            shows,
-            shows_data,
-        };
-        Some(SeedRun {
-            seed,
-            task: run.task,
-            is_whole: true,
-            values: run.values,
-            commands: run.commands,
-            pictures: run.pictures.into_iter().map(picture).collect(),
-            left_out: run.left_out,
-            failure: None,
-        })
+        let is_it = |run: &&SeedRun| run.seed == seed && run.is_whole && run.task == task;
+        let mut run = self.runs.get(row)?.iter().find(is_it)?.clone();
+        for picture in &mut run.pictures {
+            picture.path = self.folder.join(&picture.file);
+        }
+        Some(run)
     }
 }
 
@@ -130,7 +80,7 @@ mod tests {
 
     use super::super::experiment::Experiment;
     use super::super::measured::tests::{experiment, measured};
-    use super::super::outcome::Outcome;
+    use super::super::outcome::{Outcome, Picture};
     use super::super::publication;
     use super::*;
 
@@ -148,7 +98,7 @@ mod tests {
         };
         rows[0].runs = vec![run(1, "do", true), run(2, "do", false)];
         rows[1].runs = vec![run(1, "other", true)];
-        let picture = |shows_data| Picture { path: path.clone(), shows: "faces".to_owned(), shows_data };
+        let picture = |shows_data| Picture::new(path.clone(), "faces", shows_data);
         rows[0].runs[0].pictures = vec![picture(false), picture(true)];
         let out = folder.join("report");
         publication::write(&measured(experiment, rows), &out).unwrap();
@@ -167,6 +117,7 @@ mod tests {
         for (row, seed, task) in [("r", 1, "more"), ("r", 2, "do"), ("r", 3, "do"), ("s", 1, "do")] {
             assert!(earlier.run(row, seed, task).is_none(), "{row}, {seed}, {task}");
         }
+        assert_eq!(earlier.rows().collect::<Vec<_>>(), ["q", "r"]);
         assert_eq!(earlier.seeds("r").collect::<Vec<_>>(), [1], "the second was cut");
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::done::Done;
-use super::earlier::{Run, VERSION};
+use super::earlier::VERSION;
 use super::experiment::{Column, Experiment, Profile};
 use super::outcome::Outcome;
 
@@ -17,6 +17,7 @@ pub(super) struct Measured<'a> {
     pub(super) revision: &'a str,
     /// What the data are, where they are not the profile's.
     pub(super) data: Option<String>,
+    /// Their pictures have names.
     pub(super) rows: Vec<Outcome>,
 }
 
@@ -78,8 +79,7 @@ impl Measured<'_> {
     /// All numbers, for programs, and for a report that grows ([`Earlier`](super::earlier::Earlier)).
     pub(super) fn scores(&self) -> Value {
         let columns: Vec<&str> = self.experiment.columns.iter().map(|column| column.name.as_str()).collect();
-        let mut numbers = 1..;
-        let rows: Vec<Value> = self.rows.iter().map(|row| self.row_scores(row, &mut numbers)).collect();
+        let rows: Vec<Value> = self.rows.iter().map(|row| self.row_scores(row)).collect();
         json!({
             "version": VERSION,
             "title": self.experiment.title,
@@ -91,16 +91,15 @@ impl Measured<'_> {
         })
     }
 
-    fn row_scores(&self, row: &Outcome, numbers: &mut impl Iterator<Item = usize>) -> Value {
+    fn row_scores(&self, row: &Outcome) -> Value {
         let cells = self.experiment.columns.iter().filter_map(|column| {
             let (mean, deviation) = row.statistics(&column.name)?;
             let seeds = row.values(&column.name);
             Some(json!({ "column": column.name, "mean": mean, "std_dev": deviation, "seeds": seeds }))
         });
-        let runs = row.runs.iter().map(|run| Run::of(run, numbers));
         json!({
             "name": row.name, "is_data": row.is_data, "paper": row.paper, "cells": cells.collect::<Vec<_>>(),
-            "runs": runs.collect::<Vec<_>>(),
+            "runs": row.runs,
         })
     }
 
@@ -111,7 +110,7 @@ impl Measured<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::outcome::SeedRun;
+    use super::super::outcome::{SeedRun, number};
     use super::*;
 
     pub(in super::super) fn experiment() -> Experiment {
@@ -121,7 +120,8 @@ pub(super) mod tests {
         Experiment::parse(text, String::new()).unwrap()
     }
 
-    pub(in super::super) fn measured(experiment: &Experiment, rows: Vec<Outcome>) -> Measured<'_> {
+    pub(in super::super) fn measured(experiment: &Experiment, mut rows: Vec<Outcome>) -> Measured<'_> {
+        number(&mut rows);
         let (profile, data) = (&experiment.profiles["p"], None);
         Measured { experiment, profile, profile_name: "p", revision: "rev", data, rows }
     }

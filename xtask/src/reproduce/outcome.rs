@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::done::Done;
 use super::experiment::Row;
 
@@ -18,8 +20,8 @@ pub(super) struct Outcome {
     pub(super) runs: Vec<SeedRun>,
 }
 
-/// A row with one seed: what its stages came to.
-#[derive(Default)]
+/// A row with one seed: what its stages came to. `scores.json` has it in this form.
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct SeedRun {
     pub(super) seed: u64,
     /// What it was to do, hashed: the words of all its stages and the data, but not the code.
@@ -36,8 +38,13 @@ pub(super) struct SeedRun {
     pub(super) failure: Option<String>,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Picture {
+    /// Where it lies.
+    #[serde(skip)]
     pub(super) path: PathBuf,
+    /// Name of its file in a report; empty until [`number`] gives it one.
+    pub(super) file: String,
     pub(super) shows: String,
     /// Whether it shows images of the data.
     pub(super) shows_data: bool,
@@ -54,9 +61,17 @@ impl SeedRun {
 }
 
 impl Picture {
-    /// Its file in a report, in which pictures are numbered.
-    pub(super) fn file(&self, number: usize) -> String {
-        format!("{number:02}.{}", self.path.extension().unwrap_or_default().to_string_lossy())
+    pub(super) fn new(path: PathBuf, shows: &str, shows_data: bool) -> Self {
+        Picture { path, file: String::new(), shows: shows.to_owned(), shows_data }
+    }
+}
+
+/// Names the pictures of a report by their order in it.
+pub(super) fn number(rows: &mut [Outcome]) {
+    let runs = rows.iter_mut().flat_map(|row| &mut row.runs);
+    for (number, picture) in (1..).zip(runs.flat_map(|run| &mut run.pictures)) {
+        let extension = picture.path.extension().unwrap_or_default().to_string_lossy();
+        picture.file = format!("{number:02}.{extension}");
     }
 }
 

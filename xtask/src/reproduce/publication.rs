@@ -51,7 +51,7 @@ mod tests {
         rows[0].runs.push(SeedRun {
             seed: 1,
             commands: vec![Done { command: "mg train".to_owned(), ..Done::default() }],
-            pictures: vec![Picture { path, shows: "faces".to_owned(), shows_data: false }],
+            pictures: vec![Picture::new(path, "faces", false)],
             ..SeedRun::default()
         });
         let out = folder.path().join("report");

@@ -69,9 +69,7 @@ impl Report {
         let Experiment { title, about, source, columns, .. } = measured.experiment;
         let heading =
             |column: &Column| Heading { name: column.name.clone(), has_paper: measured.has_paper(column) };
-        let mut numbers = 1..;
-        let rows = measured.rows.iter().map(|row| Line::of(measured, row, &mut numbers));
-        let rows = rows.collect::<Result<_>>()?;
+        let rows = measured.rows.iter().map(|row| Line::of(measured, row)).collect::<Result<_>>()?;
         Ok(Report {
             title: title.clone(),
             about: about.clone(),
@@ -93,12 +91,12 @@ impl Report {
 }
 
 impl Line {
-    fn of(measured: &Measured<'_>, row: &Outcome, numbers: &mut impl Iterator<Item = usize>) -> Result<Self> {
+    fn of(measured: &Measured<'_>, row: &Outcome) -> Result<Self> {
         let commands: Vec<String> = row.commands().map(|done| done.line()).collect();
         let has_page = measured.experiment.page_per_row && !commands.is_empty();
-        let figures = row.pictures().zip(numbers).map(|((seed, picture), number)| {
+        let figures = row.pictures().map(|(seed, picture)| {
             let shows = format!("{}, seed {seed}: {}", row.name, picture.shows);
-            Figure::read(picture, shows, number)
+            Figure::read(picture, shows)
         });
         Ok(Line {
             name: row.name.clone(),
@@ -139,10 +137,10 @@ fn ours(row: &Outcome, column: &Column) -> String {
 }
 
 impl Figure {
-    fn read(picture: &Picture, shows: String, number: usize) -> Result<Self> {
+    fn read(picture: &Picture, shows: String) -> Result<Self> {
         let path = &picture.path;
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Figure { file: picture.file(number), shows, bytes })
+        Ok(Figure { file: picture.file.clone(), shows, bytes })
     }
 }
 
@@ -184,7 +182,7 @@ mod tests {
         let experiment = experiment();
         let mut rows = rows(&experiment);
         for row in [0, 0, 1] {
-            let picture = Picture { path: path.clone(), shows: "faces".to_owned(), shows_data: false };
+            let picture = Picture::new(path.clone(), "faces", false);
             rows[row].runs[0].pictures.push(picture);
         }
         let report = Report::of(&measured(&experiment, rows)).unwrap();

@@ -14,7 +14,7 @@ use super::done::Done;
 use super::earlier::Earlier;
 use super::experiment::{Experiment, Stage};
 use super::measured::Measured;
-use super::outcome::{Outcome, Picture, SeedRun};
+use super::outcome::{Outcome, Picture, SeedRun, number};
 use super::plan::{Attempt, PlannedRow, Planner};
 use super::publication;
 use super::runner::Runner;
@@ -67,10 +67,15 @@ impl Session<'_> {
                 );
             }
         }
+        let gone = |row: &&str| plan.iter().all(|planned| planned.row.name != *row);
+        for row in earlier.rows().filter(gone) {
+            eprintln!("note: {name}, {row}: the experiment has no such row any more, so it is left out");
+        }
         if self.args.dry_run {
             return print(&plan);
         }
-        let rows = plan.into_iter().map(|planned| self.row(experiment, planned)).collect();
+        let mut rows: Vec<Outcome> = plan.into_iter().map(|planned| self.row(experiment, planned)).collect();
+        number(&mut rows);
         let measured = Measured {
             experiment,
             profile,
@@ -122,11 +127,8 @@ impl Session<'_> {
             for (column, pointer) in &stage.values {
                 run.values.insert(column.clone(), call.value(pointer)?);
             }
-            let picture = |(file, shows): &(String, String)| Picture {
-                path: call.out.join(file),
-                shows: shows.clone(),
-                shows_data: stage.shows_data,
-            };
+            let picture =
+                |(file, shows): &(String, String)| Picture::new(call.out.join(file), shows, stage.shows_data);
             run.pictures.extend(stage.pictures.iter().map(picture));
         }
         Ok(true)
