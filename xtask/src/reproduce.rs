@@ -7,6 +7,7 @@ mod content;
 mod done;
 mod earlier;
 mod experiment;
+mod filling;
 mod markdown;
 mod measured;
 mod outcome;

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::Game;
+use crate::initial::Initial;
 use crate::losses::cross_entropy;
-use crate::net::{Initial, Net, scalar};
+use crate::net::{Net, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::descriptor_keys::DescriptorKeys;
 use crate::game::{Game, say_deviations};
-use crate::net::{Initial, Net, scalar};
+use crate::initial::Initial;
+use crate::net::{Net, scalar};
 use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 
 use crate::coding::{CODING_KEYS, CodingKeys};
 use crate::few_labels::{LABEL_KEYS, LabelKeys, LossGuard};
+use crate::initial::Initial;
 use crate::losses::{accuracy, choice_loss};
-use crate::net::{Initial, scalar};
+use crate::net::scalar;
 use crate::net_set::{FixedSet, NetSet, Shapes};
 use crate::nets::section;
 use crate::optimizer::Rule;

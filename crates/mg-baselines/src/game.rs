@@ -6,7 +6,8 @@ use mg_random::Key;
 use mg_train::{At, Batch, Bound, Limit, Report, Result, State};
 use serde::{Deserialize, Serialize};
 
-use crate::net::{Initial, Net, scalar};
+use crate::initial::Initial;
+use crate::net::{Net, scalar};
 use crate::nets::NetKeys;
 use crate::optimizer::Rule;
 use crate::saved;

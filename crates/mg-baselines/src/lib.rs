@@ -36,6 +36,7 @@ mod game;
 pub mod generator;
 #[cfg(test)]
 mod golden;
+mod initial;
 mod losses;
 mod max_pool;
 mod net;

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use mg_kernels::{GradientSum, MapNet, MapPlan, MapShape, Observed, Parameter, Precision};
+use mg_kernels::{GradientSum, MapNet, MapPlan, MapShape, Observed, Precision};
 use mg_random::Key;
 use mg_train::{Error, Result};
 
+use crate::initial::{Initial, is_gamma};
 use crate::losses::softplus;
 use crate::optimizer::{Optimizer, Rule};
 use crate::statistics::{restore_statistics, save_statistics};
@@ -25,17 +26,6 @@ pub(crate) struct Net {
     sum: GradientSum,
 }
 
-/// What weights and gammas are at first.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Initial {
-    /// Weights N(0, d^2), gammas N(1, d^2) (section 4 of Radford et al., ICLR 2016).
-    Normal(f64),
-    /// Weights N(0, 2 / inputs of an output), gammas 1 (He et al., ICCV 2015).
-    Scaled,
-    /// The same, but weights of the last layer N(0, d^2): a net that says little at first.
-    ScaledBelow(f64),
-}
-
 /// What a batch adds to running statistics (PyTorch's momentum).
 const MOMENTUM: f64 = 0.1;
 
@@ -50,22 +40,7 @@ impl Net {
         device: &Device,
     ) -> Result<Self> {
         let plan = MapPlan::new(shape, precision, DType::F32, device).map_err(kernels)?;
-        let mut values = vec![0f32; shape.parameter_count()];
-        for parameter in shape.parameters() {
-            let (is_weight, is_last) = (parameter.dims.len() > 1, parameter.layer + 1 == shape.layers.len());
-            let scaled = || (2.0 / parameter.dims[1..].iter().product::<usize>() as f64).sqrt();
-            let (mean, deviation) = match (initial, is_weight, is_gamma(&parameter)) {
-                (Initial::Normal(deviation), true, _) => (0.0, deviation),
-                (Initial::Normal(deviation), _, true) => (1.0, deviation),
-                (Initial::ScaledBelow(deviation), true, _) if is_last => (0.0, deviation),
-                (Initial::Scaled | Initial::ScaledBelow(_), true, _) => (0.0, scaled()),
-                (Initial::Scaled | Initial::ScaledBelow(_), _, true) => (1.0, 0.0),
-                (_, false, false) => continue,
-            };
-            let part = &mut values[parameter.range];
-            key.named(&parameter.name).fill_normal(part);
-            part.iter_mut().for_each(|value| *value = mean + deviation as f32 * *value);
-        }
+        let values = initial.values(shape, key);
         let parameters = Var::from_vec(values, shape.parameter_count(), device)?;
         let fresh = |layer: &mg_kernels::MapLayer| {
             let channels = layer.channels().1;
@@ -230,10 +205,6 @@ impl Net {
         self.optimizer = self.optimizer.restored(prefix, updates, from).ok_or_else(missing)?;
         Ok(())
     }
-}
-
-fn is_gamma(parameter: &Parameter) -> bool {
-    parameter.name.ends_with("gamma")
 }
 
 /// What to say of a state that lacks a net.

@@ -7,7 +7,8 @@ use mg_random::Key;
 use mg_train::{Result, State};
 
 use crate::fixed_net::FixedNet;
-use crate::net::{Initial, Net, kernels, scalar};
+use crate::initial::Initial;
+use crate::net::{Net, kernels, scalar};
 use crate::optimizer::Rule;
 use crate::saved;
 

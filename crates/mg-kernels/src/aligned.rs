@@ -46,13 +46,18 @@ impl<E: Number> Aligned<E> {
 
 impl<E: Number> Clone for Aligned<E> {
     fn clone(&self) -> Self {
-        let mut clone = Self::zeroed(self.len);
-        clone.copy_from_slice(self);
-        clone
+        Self::padded(self, self.len)
     }
 }
 
 impl<E: Number> Aligned<E> {
+    /// These values, and zeros up to `len` elements.
+    pub(crate) fn padded(values: &[E], len: usize) -> Self {
+        let mut padded = Self::zeroed(len);
+        padded[..values.len()].copy_from_slice(values);
+        padded
+    }
+
     /// Makes room for at least `len` elements; what was there is lost when there was less.
     pub(crate) fn grow(&mut self, len: usize) {
         if self.len < len {

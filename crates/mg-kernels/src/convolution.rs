@@ -5,7 +5,10 @@ use crate::kernels::Kernels;
 use crate::map::Map;
 use crate::packed::Packed;
 use crate::target::{Gate, Target};
-use crate::winograd_convolution::{Room, Winograd};
+use crate::winograd::room::Room;
+use crate::winograd_convolution::Winograd;
+use crate::winograd_cost::pays;
+use crate::winograd_layout::tile_overhang;
 use crate::{ConvGeometry, Window};
 
 /// A forward convolution or an input adjoint between two maps, in its fastest form.
@@ -25,17 +28,13 @@ impl<P: Compiled> Convolution<P> {
         side: usize,
         kernels: &Kernels<P>,
     ) -> usize {
-        if Winograd::<P>::pays(window, side, channels, kernels) { Winograd::<P>::overhang(side) } else { 0 }
+        if pays::<P>(window, side, channels, kernels) { tile_overhang(side) } else { 0 }
     }
 
     /// The same for the adjoint's gradient, given the side of the input.
     pub(crate) fn adjoint_overhang(geometry: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> usize {
         let channels = (geometry.c_out, geometry.c_in);
-        if Winograd::<P>::pays(&geometry.window(), side, channels, kernels) {
-            Winograd::<P>::overhang(side)
-        } else {
-            0
-        }
+        if pays::<P>(&geometry.window(), side, channels, kernels) { tile_overhang(side) } else { 0 }
     }
 
     /// `numbers` are the weight, `[c_out, c_in, rows, columns]` of the window, and the bias.
@@ -47,7 +46,7 @@ impl<P: Compiled> Convolution<P> {
         maps: (&Map, &Map),
         block: usize,
     ) -> Self {
-        if Winograd::<P>::pays(window, maps.1.side, channels, kernels) {
+        if pays::<P>(window, maps.1.side, channels, kernels) {
             return Self::Winograd(vec![Winograd::forward(kernels, window, channels, numbers, maps, block)]);
         }
         Self::Direct(vec![Packed::forward(kernels, window, channels, numbers, maps, block)])
@@ -63,7 +62,7 @@ impl<P: Compiled> Convolution<P> {
         block: usize,
     ) -> Self {
         let channels = (geometry.c_out, geometry.c_in);
-        if Winograd::<P>::pays(&geometry.window(), maps.1.side, channels, kernels) {
+        if pays::<P>(&geometry.window(), maps.1.side, channels, kernels) {
             return Self::Winograd(Winograd::adjoint(kernels, geometry, weight, maps, gate, block));
         }
         Self::Direct(Packed::adjoint(kernels, geometry, weight, maps, gate, block))

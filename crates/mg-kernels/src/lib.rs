@@ -114,7 +114,7 @@
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
 //! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `weights`, `weight_sums`, `pool` (memory, with `memory`), `forward`, `backward`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
-//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_weights`, `winograd_gradient`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
+//! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_convolution`, `winograd_gradient`, with `winograd_weights`, `winograd_layout` and `winograd_cost`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |
 //! | inner loops (private) | `tile`, `weight_tile`, `finish`, `curve` (activations), `pointwise`, `windows` (single channels), `winograd::{transform, kernel, quantize, fixed}`, `tile_unit`, `amx`, on the vectors of `simd` |
 //! | numbers (private) | `element` (f32, f64), `format` (how they are computed with and stored), `aligned` |
@@ -147,6 +147,7 @@ mod kernels;
 mod map;
 mod map_net;
 mod map_operations;
+mod map_plan;
 mod map_shape;
 mod memory;
 mod norm;
@@ -180,7 +181,9 @@ mod weights;
 mod windows;
 mod winograd;
 mod winograd_convolution;
+mod winograd_cost;
 mod winograd_gradient;
+mod winograd_layout;
 mod winograd_weights;
 
 pub use activation::Activation;
@@ -192,7 +195,8 @@ pub use error::{Error, Result};
 pub use geometry::{ConvGeometry, Window};
 pub use gradient_sum::GradientSum;
 pub use inference::{Clip, Graph, Inference, MapId};
-pub use map_net::{MapNet, MapPlan};
+pub use map_net::MapNet;
+pub use map_plan::MapPlan;
 pub use map_shape::{Direction, MapLayer, MapShape, Parameter};
 pub use norm::Norm;
 pub use normalised::Normalised;

@@ -3,7 +3,6 @@ use std::sync::{Mutex, PoisonError};
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
 use crate::compiled::Compiled;
-use crate::element::Element;
 use crate::finish::Finish;
 use crate::format::Format;
 use crate::kernels::Kernels;
@@ -13,10 +12,12 @@ use crate::share::Shared;
 use crate::taps::adjoint_start;
 use crate::target::Gate;
 use crate::tile::{Segment, TILE_VECTORS};
-use crate::winograd::filter::{CHUNK, LARGE, SMALL, Sizes};
+use crate::winograd::filter::{CHUNK, LARGE, Sizes};
 use crate::winograd::fixed::FixedRoom;
+use crate::winograd::room::Room;
 use crate::winograd::transform::{Back, Side, Spacing, Steps, TilePlace, Transform};
-use crate::winograd_weights::{Phase, Transformed, Untransformed};
+use crate::winograd_layout::{entries, phase_starts, phases, places, tile_side};
+use crate::winograd_weights::{Transformed, Untransformed};
 use crate::{ConvGeometry, Window};
 
 /// A convolution between two maps with its weights transformed, whose kernel has two or three rows and columns per step of its
@@ -42,78 +43,7 @@ pub(crate) struct Winograd<P: Format> {
     gate: Option<Steps>,
 }
 
-/// Memory for transformed tiles.
-pub(crate) struct Room<E> {
-    /// `[tile][frequency][phase, c_in]`.
-    input: Aligned<E>,
-    /// `[tile][frequency][channels of a chunk]`.
-    output: Aligned<E>,
-    fixed: FixedRoom,
-}
-
-impl<E: Element> Room<E> {
-    pub(crate) fn empty() -> Self {
-        Self { input: Aligned::zeroed(0), output: Aligned::zeroed(0), fixed: FixedRoom::empty() }
-    }
-}
-
 impl<P: Compiled> Winograd<P> {
-    /// Whether this is faster than a direct convolution with stride 1 to maps of `side`, by estimated cycles per image.
-    pub(crate) fn pays(
-        window: &Window,
-        side: usize,
-        (c_in, c_out): (usize, usize),
-        kernels: &Kernels<P>,
-    ) -> bool {
-        let lanes = kernels.lanes;
-        let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
-        let transformed = Self::tiles(side) * cycles(Sizes::of(LARGE, (3, 3)), (c_in, v_in, v_out), 1);
-        window.kernel == [3, 3]
-            && window.stride == 1
-            && c_in >= lanes
-            && c_out >= lanes
-            && P::tile_unit(kernels.level).is_none()
-            && transformed * 10 < side * side * (9 * c_in).div_ceil(P::GROUP) * v_out * 9
-    }
-
-    /// The same for a convolution with stride 2 and its adjoint together.
-    pub(crate) fn pays_strided(conv: &ConvGeometry, side: usize, kernels: &Kernels<P>) -> bool {
-        let ConvGeometry { c_in, c_out, kernel, stride, .. } = *conv;
-        let lanes = kernels.lanes;
-        let (v_in, v_out) = (c_in.div_ceil(lanes), c_out.div_ceil(lanes));
-        let (out, taps) = (tile_side(side), kernel.div_ceil(2));
-        let group = if P::fixed(kernels.level).is_some() { P::GROUP } else { 1 };
-        let ahead = cycles(Sizes::of(out, (taps, taps)), (4 * c_in, 4 * v_in, v_out), group);
-        let phases = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| {
-            let sizes = Sizes::of(out, (entries(conv, y).len(), entries(conv, x).len()));
-            cycles(sizes, (c_out, v_out, v_in), group)
-        });
-        let direct = |depth: usize, vectors| side * side * depth.div_ceil(P::GROUP) * vectors;
-        let direct = direct(kernel * kernel * c_in, v_out) + direct(kernel * kernel * c_out, v_in);
-        stride == 2
-            && (4..=6).contains(&kernel)
-            && c_in.is_multiple_of(lanes)
-            && c_out >= lanes
-            && P::tile_unit(kernels.level).is_none()
-            && side.div_ceil(out).pow(2) * (ahead + phases.iter().sum::<usize>()) * 10 < direct * 9
-    }
-
-    /// Rows and columns of zeros that the last tiles read beyond a map of outputs of `side`.
-    pub(crate) fn overhang(side: usize) -> usize {
-        side.next_multiple_of(LARGE) - side
-    }
-
-    /// Rows and columns of zeros that tiles read after a map of `side` whose window has outputs of side `out`.
-    pub(crate) fn halo_after(window: &Window, side: usize, out: usize) -> usize {
-        let (stride, taps) = (window.stride, window.kernel[0].div_ceil(window.stride));
-        (stride * (out.next_multiple_of(LARGE) + taps - 1)).saturating_sub(side + window.before[0])
-    }
-
-    /// Tiles of one map of outputs of `side`.
-    pub(crate) fn tiles(side: usize) -> usize {
-        side.div_ceil(LARGE).pow(2)
-    }
-
     pub(crate) fn forward(
         kernels: &Kernels<P>,
         window: &Window,
@@ -134,7 +64,7 @@ impl<P: Compiled> Winograd<P> {
             c_in,
             vectors: c_out.div_ceil(kernels.lanes),
             weights: weights.transformed(kernels),
-            bias: padded(kernels.lanes, c_out, bias),
+            bias: Aligned::padded(bias, c_out.next_multiple_of(kernels.lanes)),
             tiles: places(block, out, (output.side, output.side), place),
             per_image: output.side.div_ceil(out).pow(2),
             input: Steps::of(input, stride),
@@ -177,7 +107,7 @@ impl<P: Compiled> Winograd<P> {
                 c_in: c_out,
                 vectors: c_in.div_ceil(kernels.lanes),
                 weights: weights.transformed(kernels),
-                bias: padded(kernels.lanes, c_in, &[]),
+                bias: Aligned::zeroed(c_in.next_multiple_of(kernels.lanes)),
                 tiles: places(block, out, sides, place),
                 per_image: sides.0.div_ceil(out) * sides.1.div_ceil(out),
                 input: Steps::of(grad, 1),
@@ -313,52 +243,4 @@ impl<P: Compiled> Winograd<P> {
             }
         }
     }
-}
-
-/// Where the phases of a map begin: the first pixels of every stride in both directions.
-pub(crate) fn phase_starts(map: &Map, stride: usize) -> Vec<usize> {
-    (0..stride).flat_map(|y| (0..stride).map(move |x| y * map.row() + x * map.pitch)).collect()
-}
-
-/// The phases of a kernel: entries that are a stride apart.
-pub(crate) fn phases(side: usize, stride: usize) -> Vec<Phase> {
-    let phase = |first: usize| (first..side).step_by(stride).collect::<Vec<_>>();
-    (0..stride).flat_map(|y| (0..stride).map(move |x| (phase(y), phase(x)))).collect()
-}
-
-/// Rows of the kernel whose gradients meet at this phase of the input, in the order of these.
-fn entries(conv: &ConvGeometry, phase: usize) -> Vec<usize> {
-    (0..conv.kernel).rev().filter(|k| conv.adjoint_offset(phase, *k).is_some()).collect()
-}
-
-/// Cycles of a tile: of products over a depth, `group` values at once, and of transforms of vectors.
-fn cycles(sizes: Sizes, (depth, v_in, v_out): (usize, usize, usize), group: usize) -> usize {
-    sizes.frequencies() * (depth.div_ceil(group) * v_out + 11 * (v_in + v_out))
-}
-
-/// A bias for whole vectors of channels.
-fn padded<E: Element>(lanes: usize, channels: usize, bias: &[E]) -> Aligned<E> {
-    let mut padded = Aligned::zeroed(channels.next_multiple_of(lanes));
-    padded[..bias.len()].copy_from_slice(bias);
-    padded
-}
-
-/// Side of the tiles of a convolution with a stride, to maps of `side`.
-pub(crate) fn tile_side(side: usize) -> usize {
-    if side < 2 * LARGE { SMALL } else { LARGE }
-}
-
-/// Tiles of side `out` of outputs of so many rows and columns; `place(image, y, x)` gives the addresses of the input, the output and the gate.
-pub(crate) fn places(
-    block: usize,
-    out: usize,
-    (rows, columns): (usize, usize),
-    place: impl Fn(usize, usize, usize) -> (usize, usize, usize),
-) -> Vec<TilePlace> {
-    let corners = (0..rows).step_by(out).flat_map(|y| (0..columns).step_by(out).map(move |x| (y, x)));
-    let place = |(n, (y, x))| {
-        let (input, output, gate) = place(n, y, x);
-        TilePlace { input, output, gate, rows: out.min(rows - y), columns: out.min(columns - x) }
-    };
-    (0..block).flat_map(|n| corners.clone().map(move |corner| (n, corner))).map(place).collect()
 }

@@ -15,7 +15,7 @@ use crate::weight_tile::WeightTile;
 use crate::winograd::filter::Sizes;
 use crate::winograd::kernel::{ENTRIES, KernelPass};
 use crate::winograd::transform::{Side, Spacing, Steps, TilePlace, Transform};
-use crate::winograd_convolution::{phase_starts, phases, places, tile_side};
+use crate::winograd_layout::{phase_starts, phases, places, tile_side};
 
 /// The gradient of the weights between two maps, whose halos are zero as far as tiles reach.
 pub(crate) struct WinogradGradient {

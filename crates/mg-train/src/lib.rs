@@ -44,6 +44,7 @@ mod per_class;
 mod preset;
 mod report;
 pub mod run;
+mod same_run;
 mod selection;
 mod state;
 mod training;

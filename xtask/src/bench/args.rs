@@ -66,6 +66,7 @@ pub(crate) struct Args {
 impl Args {
     /// An option that would change nothing is a misunderstanding.
     pub(super) fn check(&self) -> Result<()> {
+        use What::{Backbone, Baselines, Scaling, Single, Svm, Sweep};
         ensure!(self.runs > 0, "--runs 0 measures nothing; give at least 1");
         let numbers = [
             ("--batch", self.batch),
@@ -78,34 +79,18 @@ impl Args {
             ensure!(number != Some(0), "{option} 0 measures nothing; give at least 1");
         }
         let given = [
-            (
-                "--peer",
-                self.peer.is_some(),
-                &[What::Sweep, What::Single, What::Svm, What::Baselines, What::Backbone][..],
-            ),
-            ("--device", self.device.is_some(), &[What::Sweep, What::Single]),
-            ("--peer-compile", self.peer_compile, &[What::Sweep, What::Single]),
-            (
-                "--precision",
-                self.precision.is_some(),
-                &[What::Sweep, What::Single, What::Scaling, What::Baselines],
-            ),
-            ("--norm", self.norm.is_some(), &[What::Sweep, What::Single, What::Scaling]),
-            ("--batch", self.batch.is_some(), &[What::Sweep, What::Scaling, What::Baselines, What::Backbone]),
-            ("--method", self.method.is_some(), &[What::Baselines]),
-            ("--network", self.network.is_some(), &[What::Backbone]),
-            ("--labels", self.labels.is_some(), &[What::Svm]),
-            ("--draws", self.draws.is_some(), &[What::Svm]),
-            (
-                "--threads",
-                self.threads.is_some(),
-                &[What::Sweep, What::Single, What::Scaling, What::Svm, What::Baselines, What::Backbone],
-            ),
-            (
-                "--repeats",
-                self.repeats.is_some(),
-                &[What::Sweep, What::Single, What::Scaling, What::Baselines, What::Backbone],
-            ),
+            ("--peer", self.peer.is_some(), &[Sweep, Single, Svm, Baselines, Backbone][..]),
+            ("--device", self.device.is_some(), &[Sweep, Single]),
+            ("--peer-compile", self.peer_compile, &[Sweep, Single]),
+            ("--precision", self.precision.is_some(), &[Sweep, Single, Scaling, Baselines]),
+            ("--norm", self.norm.is_some(), &[Sweep, Single, Scaling]),
+            ("--batch", self.batch.is_some(), &[Sweep, Scaling, Baselines, Backbone]),
+            ("--method", self.method.is_some(), &[Baselines]),
+            ("--network", self.network.is_some(), &[Backbone]),
+            ("--labels", self.labels.is_some(), &[Svm]),
+            ("--draws", self.draws.is_some(), &[Svm]),
+            ("--threads", self.threads.is_some(), &[Sweep, Single, Scaling, Svm, Baselines, Backbone]),
+            ("--repeats", self.repeats.is_some(), &[Sweep, Single, Scaling, Baselines, Backbone]),
         ];
         for (option, _, with) in given.into_iter().filter(|(_, given, _)| *given) {
             let what = name(&self.what);
@@ -131,49 +116,42 @@ impl Args {
 
     /// The options that both sides understand.
     pub(super) fn options(&self) -> Vec<String> {
-        if self.what == What::Svm {
-            let pairs = [
-                ("--labels", self.labels.unwrap_or(1000)),
-                ("--draws", self.draws.unwrap_or(1)),
-                ("--threads", self.threads()),
-            ];
-            return pairs.into_iter().flat_map(|(option, n)| [option.to_string(), n.to_string()]).collect();
-        }
-        if self.what == What::Backbone {
-            let pairs = [
+        let number = |given: Option<usize>, otherwise: usize| given.unwrap_or(otherwise).to_string();
+        let precision = ("--precision", name(&self.precision.unwrap_or(Precision::F32)));
+        let threads = ("--threads", self.threads().to_string());
+        let pairs = match self.what {
+            What::Svm => {
+                vec![("--labels", number(self.labels, 1000)), ("--draws", number(self.draws, 1)), threads]
+            }
+            What::Backbone => vec![
                 ("--network", name(&self.network.unwrap_or(Network::Lite0))),
-                ("--batch", self.batch.unwrap_or(50).to_string()),
-                ("--threads", self.threads().to_string()),
-                ("--repeats", self.repeats.unwrap_or(5).to_string()),
-            ];
-            return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
-        }
-        if self.what == What::Baselines {
-            let method = self.method.unwrap_or(Method::Dcgan);
-            let batch = match method {
-                Method::Dcgan => 128,
-                Method::Cooperative => 100,
-                Method::Wgan | Method::ContextEncoder | Method::DeepDirected => 64,
-            };
-            let pairs = [
-                ("--method", name(&method)),
-                ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
-                ("--batch", self.batch.unwrap_or(batch).to_string()),
-                ("--threads", self.threads().to_string()),
-                ("--repeats", self.repeats.unwrap_or(10).to_string()),
-            ];
-            return pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect();
-        }
-        let single = self.what == What::Single;
-        let pairs = [
-            ("--device", name(&self.device())),
-            ("--precision", name(&self.precision.unwrap_or(Precision::F32))),
-            ("--norm", name(&self.norm.unwrap_or(Norm::None))),
-            ("--batch", self.batch.unwrap_or(if single { 1 } else { 100 }).to_string()),
-            ("--threads", self.threads().to_string()),
-            ("--repeats", self.repeats.unwrap_or(if single { 50 } else { 5 }).to_string()),
-        ];
-        pairs.into_iter().flat_map(|(option, value)| [option.to_string(), value]).collect()
+                ("--batch", number(self.batch, 50)),
+                threads,
+                ("--repeats", number(self.repeats, 5)),
+            ],
+            What::Baselines => {
+                let method = self.method.unwrap_or(Method::Dcgan);
+                vec![
+                    ("--method", name(&method)),
+                    precision,
+                    ("--batch", number(self.batch, method.batch())),
+                    threads,
+                    ("--repeats", number(self.repeats, 10)),
+                ]
+            }
+            What::Sweep | What::Single | What::Micro | What::Scaling => {
+                let (batch, repeats) = if self.what == What::Single { (1, 50) } else { (100, 5) };
+                vec![
+                    ("--device", name(&self.device())),
+                    precision,
+                    ("--norm", name(&self.norm.unwrap_or(Norm::None))),
+                    ("--batch", number(self.batch, batch)),
+                    threads,
+                    ("--repeats", number(self.repeats, repeats)),
+                ]
+            }
+        };
+        pairs.into_iter().flat_map(|(option, value)| [option.to_owned(), value]).collect()
     }
 
     /// What was measured, for the report.

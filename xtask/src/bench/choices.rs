@@ -35,6 +35,17 @@ pub(super) enum Method {
     Cooperative,
 }
 
+impl Method {
+    /// Images of an update, as its recipe has them.
+    pub(super) fn batch(self) -> usize {
+        match self {
+            Method::Dcgan => 128,
+            Method::Cooperative => 100,
+            Method::Wgan | Method::ContextEncoder | Method::DeepDirected => 64,
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Precision {
     F32,

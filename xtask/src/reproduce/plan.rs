@@ -1,39 +1,21 @@
 //! What an experiment runs, filled in before anything is run, so that a mistake in it costs no time.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 
-use super::call::{Call, short_hash};
-use super::code::Code;
 use super::content::Hashes;
 use super::earlier::Earlier;
-use super::experiment::{Experiment, Profile, Row, Stage};
+use super::experiment::Row;
+use super::filling::{Attempt, Filling};
 use super::outcome::SeedRun;
-use super::scope::Scope;
-use super::sets::Sets;
-use super::variables::{DATA, SEED, Value, Variables};
-use super::word::Meaning;
 
-/// What rows are filled in with.
+/// Which rows and seeds are run.
 pub(super) struct Planner<'e, 's> {
-    pub(super) experiment: &'e Experiment,
-    pub(super) profile: &'s Profile,
-    /// In place of every variable of data.
-    pub(super) data: Option<&'s str>,
+    pub(super) filling: Filling<'e, 's>,
     pub(super) seeds: &'s [u64],
     /// Only these rows; all where it is empty.
     pub(super) only: &'s [String],
     /// The report that is added to: what it has is not run again.
     pub(super) earlier: &'s Earlier,
-    pub(super) code: &'s Code,
-    pub(super) sets: &'s Sets,
-    /// Folder of all results of the profile.
-    pub(super) folder: &'s Path,
-    /// Whether sets may be missing, since nothing will be run.
-    pub(super) is_dry: bool,
 }
 
 /// A row, and what is run for it.
@@ -46,15 +28,6 @@ pub(super) struct PlannedRow<'a> {
     pub(super) attempts: Vec<Attempt<'a>>,
 }
 
-/// A row with one seed.
-pub(super) struct Attempt<'a> {
-    pub(super) seed: u64,
-    /// What it is to do, hashed.
-    pub(super) task: String,
-    /// Its stages in order.
-    pub(super) calls: Vec<(&'a Stage, Call)>,
-}
-
 impl<'e> Planner<'e, '_> {
     /// All rows, with the calls of those that are wanted.
     ///
@@ -62,12 +35,12 @@ impl<'e> Planner<'e, '_> {
     /// A row that is not there; a variable that is not there, or cannot stand where it does; a set that is not there.
     pub(super) fn rows(&self, hashes: &mut Hashes) -> Result<Vec<PlannedRow<'e>>> {
         for name in self.only {
-            let names: Vec<&str> = self.experiment.rows.iter().map(|row| row.name.as_str()).collect();
-            let title = &self.experiment.title;
+            let names: Vec<&str> = self.filling.experiment.rows.iter().map(|row| row.name.as_str()).collect();
+            let title = &self.filling.experiment.title;
             ensure!(names.contains(&name.as_str()), "{title} has no row {name}; it has {}", names.join(", "));
         }
-        let plan = |row: &'e Row| self.row(row, hashes).with_context(|| self.experiment.file.clone());
-        self.experiment.rows.iter().map(plan).collect()
+        let plan = |row: &'e Row| self.row(row, hashes).with_context(|| self.filling.experiment.file.clone());
+        self.filling.experiment.rows.iter().map(plan).collect()
     }
 
     fn row(&self, row: &'e Row, hashes: &mut Hashes) -> Result<PlannedRow<'e>> {
@@ -76,7 +49,7 @@ impl<'e> Planner<'e, '_> {
         seeds.sort_unstable();
         seeds.dedup();
         let mut planned = PlannedRow { row, earlier: Vec::new(), outdated: Vec::new(), attempts: Vec::new() };
-        for attempt in self.attempts(row, &seeds, hashes)? {
+        for attempt in self.filling.attempts(row, &seeds, hashes)? {
             match self.earlier.run(&row.name, attempt.seed, &attempt.task) {
                 Some(run) => planned.earlier.push(run),
                 None if wanted.contains(&attempt.seed) => planned.attempts.push(attempt),
@@ -88,72 +61,20 @@ impl<'e> Planner<'e, '_> {
 
     fn is_wanted(&self, row: &Row) -> bool {
         let is_asked_for = self.only.is_empty() || self.only.contains(&row.name);
-        is_asked_for && self.profile.rows.as_ref().is_none_or(|rows| rows.contains(&row.name))
-    }
-
-    fn attempts(&self, row: &'e Row, seeds: &[u64], hashes: &mut Hashes) -> Result<Vec<Attempt<'e>>> {
-        let stages = self.experiment.stages_of(row);
-        if stages.is_empty() || seeds.is_empty() {
-            return Ok(Vec::new());
-        }
-        let variables = self.variables(row);
-        let contents = self.contents(&variables, hashes)?;
-        seeds.iter().map(|&seed| self.attempt(seed, &stages, &variables, &contents)).collect()
-    }
-
-    fn attempt(
-        &self,
-        seed: u64,
-        stages: &[&'e Stage],
-        variables: &Variables,
-        contents: &BTreeMap<String, String>,
-    ) -> Result<Attempt<'e>> {
-        let known = [(SEED.to_owned(), Meaning::plain(seed.to_string()))].into();
-        let mut scope = Scope { variables, known, contents };
-        let mut calls = Vec::new();
-        for &stage in stages {
-            let call = Call::new(stage, &scope, self.code, self.folder)?;
-            let folder = Meaning { text: call.out.display().to_string(), identity: call.task.clone() };
-            scope.known.insert(stage.name.clone(), folder);
-            calls.push((stage, call));
-        }
-        let task = short_hash(json!(calls.iter().map(|(_, call)| &call.task).collect::<Vec<_>>()));
-        Ok(Attempt { seed, task, calls })
-    }
-
-    /// Those of the profile and of the row.
-    fn variables(&self, row: &Row) -> Variables {
-        let mut variables = self.profile.vars.clone();
-        variables.extend(row.vars.clone());
-        if let Some(data) = self.data {
-            let of_data = variables.iter_mut().filter(|(name, _)| name.starts_with(DATA));
-            of_data.for_each(|(_, value)| *value = Value::literal(data));
-        }
-        variables
-    }
-
-    /// What lies where the variables of data point.
-    fn contents(&self, variables: &Variables, hashes: &mut Hashes) -> Result<BTreeMap<String, String>> {
-        let none = BTreeMap::new();
-        let scope = Scope { variables, known: BTreeMap::new(), contents: &none };
-        let mut contents = BTreeMap::new();
-        for name in variables.keys().filter(|name| name.starts_with(DATA)) {
-            let set = scope.text(name)?;
-            ensure!(
-                self.is_dry || !self.sets.is_missing(&set),
-                "no data at {set}; `mg data list` names the sets there are, --data gives another place"
-            );
-            if let Some(identity) = self.sets.identity(&set, hashes)? {
-                contents.insert(set, identity);
-            }
-        }
-        Ok(contents)
+        is_asked_for && self.filling.profile.rows.as_ref().is_none_or(|rows| rows.contains(&row.name))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::super::code::Code;
     use super::super::earlier::VERSION;
+    use super::super::experiment::Experiment;
+    use super::super::sets::Sets;
     use super::*;
 
     const GOOD: &str = "title = 't'\nabout = ''\nsource = ''\n\
@@ -169,18 +90,16 @@ mod tests {
         earlier: &Earlier,
     ) -> Result<Vec<PlannedRow<'e>>> {
         let code = Code { version: String::new(), revision: String::new(), changes: None };
-        let planner = Planner {
+        let filling = Filling {
             experiment,
             profile: &experiment.profiles["p"],
             data,
-            seeds,
-            only,
-            earlier,
             code: &code,
             sets: &Sets::read(&crate::repo::root())?,
             folder: Path::new("r"),
             is_dry: false,
         };
+        let planner = Planner { filling, seeds, only, earlier };
         planner.rows(&mut Hashes::none())
     }
 
@@ -277,18 +196,17 @@ mod tests {
         for name in super::super::experiment::names(&root).unwrap() {
             let experiment = Experiment::read(&root, &name).unwrap();
             for profile in experiment.profiles.values() {
-                let planner = Planner {
+                let filling = Filling {
                     experiment: &experiment,
                     profile,
                     data: None,
-                    seeds: &profile.seeds,
-                    only: &[],
-                    earlier: &Earlier::default(),
                     code: &code,
                     sets: &sets,
                     folder: Path::new("r"),
                     is_dry: true,
                 };
+                let earlier = &Earlier::default();
+                let planner = Planner { filling, seeds: &profile.seeds, only: &[], earlier };
                 planner.rows(&mut Hashes::none()).unwrap();
             }
         }

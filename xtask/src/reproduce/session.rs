@@ -13,9 +13,10 @@ use super::content::Hashes;
 use super::done::Done;
 use super::earlier::Earlier;
 use super::experiment::{Experiment, Stage};
+use super::filling::{Attempt, Filling};
 use super::measured::Measured;
 use super::outcome::{Outcome, Picture, SeedRun, number};
-use super::plan::{Attempt, PlannedRow, Planner};
+use super::plan::{PlannedRow, Planner};
 use super::publication;
 use super::runner::Runner;
 use super::sets::Sets;
@@ -46,18 +47,17 @@ impl Session<'_> {
         let results = Path::new("runs/reproduce").join(&self.args.profile);
         let folder = self.folder(name);
         let earlier = if self.args.add { Earlier::read(&folder)? } else { Earlier::default() };
-        let planner = Planner {
+        let filling = Filling {
             experiment,
             profile,
             data: self.args.data.as_deref(),
-            seeds: if self.args.seeds.is_empty() { &profile.seeds } else { &self.args.seeds },
-            only: &self.args.only,
-            earlier: &earlier,
             code: &self.code,
             sets: &self.sets,
             folder: &results,
             is_dry: self.args.dry_run,
         };
+        let seeds = if self.args.seeds.is_empty() { &profile.seeds } else { &self.args.seeds };
+        let planner = Planner { filling, seeds, only: &self.args.only, earlier: &earlier };
         let plan = planner.rows(&mut self.hashes)?;
         for PlannedRow { row, outdated, .. } in &plan {
             for seed in outdated {

@@ -11,7 +11,7 @@ use crate::compiled::Compiled;
 use crate::finish::Finish;
 use crate::pointwise::{Apply, Combine, Sums, Walk};
 use crate::weight_gradient::Neighbours;
-use crate::winograd_convolution::Room;
+use crate::winograd::room::Room;
 use candle_core::WithDType;
 
 impl<P: Compiled> Pass<'_, P> {

@@ -6,7 +6,7 @@ use crate::compiled::Compiled;
 use crate::element::Element;
 use crate::finish::Finish;
 use crate::pointwise::{Affine, Apply, Head, Walk};
-use crate::winograd_convolution::Room;
+use crate::winograd::room::Room;
 use candle_core::WithDType;
 
 /// One block of images on its way through the network.

@@ -13,7 +13,8 @@ use crate::map::Map;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::weight_gradient::WeightGradient;
-use crate::winograd_convolution::Winograd;
+use crate::winograd_cost::pays;
+use crate::winograd_layout::tile_count;
 use crate::{ConvGeometry, Error, LayerShape, LayerWeights, Result, ScoreShape, ScoreWeights};
 
 /// Everything about a network that does not change between calls.
@@ -163,9 +164,8 @@ fn block<P: Compiled>(shape: &ScoreShape, kernels: &Kernels<P>) -> Result<usize>
         let ConvGeometry { c_in, c_out, kernel, .. } = layer.conv;
         let window = layer.conv.window();
         let pixels = sides[i + 1] * sides[i + 1];
-        let winograd = Winograd::<P>::pays(&window, sides[i + 1], (c_in, c_out), kernels);
-        let images =
-            if winograd { TILES.div_ceil(Winograd::<P>::tiles(sides[i + 1])) } else { PIXELS / pixels };
+        let winograd = pays::<P>(&window, sides[i + 1], (c_in, c_out), kernels);
+        let images = if winograd { TILES.div_ceil(tile_count(sides[i + 1])) } else { PIXELS / pixels };
         (c_in * c_out * kernel * kernel * pixels, images)
     };
     let images = shape.layers.iter().enumerate().map(cost).max().map_or(1, |(_, images)| images);

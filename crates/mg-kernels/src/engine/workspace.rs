@@ -4,7 +4,7 @@ use super::{Plan, Stage};
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;
 use crate::weight_gradient::Neighbours;
-use crate::winograd_convolution::Room;
+use crate::winograd::room::Room;
 
 /// What a block's backward pass needs of its forward pass. Images that depend on each other keep this for all blocks
 /// of a batch; otherwise there is one per thread.

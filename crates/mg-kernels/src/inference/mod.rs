@@ -19,7 +19,7 @@ use crate::cpu_conv::with_elements;
 use crate::expect::expect;
 use crate::simd::Level;
 use crate::windows::{Depthwise, Pool};
-use crate::winograd_convolution::Room;
+use crate::winograd::room::Room;
 use crate::{Error, Result, Route};
 
 /// A [`Graph`] ready to run, its weights packed for this processor.

@@ -11,6 +11,8 @@ use crate::packed::Packed;
 use crate::simd::Level;
 use crate::windows::Pooling;
 use crate::winograd_convolution::Winograd;
+use crate::winograd_cost::pays;
+use crate::winograd_layout::{tile_count, tile_overhang};
 use crate::{Error, Result, Window};
 
 pub(super) type F32 = Whole<f32>;
@@ -100,8 +102,7 @@ fn finish(clip: Clip) -> Finish<f32> {
 
 fn winograd(filter: &Filter, side: usize, kernels: &Kernels<F32>) -> Result<bool> {
     let (c_out, c_in, _, _) = filter.weight.dims4()?;
-    Ok(Winograd::<F32>::pays(&filter.window, side, (c_in, c_out), kernels)
-        && Winograd::<F32>::tiles(side) >= TILES)
+    Ok(pays::<F32>(&filter.window, side, (c_in, c_out), kernels) && tile_count(side) >= TILES)
 }
 
 fn convolution(kernels: &Kernels<F32>, filter: &Filter, from: Place, to: Place) -> Result<Work> {
@@ -192,7 +193,7 @@ fn layouts(graph: &Graph, homes: &[(usize, usize)], kernels: &Kernels<F32>) -> R
         let (Layer::Conv(filter) | Layer::Depthwise(filter)) = &node.layer else { continue };
         let (window, side) = (&filter.window, graph.nodes[filter.from.0].side);
         let overhang = match node.layer {
-            Layer::Conv(_) if winograd(filter, node.side, kernels)? => Winograd::<F32>::overhang(node.side),
+            Layer::Conv(_) if winograd(filter, node.side, kernels)? => tile_overhang(node.side),
             _ => 0,
         };
         let halo = &mut halos[homes[filter.from.0].0];

@@ -12,8 +12,11 @@ use crate::packed::Packed;
 use crate::taps::adjoint_halo;
 use crate::weight_gradient::WeightGradient;
 use crate::winograd::filter::{LARGE, SMALL};
-use crate::winograd_convolution::{Room, Winograd, tile_side};
+use crate::winograd::room::Room;
+use crate::winograd_convolution::Winograd;
+use crate::winograd_cost::pays_strided;
 use crate::winograd_gradient::WinogradGradient;
+use crate::winograd_layout::{halo_after, tile_count, tile_overhang, tile_side};
 use crate::{Direction, Error, MapLayer, Result};
 
 /// Everything about a layer that does not depend on its weights.
@@ -71,7 +74,7 @@ impl<P: Compiled> LayerPlan<P> {
     ) -> Result<Self> {
         let (conv, c_out) = (shape.conv, shape.channels().1);
         let (conv_side, conv_out) = if shape.is_up() { (out, side) } else { (side, out) };
-        let winograd = conv_out >= SMALLEST && Winograd::<P>::pays_strided(&conv, conv_out, kernels);
+        let winograd = conv_out >= SMALLEST && pays_strided::<P>(&conv, conv_out, kernels);
         let raw = Map::new::<P::Stored>(out, c_out, (0, 0), kernels.lanes);
         let (input, grad) = maps(kernels, l, &shape, (side, out), winograd)?;
         // All phases of a few channels fill the vectors that one phase would not.
@@ -79,7 +82,7 @@ impl<P: Compiled> LayerPlan<P> {
         let spread = (few && conv.stride == 2 && out == 2 * side)
             .then(|| Map::cells::<P::Stored>(conv_side, conv.c_in, (0, 0), kernels.lanes));
         let images = match winograd {
-            true if tile_side(conv_out) == LARGE => TILES.0.div_ceil(Winograd::<P>::tiles(conv_out)),
+            true if tile_side(conv_out) == LARGE => TILES.0.div_ceil(tile_count(conv_out)),
             true => TILES.1.div_ceil(conv_out.div_ceil(SMALL).pow(2)),
             false => PIXELS / (out * out).min(side * side),
         };
@@ -254,7 +257,7 @@ fn maps<P: Compiled>(
     let (conv, window) = (shape.conv, shape.conv.window());
     // The halos of the convolution's input and of its output's gradient, whichever way the layer goes.
     let overhang = Convolution::<P>::forward_overhang(&window, conv.channels(), conv_out, kernels);
-    let after = if winograd { Winograd::<P>::halo_after(&window, conv_side, conv_out) } else { 0 };
+    let after = if winograd { halo_after(&window, conv_side, conv_out) } else { 0 };
     let ahead = (conv.pad_before, after.max(conv.pad_after + overhang));
     let behind = if covers(shape, conv_side) {
         (0, 0)
@@ -262,7 +265,7 @@ fn maps<P: Compiled>(
         let (before, after) = adjoint_halo(&conv, conv_side)?;
         let overhang = Convolution::<P>::adjoint_overhang(&conv, conv_side, kernels);
         // Tiles of the gradient are of the output's pixels, or of the pixels of a phase of the input.
-        let tiles = Winograd::<P>::overhang(conv_out).max(Winograd::<P>::overhang(conv_side.div_ceil(2)));
+        let tiles = tile_overhang(conv_out).max(tile_overhang(conv_side.div_ceil(2)));
         (before, after + if winograd { tiles } else { overhang })
     };
     let (input_halo, grad_halo) = if shape.is_up() { (behind, ahead) } else { (ahead, behind) };

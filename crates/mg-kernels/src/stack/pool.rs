@@ -4,7 +4,7 @@ use crate::aligned::Aligned;
 use crate::compiled::Compiled;
 use crate::memory::Memory;
 use crate::weight_gradient::Neighbours;
-use crate::winograd_convolution::Room;
+use crate::winograd::room::Room;
 
 /// Memory of earlier calls. What lies between pixels is zero from the start and never written, so a task's memory goes back to
 /// the layer that it came from.

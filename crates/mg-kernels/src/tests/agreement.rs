@@ -16,7 +16,9 @@ use crate::packed::Packed;
 use crate::simd::Level;
 use crate::taps::adjoint_halo;
 use crate::target::Target;
-use crate::winograd_convolution::{Room, Winograd};
+use crate::winograd::room::Room;
+use crate::winograd_convolution::Winograd;
+use crate::winograd_layout::{halo_after, tile_overhang};
 
 fn normal<E: Element>(len: usize, name: &str) -> Vec<E> {
     let mut values = vec![0f32; len];
@@ -57,7 +59,7 @@ fn gap<P: Compiled<Stored = <P as Format>::Elem>>(
     let (bias, mut room) = (normal::<P::Elem>(geometry.c_out, "bias"), Room::empty());
     let map = |side, channels, halo| Map::new::<P::Elem>(side, channels, halo, lanes);
 
-    let halo_after = geometry.pad_after.max(Winograd::<P>::halo_after(&window, side, out));
+    let halo_after = geometry.pad_after.max(halo_after(&window, side, out));
     let input = map(side, geometry.c_in, (geometry.pad_before, halo_after));
     let output = map(out, geometry.c_out, (1, 2));
     let x = filled::<P::Elem>(&input, n, "x");
@@ -75,8 +77,7 @@ fn gap<P: Compiled<Stored = <P as Format>::Elem>>(
     );
 
     let (before, after) = adjoint_halo(geometry, side).unwrap_or((0, 0));
-    let grad =
-        map(out, geometry.c_out, (before, after + Winograd::<P>::overhang(side.div_ceil(geometry.stride))));
+    let grad = map(out, geometry.c_out, (before, after + tile_overhang(side.div_ceil(geometry.stride))));
     let target = map(side, geometry.c_in, (0, 1));
     let dy = filled::<P::Elem>(&grad, n, "dy");
     let (mut direct, mut transformed) = (Aligned::zeroed(target.len(n)), Aligned::zeroed(target.len(n)));
@@ -155,7 +156,7 @@ fn direct<P: Compiled>(
 ) -> Vec<f64> {
     let (kernels, out) = (P::kernels(level), geometry.out_side(side).unwrap_or(1));
     let numbers = |values: &[f64]| values.iter().map(|v| P::Elem::of(*v)).collect::<Vec<_>>();
-    let halo = (geometry.pad_before, geometry.pad_after + Winograd::<P>::overhang(out));
+    let halo = (geometry.pad_before, geometry.pad_after + tile_overhang(out));
     let input = Map::new::<P::Stored>(side, geometry.c_in, halo, kernels.lanes);
     let output = Map::new::<P::Stored>(out, geometry.c_out, (0, 0), kernels.lanes);
     let (weight, maps, finish) = (numbers(weight), (&input, &output), Finish::Plain);

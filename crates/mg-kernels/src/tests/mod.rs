@@ -2,5 +2,6 @@
 
 mod agreement;
 mod levels;
+mod map_shapes;
 mod maps;
 mod throughput;

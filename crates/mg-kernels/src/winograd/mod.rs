@@ -14,6 +14,7 @@ pub(crate) mod fixed_weights;
 pub(crate) mod kernel;
 mod lines;
 mod quantize;
+pub(crate) mod room;
 pub(crate) mod transform;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vnni;
