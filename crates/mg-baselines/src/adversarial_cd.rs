@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::initial::Initial;
-use crate::net::{Net, scalar};
+use crate::net::{Net, Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -146,8 +146,8 @@ impl AdversarialCd {
         weight: f64,
     ) -> Result<(f64, f64)> {
         let Game { generator, discriminator, .. } = &mut self.game;
-        let energy = discriminator.forward(&discriminator.fixed()?, generated)?.mean_all()?.neg()?;
-        let r = self.inference.learning()?;
+        let energy = discriminator.forward(&discriminator.fixed(Uses::One)?, generated)?.mean_all()?.neg()?;
+        let r = self.inference.learning(Uses::One)?;
         let seen = self.inference.forward(&r, generated)?.chunk(2, 1)?; // means and log variances, as z
         let log_variance = seen[1].clamp(-LOG_VARIANCE, LOG_VARIANCE)?;
         let distance = ((z - &seen[0])?.sqr()? * log_variance.neg()?.exp()?)?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::game::Game;
 use crate::initial::Initial;
 use crate::losses::cross_entropy;
-use crate::net::{Net, scalar};
+use crate::net::{Net, Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -126,14 +126,14 @@ impl ContextEncoder {
     /// One update of each net from observed images [n, 3, s, s] and where they are known, [n, 1, s, s] of ones and zeros.
     fn update(&mut self, observed: &Tensor, known: &Tensor, scale: f64) -> Result<Report> {
         let visible = observed.broadcast_mul(known)?;
-        let net = self.encoder.learning()?;
+        let net = self.encoder.learning(Uses::One)?;
         let made = self.encoder.forward(&net, &visible)?;
         let mut report = Report::default();
         report.say("discriminator.loss", self.update_discriminator(observed, &made.detach(), scale)?);
         // The net: close to what was there, and taken for observed.
         let learn = &self.config.learn;
         let squares = (&made - observed)?.sqr()?.mean_all()?;
-        let judged = self.discriminator.forward(&self.discriminator.fixed()?, &made)?;
+        let judged = self.discriminator.forward(&self.discriminator.fixed(Uses::One)?, &made)?;
         let loss = ((&squares * learn.squares)? + (cross_entropy(&judged, 1.0)? * (1.0 - learn.squares))?)?;
         self.encoder.step(&self.encoder.gradient(&loss)?, scale * learn.rate, None)?;
         report.say("encoder.loss", scalar(&loss)?);

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::descriptor_keys::DescriptorKeys;
 use crate::game::{Game, say_deviations};
 use crate::initial::Initial;
-use crate::net::{Net, scalar};
+use crate::net::{Net, Uses, scalar};
 use crate::nets::{NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -154,7 +154,7 @@ impl Cooperative {
     ) -> Result<Report> {
         let (learn, keys) = (&self.config.learn, &self.config.descriptor);
         // Chains begin at the generator's images, and run l steps of equation (6).
-        let net = self.generator.learning()?;
+        let net = self.generator.learning(Uses::One)?;
         let begun = self.generator.forward(&net, z)?;
         let energy = EnergyNet::new(
             ConvNet::new(&self.spec, &self.with_all_outputs(&self.params)?)?,

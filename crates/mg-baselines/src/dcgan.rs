@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::losses::cross_entropy;
-use crate::net::scalar;
+use crate::net::{Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -108,7 +108,7 @@ impl Dcgan {
     /// Generated images should be taken for ones.
     fn update_generator(&mut self, generated: &Tensor, rate: f64) -> Result<f64> {
         let Game { generator, discriminator, .. } = &mut self.game;
-        let d = discriminator.fixed()?;
+        let d = discriminator.fixed(Uses::One)?;
         let loss = cross_entropy(&discriminator.forward(&d, generated)?, 1.0)?;
         generator.step(&generator.gradient(&loss)?, rate, None)?;
         scalar(&loss)

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::losses::score;
-use crate::net::scalar;
+use crate::net::{Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -125,7 +125,7 @@ impl DeepDirected {
     /// Generated images should have low energy, and the generator large entropy. Returns the loss and the entropy.
     fn update_generator(&mut self, generated: &Tensor, scale: f64) -> Result<(f64, f64)> {
         let (Game { generator, discriminator: net, .. }, learn) = (&mut self.game, &self.config.learn);
-        let e = net.fixed()?;
+        let e = net.fixed(Uses::One)?;
         let on_generated = energy(&net.forward(&e, generated)?)?;
         let entropy = (generator.gammas()?.log()?.mean_all()? + (1.0 + (2.0 * PI).ln()) / 2.0)?;
         let loss = (on_generated - (&entropy * learn.entropy)?)?;

@@ -7,7 +7,7 @@ use mg_train::{At, Batch, Bound, Limit, Report, Result, State};
 use serde::{Deserialize, Serialize};
 
 use crate::initial::Initial;
-use crate::net::{Net, scalar};
+use crate::net::{Net, Uses, scalar};
 use crate::nets::NetKeys;
 use crate::optimizer::Rule;
 use crate::saved;
@@ -70,7 +70,7 @@ impl Game {
 
     /// Images from latent numbers, in candle's graph.
     pub(crate) fn generate(&mut self, z: &Tensor) -> Result<Tensor> {
-        let net = self.generator.learning()?;
+        let net = self.generator.learning(Uses::One)?;
         self.generator.forward(&net, z)
     }
 

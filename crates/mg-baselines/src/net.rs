@@ -26,6 +26,19 @@ pub(crate) struct Net {
     sum: GradientSum,
 }
 
+/// What a net is made for before its next update.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Uses {
+    /// One way there and back: memory for packed weights is lent layer by layer.
+    One,
+    /// More: weights are packed once, and stay so.
+    Several,
+}
+
+/// Images of a batch from which on weights are packed for each of two uses: that takes a hundredth of their time, and packed
+/// weights of both ways as much memory as the batch's maps.
+const LARGE: usize = 100;
+
 /// What a batch adds to running statistics (PyTorch's momentum).
 const MOMENTUM: f64 = 0.1;
 
@@ -85,15 +98,23 @@ impl Net {
     }
 
     /// The net as it is, normalising by the batch at hand; its parameters are tracked.
-    pub(crate) fn learning(&self) -> Result<MapNet> {
-        let net = self.plan.with_weights(&self.effective(&self.parameters)?).map_err(kernels)?;
+    pub(crate) fn learning(&self, uses: Uses) -> Result<MapNet> {
+        let net = self.with(&self.effective(&self.parameters)?, uses)?;
         self.sum.take();
         Ok(if self.positive_gammas { net } else { net.with_sum(&self.sum) })
     }
 
     /// The same with parameters that no gradient reaches.
-    pub(crate) fn fixed(&self) -> Result<MapNet> {
-        self.plan.with_weights(&self.effective(&self.parameters.detach())?).map_err(kernels)
+    pub(crate) fn fixed(&self, uses: Uses) -> Result<MapNet> {
+        self.with(&self.effective(&self.parameters.detach())?, uses)
+    }
+
+    fn with(&self, parameters: &Tensor, uses: Uses) -> Result<MapNet> {
+        match uses {
+            Uses::One => self.plan.for_one_use(parameters),
+            Uses::Several => self.plan.with_weights(parameters),
+        }
+        .map_err(kernels)
     }
 
     /// Output for a batch [n, c, s, s], which also moves the running statistics.
@@ -125,7 +146,8 @@ impl Net {
         limit: Option<f64>,
         mut loss: impl FnMut(&Tensor, bool) -> Result<Tensor>,
     ) -> Result<f64> {
-        let net = self.learning()?;
+        let uses = if observed.dim(0)? < LARGE { Uses::Several } else { Uses::One };
+        let net = self.learning(uses)?;
         let on_observed = loss(&self.forward(&net, observed)?, true)?;
         self.collect(&mut on_observed.backward()?)?;
         let on_generated = loss(&self.forward(&net, generated)?, false)?;

@@ -8,7 +8,7 @@ use mg_train::{Result, State};
 
 use crate::fixed_net::FixedNet;
 use crate::initial::Initial;
-use crate::net::{Net, kernels, scalar};
+use crate::net::{Net, Uses, kernels, scalar};
 use crate::optimizer::Rule;
 use crate::saved;
 
@@ -37,12 +37,12 @@ impl NetSet {
 
     /// The nets as they are, normalising by the batch at hand; their parameters are tracked.
     pub(crate) fn learning(&self) -> Result<Vec<MapNet>> {
-        self.0.iter().map(|(_, net)| net.learning()).collect()
+        self.0.iter().map(|(_, net)| net.learning(Uses::Several)).collect()
     }
 
     /// The same with parameters that no gradient reaches.
     pub(crate) fn fixed(&self) -> Result<Vec<MapNet>> {
-        self.0.iter().map(|(_, net)| net.fixed()).collect()
+        self.0.iter().map(|(_, net)| net.fixed(Uses::Several)).collect()
     }
 
     /// The output of net number `number`, of those that [`learning`](Self::learning) returned; its running statistics move.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
-use crate::net::scalar;
+use crate::net::{Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
@@ -117,7 +117,7 @@ impl Wgan {
     fn update_generator(&mut self, z: &Tensor, rate: f64) -> Result<f64> {
         let generated = self.game.generate(z)?;
         let Game { generator, discriminator: critic, .. } = &mut self.game;
-        let f = critic.fixed()?;
+        let f = critic.fixed(Uses::One)?;
         let loss = critic.forward(&f, &generated)?.mean_all()?.neg()?;
         generator.step(&generator.gradient(&loss)?, rate, None)?;
         scalar(&loss)

@@ -112,7 +112,7 @@
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
 //! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
-//! | a network from maps to maps (private) | `stack`: `layer` (layouts, and which form), `weights`, `weight_sums`, `pool` (memory, with `memory`), `forward`, `backward`; `map_operations` (any device) |
+//! | a network from maps to maps (private) | `stack`: `layer` (which form), `layout`, `weights`, `weight_sums`, `pool` (memory, with `memory`), `forward`, `backward`, `channelwise`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
 //! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_convolution`, `winograd_gradient`, with `winograd_weights`, `winograd_layout` and `winograd_cost`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
 //! | which code runs (private) | `kernels` (a table of inner loops), `instruction_sets` (compiles one for each), `compiled` (chooses for a format and a level) |

@@ -75,7 +75,7 @@ impl MapNet {
         on!(self, net => {
             let op = Op { net: net.clone(), tape: Arc::default(), sum: self.sum.clone() };
             let tape = op.tape.clone();
-            let y = x.contiguous()?.apply_op2(&self.weights, op)?;
+            let y = x.contiguous()?.apply_op2(&self.weights.contiguous()?, op)?;
             let mut tape = lock(&tape);
             let observed = tape.as_ref().map_or_else(Vec::new, |tape| tape.observed.clone());
             if !x.track_op() && !self.weights.track_op() {
@@ -95,14 +95,14 @@ impl MapNet {
     /// As [`forward`](Self::forward).
     pub fn maps(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         let (n, sides) = (self.check(x)?, self.shape.sides()?);
-        on!(self, net => with_elements(x, |elements| {
-            let tape = net.forward(elements, n);
+        on!(self, net => with_elements(x, |elements| with_elements(&self.weights, |values| {
+            let tape = net.forward(values, elements, n);
             let map = |l: usize| {
                 let dims = (n, self.shape.layers[l].channels().1, sides[l + 1], sides[l + 1]);
                 Ok(Tensor::from_vec(net.output(l, &tape), dims, x.device())?)
             };
             (0..self.shape.layers.len()).map(map).collect()
-        })?, {
+        }))??, {
             let (x, weights) = (x.detach(), self.weights.detach());
             Ok(map_operations::forward(&self.shape, &weights, self.statistics.as_deref(), self.precision, &x)?.0)
         })
@@ -136,13 +136,14 @@ impl<P: Compiled> CustomOp2 for Op<P> {
         &self,
         x: &CpuStorage,
         layout: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
+        weights: &CpuStorage,
+        weights_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let shape = &self.net.stack.shape;
         let (n, count) = (layout.dims()[0], layout.shape().elem_count());
         let x = &x.as_slice::<P::Elem>()?[layout.start_offset()..][..count];
-        let tape = self.net.forward(x, n);
+        let weights = &weights.as_slice::<P::Elem>()?[weights_layout.start_offset()..];
+        let tape = self.net.forward(&weights[..weights_layout.shape().elem_count()], x, n);
         let last = shape.layers.len() - 1;
         let y = self.net.output(last, &tape);
         *lock(&self.tape) = Some(tape);
@@ -160,8 +161,8 @@ impl<P: Compiled> CustomOp2 for Op<P> {
         let wants = (x.track_op(), weights.track_op());
         let tape = lock(&self.tape).take();
         let gradients = with_elements(x, |elements: &[P::Elem]| {
-            let tape = tape.unwrap_or_else(|| self.net.forward(elements, x.dims()[0]));
             with_elements(weights, |values| {
+                let tape = tape.unwrap_or_else(|| self.net.forward(values, elements, x.dims()[0]));
                 with_elements(dy, |dy| self.net.backward(&tape, values, elements, dy, wants))
             })
         })???;

@@ -72,7 +72,16 @@ impl MapPlan {
     /// # Errors
     /// A vector of another length.
     pub fn with_weights(&self, weights: &Tensor) -> Result<MapNet> {
-        self.weighted(weights, None)
+        self.weighted(weights, None, true)
+    }
+
+    /// The same for one way there and back: packed weights, which can be several times as large as weights, go as soon as a layer
+    /// has used them. Bits are the same; a second use packs again. Parameters are read when they are used.
+    ///
+    /// # Errors
+    /// As [`with_weights`](Self::with_weights).
+    pub fn for_one_use(&self, weights: &Tensor) -> Result<MapNet> {
+        self.weighted(weights, None, false)
     }
 
     /// The same with batch norms that normalise by these means and variances: of each layer, `None` where it has no norm.
@@ -96,15 +105,20 @@ impl MapPlan {
                 "statistics of other channels, or none: give what `forward_observed` returned".to_owned();
             return Err(crate::Error::Layer { layer, reason });
         }
-        self.weighted(weights, Some(statistics))
+        self.weighted(weights, Some(statistics), true)
     }
 
-    fn weighted(&self, weights: &Tensor, statistics: Option<&[Option<Observed>]>) -> Result<MapNet> {
+    fn weighted(
+        &self,
+        weights: &Tensor,
+        statistics: Option<&[Option<Observed>]>,
+        keeps: bool,
+    ) -> Result<MapNet> {
         expect("the vector of parameters", weights, &[self.shape.parameter_count()], weights.dtype())?;
         let packed = match &self.layout {
-            Plan::F32(stack) => Packed::F32(pack(stack, weights, statistics)?),
-            Plan::F64(stack) => Packed::F64(pack(stack, weights, statistics)?),
-            Plan::Bf16(stack) => Packed::Bf16(pack(stack, weights, statistics)?),
+            Plan::F32(stack) => Packed::F32(pack(stack, (weights, keeps), statistics)?),
+            Plan::F64(stack) => Packed::F64(pack(stack, (weights, keeps), statistics)?),
+            Plan::Bf16(stack) => Packed::Bf16(pack(stack, (weights, keeps), statistics)?),
             Plan::Tensor => Packed::Tensor,
         };
         Ok(MapNet {
@@ -120,10 +134,10 @@ impl MapPlan {
 
 fn pack<P: Compiled>(
     stack: &Arc<Stack<P>>,
-    weights: &Tensor,
+    (weights, keeps): (&Tensor, bool),
     statistics: Option<&[Option<Observed>]>,
 ) -> Result<Arc<Weighted<P>>> {
-    with_elements(weights, |values| Arc::new(Weighted::new(stack, values, statistics)))
+    with_elements(weights, |values| Arc::new(Weighted::new(stack, values, statistics, keeps)))
 }
 
 impl std::fmt::Debug for Plan {

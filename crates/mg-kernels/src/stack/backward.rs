@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -6,13 +7,11 @@ use super::layer::{Back, Gradient, LayerPlan};
 use super::pool::Scratch;
 use super::weight_sums::{Transformed, WeightSums};
 use super::{Tape, Weighted};
-use crate::Norm;
 use crate::aligned::{Aligned, Number};
 use crate::block::Block;
 use crate::compiled::Compiled;
-use crate::element::Element;
 use crate::engine::{ChannelSums, Coefficients};
-use crate::pointwise::{Combine, Sums, Walk};
+use crate::pointwise::{Combine, Walk};
 
 /// Tasks per thread whose weight gradients are summed together: they wait for each other, with their maps in memory. Sums
 /// are made task by task in any case, so their bits do not depend on it.
@@ -53,6 +52,8 @@ struct Way<'a, P: Compiled> {
     coefficients: Coefficients<P::Elem>,
     /// Whether gradients of parameters are wanted.
     wants: bool,
+    /// The way to the layer below or to the input, where it goes on there.
+    back: Option<Arc<Back<P>>>,
     /// The layer below, where the way goes on to it.
     below: Option<usize>,
 }
@@ -79,11 +80,10 @@ impl<P: Compiled> Weighted<P> {
             });
             let pixels = if l == 0 { input.as_deref_mut() } else { None };
             let goes_on = l > 0 && (of_input || of_parameters);
-            if goes_on || pixels.is_some() {
-                // Before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
-                self.weights.pack_back(l, &self.stack.layers, values);
-            }
-            at = self.descend(l, (tape, x), at, own, pixels, goes_on);
+            // Before tasks begin: packing is parallel too, and a thread that waits for it may begin another task.
+            let back =
+                (goes_on || pixels.is_some()).then(|| self.weights.back(l, &self.stack.layers, values));
+            at = self.descend(l, (tape, x), at, own, pixels, back);
         }
         Gradients { input, parameters }
     }
@@ -106,24 +106,6 @@ impl<P: Compiled> Weighted<P> {
         At { grad, sums: total(sums) }
     }
 
-    /// Takes a gradient of layer `l`'s activations back through the activation, in place.
-    fn through_activation(
-        &self,
-        l: usize,
-        tape: &Tape<P>,
-        images: Range<usize>,
-        grad: &mut [P::Stored],
-    ) -> ChannelSums {
-        let layer = &self.stack.layers[l];
-        let pass = self.activation(l, tape, images);
-        layer.kernels.gate(&pass, grad);
-        let (mut sums, map) = (ChannelSums::zero(layer.raw.channels), layer.raw);
-        let zeros: Aligned<P::Elem> = Aligned::zeroed(map.pitch);
-        let pass = Sums { walk: pass.walk, a: (grad, map, &zeros), b: (pass.z.0, map, pass.affine.mean) };
-        layer.kernels.sums(&pass, &mut sums.sum, &mut sums.product);
-        sums
-    }
-
     /// From layer `l`'s gradient to that of the layer below, or to the input; `own` takes the gradients of its parameters.
     fn descend(
         &self,
@@ -132,12 +114,12 @@ impl<P: Compiled> Weighted<P> {
         at: At<P>,
         own: Option<&mut [P::Elem]>,
         pixels: Option<&mut [P::Elem]>,
-        goes_on: bool,
+        back: Option<Arc<Back<P>>>,
     ) -> At<P> {
         let (layer, pool, n) = (&self.stack.layers[l], &self.stack.pool, tape.n);
         let (task, wants) = (layer.task(n), own.is_some());
         let coefficients = self.coefficients(l, tape, &at.sums);
-        let below = l.checked_sub(1).filter(|_| goes_on).map(|below| (below, &self.stack.layers[below]));
+        let below = back.as_ref().and(l.checked_sub(1)).map(|below| (below, &self.stack.layers[below]));
         let mut next = below.map(|(_, plan)| pool.batches.take(&plan.raw, n));
         let mut nexts =
             below.zip(next.as_deref_mut()).map(|((_, plan), all)| all.chunks_mut(task * plan.raw.image()));
@@ -148,7 +130,8 @@ impl<P: Compiled> Weighted<P> {
         let mut sums = WeightSums::new(layer, wants, (task, TOGETHER, runs), room);
         let mut below_sums = vec![];
         let numbers: Vec<usize> = (0..n.div_ceil(task)).collect();
-        let way = Way { l, tape, x, at: &at, coefficients, wants, below: below.map(|(below, _)| below) };
+        let way =
+            Way { l, tape, x, at: &at, coefficients, wants, back, below: below.map(|(below, _)| below) };
         let split = numbers.len() < rayon::current_num_threads();
         for together in numbers.chunks(TOGETHER * runs) {
             let mut outs = Vec::with_capacity(together.len());
@@ -210,31 +193,16 @@ impl<P: Compiled> Weighted<P> {
             }
         }
         if let Some(pixels) = pixels {
-            self.reach_input(l, block, pixels, &mut scratch);
+            self.reach_input(way, block, pixels, &mut scratch);
         }
         let sums = way.below.zip(next).map(|(below, next)| {
-            if let Some(Back::Hidden(back)) = self.weights.back(l) {
+            if let Some(Back::Hidden(back)) = way.back.as_deref() {
                 let to = (&self.stack.layers[below].raw, &mut *next);
                 self.stack.pool.with_room(|room| layer.run_back(back, block, &mut scratch, to, room));
             }
             self.through_activation(below, way.tape, images, next)
         });
         (scratch, sums)
-    }
-
-    /// The last step through a norm, per channel.
-    fn coefficients(&self, l: usize, tape: &Tape<P>, sums: &ChannelSums) -> Coefficients<P::Elem> {
-        let layer = &self.stack.layers[l];
-        let mut coefficients = Coefficients::zeroed(layer.raw.pitch);
-        match (&tape.moments[l], &self.weights.layers[l].fixed) {
-            (Some(moments), _) => {
-                coefficients.set_batch(moments, sums, tape.n * layer.raw.side * layer.raw.side);
-            }
-            (None, fixed) => {
-                fixed.iter().for_each(|moments| coefficients.by_grad.copy_from_slice(&moments.scale));
-            }
-        }
-        coefficients
     }
 
     /// Writes the gradient of these images' outputs before the norm as the way back reads it.
@@ -257,31 +225,14 @@ impl<P: Compiled> Weighted<P> {
     }
 
     /// To the gradient of the network's input `[n, c, y, x]`.
-    fn reach_input(&self, l: usize, block: Block, pixels: &mut [P::Elem], scratch: &mut Scratch<P>) {
-        let layer = &self.stack.layers[l];
-        let Some(Back::Pixels(back)) = self.weights.back(l) else { return };
+    fn reach_input(&self, way: &Way<'_, P>, block: Block, pixels: &mut [P::Elem], scratch: &mut Scratch<P>) {
+        let layer = &self.stack.layers[way.l];
+        let Some(Back::Pixels(back)) = way.back.as_deref() else { return };
         let image = layer.pixels();
         let map = back.map(layer.kernels, &image);
         scratch.pixels.grow(map.len(layer.images));
         let maps = (&scratch.grad[..], &mut scratch.pixels[..]);
         back.reach_images(layer.kernels, block, maps, (&image, &map), layer.shape.conv.stride, pixels);
-    }
-
-    /// The gradients of layer `l`'s bias, or of its gamma and beta.
-    fn write_vectors(&self, l: usize, tape: &Tape<P>, sums: &ChannelSums, vectors: &mut [P::Elem]) {
-        let layer = &self.stack.layers[l];
-        let write = |to: &mut [P::Elem], from: &mut dyn Iterator<Item = f64>| {
-            to.iter_mut().zip(from).for_each(|(to, value)| *to = P::Elem::of(value));
-        };
-        match layer.shape.norm {
-            Norm::None => write(vectors, &mut sums.sum.iter().copied()),
-            _ => {
-                let (gamma, beta) = vectors.split_at_mut(layer.raw.channels);
-                let rstd = &self.moments(l, tape).rstd;
-                write(gamma, &mut sums.product.iter().zip(rstd).map(|(product, rstd)| product * rstd));
-                write(beta, &mut sums.sum.iter().copied());
-            }
-        }
     }
 }
 

@@ -35,20 +35,22 @@ impl<P: Compiled> Drop for Tape<P> {
 }
 
 impl<P: Compiled> Weighted<P> {
-    /// From `n` inputs `[n, c, y, x]` to what the way back needs; [`output`](Self::output) has the activations.
-    pub(crate) fn forward(&self, x: &[P::Elem], n: usize) -> Tape<P> {
+    /// From `n` inputs `[n, c, y, x]` to what the way back needs; [`output`](Self::output) has the activations. `values` are all
+    /// parameters.
+    pub(crate) fn forward(&self, values: &[P::Elem], x: &[P::Elem], n: usize) -> Tape<P> {
         let (stack, count) = (self.stack.clone(), self.stack.layers.len());
         let (raw, moments, observed) = (Vec::with_capacity(count), vec![], vec![]);
         let mut tape = Tape { stack, n, raw, moments, observed };
         for l in 0..count {
-            self.convolve(l, x, &mut tape);
+            self.convolve(l, values, x, &mut tape);
         }
         tape
     }
 
     /// Layer `l` of the whole batch.
-    fn convolve(&self, l: usize, x: &[P::Elem], tape: &mut Tape<P>) {
+    fn convolve(&self, l: usize, values: &[P::Elem], x: &[P::Elem], tape: &mut Tape<P>) {
         let (layer, weights, n) = (&self.stack.layers[l], &self.weights.layers[l], tape.n);
+        let forward = self.weights.forward(l, layer, values);
         let mut raw = self.stack.pool.batches.take(&layer.raw, n);
         let (task, each) = (layer.task(n), layer.raw.image());
         let tasks = n.div_ceil(task);
@@ -62,7 +64,7 @@ impl<P: Compiled> Weighted<P> {
                 self.input(l, x, tape, images.clone(), &mut scratch);
                 let block = Block { images: images.len(), split };
                 let pool = &self.stack.pool;
-                pool.with_room(|room| layer.run(&weights.forward, block, &mut scratch, raw, room));
+                pool.with_room(|room| layer.run(&forward, block, &mut scratch, raw, room));
                 let observed =
                     weights.fixed.is_none().then(|| observe(layer.kernels, raw, &layer.raw, images.len()));
                 pool.give_scratch(l, scratch);

@@ -2,8 +2,10 @@
 //! norm couples. Of each layer the convolution's output is kept; activations are made of it again where they are needed.
 
 mod backward;
+mod channelwise;
 mod forward;
 mod layer;
+mod layout;
 mod pool;
 mod weight_sums;
 mod weights;
@@ -56,14 +58,15 @@ impl<P: Compiled> Stack<P> {
 }
 
 impl<P: Compiled> Weighted<P> {
-    /// Packs the vector of all parameters. Layers with a batch norm are normalised by these means and variances, one of
-    /// each per layer, where they are given, else by the batch's own.
+    /// Takes the vector of all parameters. Layers with a batch norm are normalised by these means and variances, one of
+    /// each per layer, where they are given, else by the batch's own. What is packed is kept, or goes as soon as it was used.
     pub(crate) fn new(
         stack: &Arc<Stack<P>>,
         values: &[P::Elem],
         statistics: Option<&[Option<Observed>]>,
+        keeps: bool,
     ) -> Self {
-        let weights = Weights::new(&stack.shape, &stack.layers, values, statistics);
+        let weights = Weights::new(&stack.shape, &stack.layers, values, statistics, keeps);
         Self { stack: stack.clone(), weights }
     }
 }

@@ -1,5 +1,5 @@
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -11,16 +11,19 @@ use crate::element::Element;
 use crate::engine::{Moments, Observed};
 use crate::{MapShape, Norm, Parameter};
 
-/// The numbers of a network, packed: those of the way back when they are needed.
+/// The numbers of a network. Those of convolutions are packed at once, and on the way back when they are needed, and then kept;
+/// or else packed anew for each use of a layer.
 pub(crate) struct Weights<P: Compiled> {
     pub(super) layers: Vec<LayerWeights<P>>,
+    keeps: bool,
 }
 
 pub(super) struct LayerWeights<P: Compiled> {
     /// Where the weight lies among the parameters, and the vectors after it.
     weight: Range<usize>,
-    pub(super) forward: Convolution<P>,
-    back: OnceLock<Back<P>>,
+    /// Nothing where packed numbers are not kept.
+    forward: Option<Arc<Convolution<P>>>,
+    back: OnceLock<Arc<Back<P>>>,
     /// Ones without a norm.
     pub(super) gamma: Vec<P::Elem>,
     /// The bias without a norm; padded to whole vectors.
@@ -35,6 +38,7 @@ impl<P: Compiled> Weights<P> {
         layers: &[LayerPlan<P>],
         values: &[P::Elem],
         statistics: Option<&[Option<Observed>]>,
+        keeps: bool,
     ) -> Self {
         let mut parameters: Vec<Vec<Range<usize>>> = vec![vec![]; layers.len()];
         for Parameter { layer, range, .. } in shape.parameters() {
@@ -63,11 +67,11 @@ impl<P: Compiled> Weights<P> {
                     Some(moments)
                 }
             };
-            let forward = layer.forward(&values[weight.clone()]);
+            let forward = keeps.then(|| Arc::new(layer.forward(&values[weight.clone()])));
             LayerWeights { weight, forward, back: OnceLock::new(), gamma, beta, fixed }
         };
         let layers = layers.par_iter().enumerate().map(layer).collect();
-        Self { layers }
+        Self { layers, keeps }
     }
 
     /// Where the parameters of layer `l` begin.
@@ -75,16 +79,19 @@ impl<P: Compiled> Weights<P> {
         self.layers[l].weight.start
     }
 
-    /// Packs the way back through layer `l` if it was not; `values` are all parameters. Not from within a task of a parallel loop
-    /// that may run another such task while it waits.
-    pub(super) fn pack_back(&self, l: usize, plans: &[LayerPlan<P>], values: &[P::Elem]) {
+    /// The convolution of layer `l`; `values` are all parameters.
+    pub(super) fn forward(&self, l: usize, plan: &LayerPlan<P>, values: &[P::Elem]) -> Arc<Convolution<P>> {
         let layer = &self.layers[l];
-        let target = l.checked_sub(1).map(|below| &plans[below].raw);
-        layer.back.get_or_init(|| plans[l].back(&values[layer.weight.clone()], target));
+        let pack = || Arc::new(plan.forward(&values[layer.weight.clone()]));
+        layer.forward.clone().unwrap_or_else(pack)
     }
 
-    /// The way back through layer `l`, if it was packed.
-    pub(super) fn back(&self, l: usize) -> Option<&Back<P>> {
-        self.layers[l].back.get()
+    /// The way back through layer `l`; `values` are all parameters. Not from within a task of a parallel loop that may run another
+    /// such task while it waits.
+    pub(super) fn back(&self, l: usize, plans: &[LayerPlan<P>], values: &[P::Elem]) -> Arc<Back<P>> {
+        let layer = &self.layers[l];
+        let target = l.checked_sub(1).map(|below| &plans[below].raw);
+        let pack = || Arc::new(plans[l].back(&values[layer.weight.clone()], target));
+        if self.keeps { layer.back.get_or_init(pack).clone() } else { pack() }
     }
 }

@@ -179,6 +179,32 @@ fn a_sum_takes_the_gradients_of_all_uses_of_a_network() -> Result<()> {
 }
 
 #[test]
+fn weights_that_are_not_kept_give_the_same_bits_as_often_as_they_are_used() -> Result<()> {
+    for shape in shapes() {
+        let plan = MapPlan::new(&shape, Precision::Full, DType::F32, &Device::Cpu)?;
+        let weights = Var::from_tensor(&normal(&[shape.parameter_count()], "w", 0.1, DType::F32)?)?;
+        let x =
+            Var::from_tensor(&normal(&[3, shape.channels, shape.side, shape.side], "x", 1.0, DType::F32)?)?;
+        let computed = |net: &crate::MapNet| -> Result<Vec<Vec<f32>>> {
+            let y = net.forward(&x)?;
+            let gradients = y.sqr()?.sum_all()?.backward()?;
+            let of = |var: &Var| gradients.get(var).map(Tensor::flatten_all).transpose();
+            let all = [Some(y.flatten_all()?), of(&x)?, of(&weights)?];
+            all.iter().flatten().map(|tensor| Ok(tensor.to_vec1::<f32>()?)).collect()
+        };
+        let expected = computed(&plan.with_weights(&weights)?)?;
+        let net = plan.for_one_use(&weights)?;
+        assert_eq!(expected.len(), 3);
+        for _ in 0..2 {
+            assert!(computed(&net)? == expected, "{}", shape.side);
+        }
+        let maps = net.maps(&x)?;
+        assert_eq!(maps.last().expect("a layer").flatten_all()?.to_vec1::<f32>()?, expected[0]);
+    }
+    Ok(())
+}
+
+#[test]
 fn misfits_are_refused_with_the_numbers() -> Result<()> {
     let shape = shapes().swap_remove(1);
     let plan = |shape: &MapShape| MapPlan::new(shape, Precision::Full, DType::F32, &Device::Cpu);
