@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// Add to the report that is there: what the same commands made before stays, whatever the code was, and is not run again
     #[arg(long)]
     add: bool,
+    /// Run what is asked for again, though the report has it: since the code is faster, or better
+    #[arg(long, requires = "add")]
+    again: bool,
     /// Stop after so much time: 90m, 2h; the same command goes on
     #[arg(long, value_name = "TIME", value_parser = budget)]
     budget: Option<Duration>,

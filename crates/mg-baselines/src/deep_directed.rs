@@ -127,7 +127,8 @@ impl DeepDirected {
         let (Game { generator, discriminator: net, .. }, learn) = (&mut self.game, &self.config.learn);
         let e = net.fixed(Uses::One)?;
         let on_generated = energy(&net.forward(&e, generated)?)?;
-        let entropy = (generator.gammas()?.log()?.mean_all()? + (1.0 + (2.0 * PI).ln()) / 2.0)?;
+        let Some(gammas) = generator.gammas()? else { unreachable!("the generator's gammas are positive") };
+        let entropy = (gammas.log()?.mean_all()? + (1.0 + (2.0 * PI).ln()) / 2.0)?;
         let loss = (on_generated - (&entropy * learn.entropy)?)?;
         generator.step(&generator.gradient(&loss)?, scale * learn.generator_rate, None)?;
         Ok((scalar(&loss)?, scalar(&entropy)?))

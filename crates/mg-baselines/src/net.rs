@@ -6,8 +6,8 @@ use mg_kernels::{GradientSum, MapNet, MapPlan, MapShape, Observed, Precision};
 use mg_random::Key;
 use mg_train::{Error, Result};
 
-use crate::initial::{Initial, is_gamma};
-use crate::losses::softplus;
+use crate::gammas::PositiveGammas;
+use crate::initial::Initial;
 use crate::optimizer::{Optimizer, Rule};
 use crate::statistics::{restore_statistics, save_statistics};
 
@@ -20,8 +20,8 @@ pub(crate) struct Net {
     /// Running means and variances, of the layers that normalise.
     running: Vec<Option<Observed>>,
     optimizer: Optimizer,
-    /// Whether a gamma is 1 + softplus of its parameter.
-    positive_gammas: bool,
+    /// Where gammas are 1 + softplus of what is learned.
+    gammas: Option<PositiveGammas>,
     /// Gradients of parameters that are the net's own.
     sum: GradientSum,
 }
@@ -61,52 +61,36 @@ impl Net {
         };
         let running = shape.layers.iter().map(fresh).collect();
         let optimizer = Optimizer::new(rule, l2, &parameters)?;
-        Ok(Net { plan, parameters, running, optimizer, positive_gammas: false, sum: GradientSum::default() })
+        Ok(Net { plan, parameters, running, optimizer, gammas: None, sum: GradientSum::default() })
     }
 
     /// The same with gammas that are 1 + softplus of a parameter which is 0 at first.
-    pub(crate) fn with_positive_gammas(mut self) -> Result<Self> {
-        self.positive_gammas = true;
-        let mut parts = vec![];
-        for parameter in self.plan.shape().parameters() {
-            let part = self.parameters.narrow(0, parameter.range.start, parameter.range.len())?;
-            parts.push(if is_gamma(&parameter) { part.zeros_like()? } else { part.detach() });
-        }
-        self.parameters = Var::from_tensor(&Tensor::cat(&parts, 0)?)?;
-        Ok(self)
+    pub(crate) fn with_positive_gammas(self) -> Result<Self> {
+        let gammas = PositiveGammas::new(self.plan.shape(), &self.parameters)?;
+        Ok(Net { gammas: Some(gammas), ..self })
     }
 
-    /// The net's own parameters, made of those that learn.
-    fn effective(&self, parameters: &Tensor) -> Result<Tensor> {
-        if !self.positive_gammas {
-            return Ok(parameters.clone());
-        }
-        let mut parts = vec![];
-        for parameter in self.plan.shape().parameters() {
-            let part = parameters.narrow(0, parameter.range.start, parameter.range.len())?;
-            parts.push(if is_gamma(&parameter) { (softplus(&part)? + 1.0)? } else { part });
-        }
-        Ok(Tensor::cat(&parts, 0)?)
+    /// The parameters as the net has them, made of those that learn.
+    fn of_net(&self) -> Result<&Var> {
+        self.gammas.as_ref().map_or(Ok(&self.parameters), |gammas| gammas.of_net(&self.parameters))
     }
 
-    /// All gammas, in candle's graph.
-    pub(crate) fn gammas(&self) -> Result<Tensor> {
-        let all = self.effective(&self.parameters)?;
-        let gammas = self.plan.shape().parameters().into_iter().filter(is_gamma);
-        let gammas = gammas.map(|gamma| all.narrow(0, gamma.range.start, gamma.range.len()));
-        Ok(Tensor::cat(&gammas.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+    /// All positive gammas, in candle's graph; none of a net without.
+    pub(crate) fn gammas(&mut self) -> Result<Option<Tensor>> {
+        let gammas = self.gammas.as_mut();
+        gammas.map(|gammas| gammas.of_loss(&self.parameters)).transpose()
     }
 
     /// The net as it is, normalising by the batch at hand; its parameters are tracked.
     pub(crate) fn learning(&self, uses: Uses) -> Result<MapNet> {
-        let net = self.with(&self.effective(&self.parameters)?, uses)?;
+        let net = self.with(self.of_net()?, uses)?;
         self.sum.take();
-        Ok(if self.positive_gammas { net } else { net.with_sum(&self.sum) })
+        Ok(net.with_sum(&self.sum))
     }
 
     /// The same with parameters that no gradient reaches.
     pub(crate) fn fixed(&self, uses: Uses) -> Result<MapNet> {
-        self.with(&self.effective(&self.parameters.detach())?, uses)
+        self.with(&self.of_net()?.detach(), uses)
     }
 
     fn with(&self, parameters: &Tensor, uses: Uses) -> Result<MapNet> {
@@ -164,12 +148,17 @@ impl Net {
     /// Its own gradient out of those of several nets, `[p]`.
     pub(crate) fn take_gradient(&self, gradients: &mut GradStore) -> Result<Tensor> {
         self.collect(gradients)?;
-        self.sum.take().map_or_else(|| Ok(self.parameters.zeros_like()?), Ok)
+        let gradient = self.sum.take().map_or_else(|| self.parameters.zeros_like(), Ok)?;
+        if let Some(gammas) = &self.gammas {
+            gammas.chain(&self.parameters, &gradient, gradients)?;
+        }
+        Ok(gradient)
     }
 
     /// Adds its own gradient to those that are not taken yet.
     fn collect(&self, gradients: &mut GradStore) -> Result<()> {
-        gradients.remove(&self.parameters).map_or(Ok(()), |own| Ok(self.sum.add(own)?))
+        let of_net = self.gammas.as_ref().map_or(&self.parameters, PositiveGammas::leaf);
+        gradients.remove(of_net).map_or(Ok(()), |own| Ok(self.sum.add(own)?))
     }
 
     /// One step down a gradient, of size `rate`; then parameters lie within a limit, where there is one.
@@ -195,7 +184,7 @@ impl Net {
 
     /// Copies of the tensors of a model under `prefix`: every parameter by its name, means and variances.
     pub(crate) fn model(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) -> Result<()> {
-        let flat = self.effective(&self.parameters.copy()?.detach())?;
+        let flat = self.of_net()?.copy()?.detach();
         for parameter in self.plan.shape().parameters() {
             let tensor = flat.narrow(0, parameter.range.start, parameter.range.len())?;
             into.insert(format!("{prefix}.{}", parameter.name), tensor.reshape(parameter.dims)?);

@@ -16,6 +16,8 @@ pub(super) struct Planner<'e, 's> {
     pub(super) only: &'s [String],
     /// The report that is added to: what it has is not run again.
     pub(super) earlier: &'s Earlier,
+    /// Except what is asked for.
+    pub(super) again: bool,
 }
 
 /// A row, and what is run for it.
@@ -25,7 +27,8 @@ pub(super) struct PlannedRow<'a> {
     pub(super) earlier: Vec<SeedRun>,
     /// Seeds that report has of other commands, which are neither kept nor made again.
     pub(super) outdated: Vec<u64>,
-    pub(super) attempts: Vec<Attempt<'a>>,
+    /// What is run, each with what stays of that report if it does not come to its end.
+    pub(super) attempts: Vec<(Attempt<'a>, Option<SeedRun>)>,
 }
 
 impl<'e> Planner<'e, '_> {
@@ -50,9 +53,11 @@ impl<'e> Planner<'e, '_> {
         seeds.dedup();
         let mut planned = PlannedRow { row, earlier: Vec::new(), outdated: Vec::new(), attempts: Vec::new() };
         for attempt in self.filling.attempts(row, &seeds, hashes)? {
+            let is_wanted = wanted.contains(&attempt.seed);
             match self.earlier.run(&row.name, attempt.seed, &attempt.task) {
+                Some(run) if is_wanted && self.again => planned.attempts.push((attempt, Some(run))),
                 Some(run) => planned.earlier.push(run),
-                None if wanted.contains(&attempt.seed) => planned.attempts.push(attempt),
+                None if is_wanted => planned.attempts.push((attempt, None)),
                 None => planned.outdated.push(attempt.seed),
             }
         }
@@ -87,7 +92,7 @@ mod tests {
     fn plan<'e>(
         experiment: &'e Experiment,
         (data, seeds, only): (Option<&str>, &[u64], &[String]),
-        earlier: &Earlier,
+        (earlier, again): (&Earlier, bool),
     ) -> Result<Vec<PlannedRow<'e>>> {
         let code = Code { version: String::new(), revision: String::new(), changes: None };
         let filling = Filling {
@@ -99,14 +104,14 @@ mod tests {
             folder: Path::new("r"),
             is_dry: false,
         };
-        let planner = Planner { filling, seeds, only, earlier };
+        let planner = Planner { filling, seeds, only, earlier, again };
         planner.rows(&mut Hashes::none())
     }
 
     fn lines(text: &str, data: Option<&str>, only: &[String]) -> Result<Vec<String>> {
         let experiment = Experiment::parse(text, "experiments/t.toml".to_owned())?;
-        let rows = plan(&experiment, (data, &[3, 4], only), &Earlier::default())?;
-        let calls = rows.iter().flat_map(|row| &row.attempts).flat_map(|attempt| &attempt.calls);
+        let rows = plan(&experiment, (data, &[3, 4], only), (&Earlier::default(), false))?;
+        let calls = rows.iter().flat_map(|row| &row.attempts).flat_map(|(attempt, _)| &attempt.calls);
         // Keys are of no interest here.
         let line = |line: String| {
             line.split(' ')
@@ -138,10 +143,12 @@ mod tests {
     #[test]
     fn what_a_report_has_is_not_planned_again() {
         let experiment = Experiment::parse(GOOD, "experiments/t.toml".to_owned()).unwrap();
-        let first_row = |seeds: &[u64], only: &[String], earlier: &Earlier| {
-            plan(&experiment, (None, seeds, only), earlier).unwrap().swap_remove(0)
+        let planned = |seeds: &[u64], only: &[String], earlier: &Earlier, again: bool| {
+            plan(&experiment, (None, seeds, only), (earlier, again)).unwrap().swap_remove(0)
         };
-        let task = first_row(&[3], &[], &Earlier::default()).attempts[0].task.clone();
+        let first_row =
+            |seeds: &[u64], only: &[String], earlier: &Earlier| planned(seeds, only, earlier, false);
+        let task = first_row(&[3], &[], &Earlier::default()).attempts[0].0.task.clone();
         let run = |seed: u64, task: &str| {
             json!({
                 "seed": seed, "task": task, "is_whole": true, "values": {}, "commands": [], "pictures": [],
@@ -154,13 +161,16 @@ mod tests {
         std::fs::write(folder.path().join("scores.json"), scores.to_string()).unwrap();
         let earlier = Earlier::read(folder.path()).unwrap();
         let seeds = |row: &PlannedRow<'_>| {
-            let new: Vec<u64> = row.attempts.iter().map(|attempt| attempt.seed).collect();
+            let new: Vec<u64> = row.attempts.iter().map(|(attempt, _)| attempt.seed).collect();
             (row.earlier.iter().map(|run| run.seed).collect::<Vec<_>>(), new)
         };
         assert_eq!(seeds(&first_row(&[3, 4, 5], &[], &earlier)), (vec![3], vec![4, 5]));
         let elsewhere = first_row(&[5], &["elsewhere".to_owned()], &earlier);
         assert_eq!(seeds(&elsewhere), (vec![3], vec![]), "a row that is not asked for keeps what it has");
         assert_eq!(elsewhere.outdated, [4]);
+        let again = planned(&[3], &[], &earlier, true);
+        assert_eq!(seeds(&again), (vec![], vec![3]));
+        assert!(again.attempts[0].1.is_some(), "what is there stays until it is made again");
     }
 
     #[test]
@@ -206,7 +216,7 @@ mod tests {
                     is_dry: true,
                 };
                 let earlier = &Earlier::default();
-                let planner = Planner { filling, seeds: &profile.seeds, only: &[], earlier };
+                let planner = Planner { filling, seeds: &profile.seeds, only: &[], earlier, again: false };
                 planner.rows(&mut Hashes::none()).unwrap();
             }
         }

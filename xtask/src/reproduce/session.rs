@@ -57,7 +57,8 @@ impl Session<'_> {
             is_dry: self.args.dry_run,
         };
         let seeds = if self.args.seeds.is_empty() { &profile.seeds } else { &self.args.seeds };
-        let planner = Planner { filling, seeds, only: &self.args.only, earlier: &earlier };
+        let planner =
+            Planner { filling, seeds, only: &self.args.only, earlier: &earlier, again: self.args.again };
         let plan = planner.rows(&mut self.hashes)?;
         for PlannedRow { row, outdated, .. } in &plan {
             for seed in outdated {
@@ -91,7 +92,7 @@ impl Session<'_> {
 
     fn row(&mut self, experiment: &Experiment, planned: PlannedRow<'_>) -> Outcome {
         let mut runs = planned.earlier;
-        for attempt in planned.attempts {
+        for (attempt, earlier) in planned.attempts {
             let mut run = SeedRun { seed: attempt.seed, task: attempt.task.clone(), ..SeedRun::default() };
             let title = format!("{}, {}, seed {}", experiment.title, planned.row.name, attempt.seed);
             match self.attempt(&title, &attempt, &mut run) {
@@ -108,7 +109,7 @@ impl Session<'_> {
                     self.failed.push(line);
                 }
             }
-            runs.push(run);
+            runs.push(earlier.filter(|_| !run.is_whole).unwrap_or(run));
         }
         runs.sort_by_key(|run| run.seed);
         if self.args.without_photographs {
@@ -175,7 +176,7 @@ impl Session<'_> {
 
 /// The commands, to copy and paste.
 fn print(plan: &[PlannedRow<'_>]) -> Result<()> {
-    for (_, call) in plan.iter().flat_map(|row| &row.attempts).flat_map(|attempt| &attempt.calls) {
+    for (_, call) in plan.iter().flat_map(|row| &row.attempts).flat_map(|(attempt, _)| &attempt.calls) {
         writeln!(std::io::stdout(), "{}", call.line())?;
     }
     Ok(())
