@@ -8,7 +8,7 @@ use mg_train::Result;
 use crate::initial::is_gamma;
 use crate::losses::softplus;
 
-/// Gammas of norms that are `1 + softplus` of what is learned, and so above 1 (Kim and Bengio, 2016, section 4).
+/// Gammas of norms that are `1 + softplus` of what is learned, and so above 1, as the code of Kim and Bengio (2016) has them.
 #[derive(Debug)]
 pub(crate) struct PositiveGammas {
     /// Where they lie among the parameters.
@@ -34,7 +34,7 @@ impl PositiveGammas {
     pub(crate) fn of_net(&self, parameters: &Tensor) -> Result<&Var> {
         self.of_net.slice_set(&parameters.detach(), 0, 0)?;
         for range in &self.ranges {
-            self.of_net.slice_set(&(softplus(&part(parameters, range)?)? + 1.0)?, 0, range.start)?;
+            self.of_net.slice_set(&gamma(parameters, range)?, 0, range.start)?;
         }
         Ok(&self.of_net)
     }
@@ -46,8 +46,7 @@ impl PositiveGammas {
 
     /// All gammas, for a loss.
     pub(crate) fn of_loss(&mut self, parameters: &Tensor) -> Result<Tensor> {
-        let of_net = self.of_net(parameters)?;
-        let parts = self.ranges.iter().map(|range| part(of_net, range)).collect::<Result<Vec<_>>>()?;
+        let parts = self.ranges.iter().map(|range| gamma(parameters, range)).collect::<Result<Vec<_>>>()?;
         let gammas = Var::from_tensor(&Tensor::cat(&parts, 0)?)?;
         Ok(self.of_loss.insert(gammas).as_tensor().clone())
     }
@@ -74,6 +73,11 @@ impl PositiveGammas {
         }
         Ok(())
     }
+}
+
+/// The gamma of a norm, `[channels]`.
+fn gamma(parameters: &Tensor, range: &Range<usize>) -> Result<Tensor> {
+    Ok((softplus(&part(parameters, range)?)? + 1.0)?)
 }
 
 /// A copy of some parameters, outside candle's graph.

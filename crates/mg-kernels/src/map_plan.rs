@@ -75,15 +75,6 @@ impl MapPlan {
         self.weighted(weights, None, true)
     }
 
-    /// The same for one way there and back: packed weights, which can be several times as large as weights, go as soon as a layer
-    /// has used them. Bits are the same; a second use packs again. Parameters are read when they are used.
-    ///
-    /// # Errors
-    /// As [`with_weights`](Self::with_weights).
-    pub fn for_one_use(&self, weights: &Tensor) -> Result<MapNet> {
-        self.weighted(weights, None, false)
-    }
-
     /// The same with batch norms that normalise by these means and variances: of each layer, `None` where it has no norm.
     /// Then images do not depend on each other.
     ///
@@ -106,6 +97,16 @@ impl MapPlan {
             return Err(crate::Error::Layer { layer, reason });
         }
         self.weighted(weights, Some(statistics), true)
+    }
+
+    /// As [`with_weights`](Self::with_weights), for one way there and back: packed weights, which can be several times as large as
+    /// weights, go as soon as a layer has used them. Bits are the same; a second use packs again. Parameters are read when they
+    /// are used.
+    ///
+    /// # Errors
+    /// As [`with_weights`](Self::with_weights).
+    pub fn for_one_use(&self, weights: &Tensor) -> Result<MapNet> {
+        self.weighted(weights, None, false)
     }
 
     fn weighted(

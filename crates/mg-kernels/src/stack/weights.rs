@@ -15,7 +15,6 @@ use crate::{MapShape, Norm, Parameter};
 /// or else packed anew for each use of a layer.
 pub(crate) struct Weights<P: Compiled> {
     pub(super) layers: Vec<LayerWeights<P>>,
-    keeps: bool,
 }
 
 pub(super) struct LayerWeights<P: Compiled> {
@@ -23,6 +22,7 @@ pub(super) struct LayerWeights<P: Compiled> {
     weight: Range<usize>,
     /// Nothing where packed numbers are not kept.
     forward: Option<Arc<Convolution<P>>>,
+    /// Kept where `forward` is.
     back: OnceLock<Arc<Back<P>>>,
     /// Ones without a norm.
     pub(super) gamma: Vec<P::Elem>,
@@ -71,7 +71,7 @@ impl<P: Compiled> Weights<P> {
             LayerWeights { weight, forward, back: OnceLock::new(), gamma, beta, fixed }
         };
         let layers = layers.par_iter().enumerate().map(layer).collect();
-        Self { layers, keeps }
+        Self { layers }
     }
 
     /// Where the parameters of layer `l` begin.
@@ -92,6 +92,6 @@ impl<P: Compiled> Weights<P> {
         let layer = &self.layers[l];
         let target = l.checked_sub(1).map(|below| &plans[below].raw);
         let pack = || Arc::new(plans[l].back(&values[layer.weight.clone()], target));
-        if self.keeps { layer.back.get_or_init(pack).clone() } else { pack() }
+        if layer.forward.is_some() { layer.back.get_or_init(pack).clone() } else { pack() }
     }
 }
