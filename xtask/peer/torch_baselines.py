@@ -132,27 +132,30 @@ class ContextEncoder:
 
 class DeepDirected:
     def __init__(self):
-        self.g, self.d = generator(5, 128), discriminator(5, 128)
-        self.d[-2] = nn.Conv2d(1024, 1024, 4).to(memory_format=torch.channels_last)
-        self.d[-1] = nn.Flatten()
+        layers, channels = [], [3, 128, 256, 512, 1024]
+        for a, b in zip(channels, channels[1:]):
+            layers += [nn.Conv2d(a, b, 5, 2, 2), nn.Tanh() if b == 1024 else nn.ReLU(True)]
+        self.g, self.d = generator(5, 128), prepared(nn.Sequential(*layers, nn.Conv2d(1024, 1024, 4), nn.Flatten()))
         self.og = torch.optim.Adagrad(self.g.parameters(), 2e-3)
         self.od = torch.optim.Adagrad(self.d.parameters(), 1e-3, weight_decay=1e-5)
 
     def iteration(self, real, cast):
         energy = lambda x: -F.softplus(self.d(x).float()).sum(1).mean()
+        z = torch.rand(len(real), 100, 1, 1) * 2 - 1
         with cast():
-            fake = self.g(torch.rand(len(real), 100, 1, 1) * 2 - 1)
-            loss = energy(real) - energy(fake.detach())
-        self.od.zero_grad(set_to_none=True)
-        loss.backward()
-        self.od.step()
-        with cast():
-            loss = energy(fake)
+            loss = energy(self.g(z))
         gammas = [m.weight for m in self.g if isinstance(m, nn.BatchNorm2d)]
         loss = loss - torch.cat(gammas).abs().log().mean()
         self.og.zero_grad(set_to_none=True)
         loss.backward()
         self.og.step()
+        with cast():
+            with torch.no_grad():
+                fake = self.g(z)
+            loss = energy(real) - energy(fake)
+        self.od.zero_grad(set_to_none=True)
+        loss.backward()
+        self.od.step()
 
 
 class Cooperative:

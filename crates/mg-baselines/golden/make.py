@@ -26,6 +26,10 @@ def padding(kernel):
     return (1, 2) if kernel == 5 else (1, 1)
 
 
+def biased(kind, c_out, norm):
+    return kind == "biased" or (kind == "gather" and c_out > 1 and not norm)
+
+
 class Net:
     """Layers (kind, c_in, c_out, norm, activation) whose parameters are one vector: of each layer the weight, then gamma and
     beta of a norm."""
@@ -37,16 +41,16 @@ class Net:
             k = 4 if kind in ("spread", "gather") else kernel
             shapes.append((c_in, c_out, k, k) if kind in ("spread", "up") else (c_out, c_in, k, k))
             shapes += [(c_out,), (c_out,)] if norm else []
-            shapes += [(c_out,)] if kind == "gather" and c_out > 1 and not norm else []
+            shapes += [(c_out,)] if biased(kind, c_out, norm) else []
         self.shapes = shapes
         parts = []
         for number, shape in enumerate(shapes):
             count = torch.Size(shape).numel()
-            gamma = len(shape) == 1 and len(shapes[number - 1]) == 4 and len(shapes) > number + 1
+            gamma = len(shape) == 1 and len(shapes[number - 1]) == 4 and shapes[number + 1 : number + 2] == [shape]
             parts.append(ramp(count, phase + number, 0.2) + (1.0 if gamma else 0.0))
         self.p = torch.cat(parts).requires_grad_()
 
-    def __call__(self, x, gamma=lambda g: g):
+    def __call__(self, x):
         at, number = 0, 0
 
         def take():
@@ -64,14 +68,14 @@ class Net:
                 x = F.conv_transpose2d(x, w)
             elif kind == "gather":
                 x = F.conv2d(x, w)
-            elif kind == "down":
+            elif kind in ("down", "biased"):
                 x = F.conv2d(F.pad(x, (before, after, before, after)), w, stride=2)
             else:
                 full = F.conv_transpose2d(x, w, stride=2)
                 x = full[..., before : full.shape[-1] - after, before : full.shape[-1] - after]
             if norm:
-                x = F.batch_norm(x, None, None, gamma(take()), take(), training=True, eps=EPS)
-            elif kind == "gather" and w.shape[0] > 1:
+                x = F.batch_norm(x, None, None, take(), take(), training=True, eps=EPS)
+            elif biased(kind, w.shape[0], norm):
                 x = x + take().reshape(1, -1, 1, 1)
             x = activation(x)
         return x
@@ -136,24 +140,28 @@ def wgan(kernel=4):
     write("wgan", loss=loss, generator_loss=generator_loss, generator=g.p, discriminator=d.p)
 
 
-def deep_directed(kernel=5, experts=7):
-    g, d = generator(kernel), discriminator(kernel, experts)
-    gammas = lambda p: torch.cat([p[640:648], p[1456:1460]])  # after 5 x 8 x 16 weights; after 8 betas and 8 x 4 x 25 weights
+def adagrad(net, rate, l2=0.0, eps=1e-6):
+    g = net.p.grad + l2 * net.p.detach()
     with torch.no_grad():
-        g.p[640:648], g.p[1456:1460] = 0.0, 0.0
-    scale = lambda x: 1 + F.softplus(x)
-    og, od = torch.optim.Adagrad([g.p], 2e-3), torch.optim.Adagrad([d.p], 1e-3, weight_decay=1e-5)
+        net.p -= rate * g / (g**2 + eps).sqrt()
+    net.p.grad = None
+
+
+def deep_directed(kernel=5, experts=7):
+    g = generator(kernel)
+    layers = [("biased", 3, WIDTH, False, F.relu), ("biased", WIDTH, 2 * WIDTH, False, torch.tanh)]
+    d = Net(layers + [("gather", 2 * WIDTH, experts, False, same)], kernel, 100.0)
+    gammas = lambda p: torch.cat([p[640:648], p[1456:1460]])  # after 5 x 8 x 16 weights; after 8 betas and 8 x 4 x 25 weights
     observed, z = inputs()
     energy = lambda x: -F.softplus(d(x)).sum((1, 2, 3)).mean()
-    generated = g(z, scale)
-    loss = energy(observed) - energy(generated.detach())
-    loss.backward()
-    od.step()
-    entropy = (1 + math.log(2 * math.pi)) / 2 + scale(gammas(g.p)).log().mean()
-    generator_loss = energy(generated) - entropy
-    og.zero_grad()
+    entropy = (1 + math.log(2 * math.pi)) / 2 + (gammas(g.p) ** 2).log().mean() / 2
+    generator_loss = energy(g(z)) - entropy
     generator_loss.backward()
-    og.step()
+    adagrad(g, 2e-3)
+    d.p.grad = None
+    loss = energy(observed) - energy(g(z).detach())
+    loss.backward()
+    adagrad(d, 1e-3, 1e-5)
     write("deep-directed", loss=loss, generator_loss=generator_loss, generator=g.p, discriminator=d.p)
 
 
@@ -171,7 +179,7 @@ def adversarial_cd(kernel=4, weight=0.5, regularization=0.01):
     mean, log_variance = r(generated).chunk(2, 1)
     log_variance = log_variance.clamp(-8, 8)
     density = torch.distributions.Normal(mean, (log_variance / 2).exp()).log_prob(z)
-    unseen = -(density + math.log(2 * math.pi) / 2).mean()
+    unseen = -(density + math.log(2 * math.pi) / 2).sum((1, 2, 3)).mean()
     generator_loss = -d(generated).mean() + weight * unseen
     og.zero_grad()
     generator_loss.backward()

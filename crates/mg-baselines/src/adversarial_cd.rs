@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
-use crate::initial::Initial;
 use crate::net::{Net, Uses, scalar};
 use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
@@ -90,16 +89,9 @@ impl AdversarialCdConfig {
     fn nets(&self, key: Key, device: &Device) -> Result<AdversarialCd> {
         let (LearnKeys { beta1, beta2, .. }, model) = (&self.learn, &self.model);
         let rule = (Rule::Adam { beta1: *beta1, beta2: *beta2, eps: 1e-8 }, 0.0);
-        let game = Game::new(model, 1, rule, rule, key, device)?;
+        let game = Game::new(model, rule, rule, key, device)?;
         let (shape, precision) = (model.discriminator(2 * model.latent), model.precision.on(device));
-        let inference = Net::new(
-            &shape,
-            precision,
-            Initial::Normal(model.initial),
-            rule,
-            key.named("inference"),
-            device,
-        )?;
+        let inference = Net::new(&shape, precision, model.initial(), rule, key.named("inference"), device)?;
         Ok(AdversarialCd { game, inference, config: self.clone() })
     }
 }
@@ -137,7 +129,7 @@ impl AdversarialCd {
     }
 
     /// Generated images should have low energy, and latent numbers be seen in them. Returns their mean energy, and minus the
-    /// log density of latent numbers given images, per number.
+    /// mean log density of all latent numbers given an image, up to a constant.
     fn update_generator(
         &mut self,
         generated: &Tensor,
@@ -151,7 +143,7 @@ impl AdversarialCd {
         let seen = self.inference.forward(&r, generated)?.chunk(2, 1)?; // means and log variances, as z
         let log_variance = seen[1].clamp(-LOG_VARIANCE, LOG_VARIANCE)?;
         let distance = ((z - &seen[0])?.sqr()? * log_variance.neg()?.exp()?)?;
-        let unseen = ((distance + log_variance)?.mean_all()? * 0.5)?;
+        let unseen = ((distance + log_variance)?.flatten_from(1)?.sum(1)?.mean_all()? * 0.5)?;
         let mut gradients = (&energy + (&unseen * weight)?)?.backward()?;
         generator.step(&generator.take_gradient(&mut gradients)?, rate, None)?;
         self.inference.step(&self.inference.take_gradient(&mut gradients)?, rate, None)?;

@@ -78,7 +78,7 @@ impl DcganConfig {
     fn nets(&self, key: Key, device: &Device) -> Result<Dcgan> {
         let LearnKeys { beta1, beta2, l2, .. } = self.learn;
         let rule = (Rule::Adam { beta1, beta2, eps: 1e-8 }, l2);
-        Ok(Dcgan { game: Game::new(&self.model, 1, rule, rule, key, device)?, config: self.clone() })
+        Ok(Dcgan { game: Game::new(&self.model, rule, rule, key, device)?, config: self.clone() })
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         let learn = LearnKeys { rate: 2e-4, beta1: 0.5, beta2: 0.999, l2: 1e-5 };
         let config = DcganConfig { model: keys(5), learn, guard: GameGuard::default() };
         let mut dcgan = config.nets(Key::new(0), &Device::Cpu).unwrap();
-        prepare(&mut dcgan.game, 1, f32::INFINITY);
+        prepare(&mut dcgan.game, f32::INFINITY);
         let (observed, z) = inputs();
         let report = dcgan.update(&observed, &z, 2e-4).unwrap();
         golden.number("loss", report.values["discriminator.loss"]);

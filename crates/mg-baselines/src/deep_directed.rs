@@ -3,7 +3,7 @@
 //!
 //! The energy E(x) = -sum_i softplus(w_i h(x) + b_i), experts on the top maps h of a ConvNet, learns as any energy does:
 //! observed images down, generated ones up. The generator makes images of low energy and keeps its entropy, which each batch
-//! norm bounds by that of a normal variable with its gamma as the deviation: (1 + log 2 pi) / 2 + log gamma.
+//! norm bounds by that of a normal variable with its gamma as the deviation: (1 + log 2 pi) / 2 + log |gamma|.
 
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
@@ -36,7 +36,6 @@ pub const METHOD: Method = Method {
     read: |values| {
         Ok(configured(DeepDirectedConfig {
             model: NetKeys::of_config(values)?,
-            energy: section(values, "model")?,
             learn: section(values, "learn")?,
             guard: section(values, "guard")?,
         }))
@@ -46,15 +45,8 @@ pub const METHOD: Method = Method {
 #[derive(Clone, Debug)]
 struct DeepDirectedConfig {
     model: NetKeys,
-    energy: EnergyKeys,
     learn: LearnKeys,
     guard: GameGuard,
-}
-
-/// `[model]`, beside what games share.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct EnergyKeys {
-    experts: usize,
 }
 
 /// `[learn]`
@@ -76,9 +68,7 @@ impl Recipe for DeepDirectedConfig {
     }
 
     fn values(&self) -> Value {
-        let mut values = json!({ "model": self.model, "learn": self.learn, "guard": self.guard });
-        values["model"]["experts"] = json!(self.energy.experts);
-        values
+        json!({ "model": self.model, "learn": self.learn, "guard": self.guard })
     }
 
     fn start(&self, from: &Beginning<'_>) -> Result<Box<dyn Learner>> {
@@ -88,10 +78,12 @@ impl Recipe for DeepDirectedConfig {
 
 impl DeepDirectedConfig {
     fn nets(&self, key: Key, device: &Device) -> Result<DeepDirected> {
-        let rule = Rule::Adagrad { eps: 1e-10 };
+        let rule = Rule::Adagrad { eps: 1e-6 };
         let (generator, energy) = ((rule, 0.0), (rule, self.learn.energy_l2));
-        let game = Game::new(&self.model, self.energy.experts, generator, energy, key, device)?;
-        Ok(DeepDirected { game: game.with_positive_gammas()?, config: self.clone() })
+        Ok(DeepDirected {
+            game: Game::new(&self.model, generator, energy, key, device)?,
+            config: self.clone(),
+        })
     }
 }
 
@@ -103,14 +95,30 @@ struct DeepDirected {
 impl DeepDirected {
     /// One update of each net from observed images [n, 3, s, s] and latent numbers [n, latent, 1, 1]; rates are scaled.
     fn update(&mut self, observed: &Tensor, z: &Tensor, scale: f64) -> Result<Report> {
-        let generated = self.game.generate(z)?;
         let mut report = Report::default();
-        report.say("discriminator.loss", self.update_energy(observed, &generated.detach(), scale)?);
-        let (loss, entropy) = self.update_generator(&generated, scale)?;
+        let (loss, entropy) = self.update_generator(z, scale)?;
         report.say("generator.loss", loss);
         report.say("generator.entropy", entropy);
+        let generated = self.game.generate(z)?.detach();
+        report.say("discriminator.loss", self.update_energy(observed, &generated, scale)?);
         say_deviations(&mut report, observed, &generated)?;
         Ok(report)
+    }
+
+    /// Generated images should have low energy, and the generator large entropy. Returns the loss and the entropy.
+    fn update_generator(&mut self, z: &Tensor, scale: f64) -> Result<(f64, f64)> {
+        let generated = self.game.generate(z)?;
+        let (Game { generator, discriminator: net, .. }, learn) = (&mut self.game, &self.config.learn);
+        let e = net.fixed(Uses::One)?;
+        let on_generated = energy(&net.forward(&e, &generated)?)?;
+        let gradient = generator.gradient(&on_generated)?;
+        // The entropy: the mean over all gammas of (1 + log 2 pi) / 2 + log |gamma|, whose gradient is 1 / gamma / their number.
+        let gammas = generator.gammas()?;
+        let entropy = scalar(&gammas.abs()?.log()?.mean_all()?)? + (1.0 + (2.0 * PI).ln()) / 2.0;
+        let share = learn.entropy / gammas.elem_count() as f64;
+        generator.add_for_gammas(&gradient, &(gammas.recip()? * -share)?)?;
+        generator.step(&gradient, scale * learn.generator_rate, None)?;
+        Ok((scalar(&on_generated)? - learn.entropy * entropy, entropy))
     }
 
     /// Observed images should have low energy, generated ones high energy. Returns the gap between them.
@@ -120,18 +128,6 @@ impl DeepDirected {
             let energy = energy(experts)?;
             if is_observed { Ok(energy) } else { Ok(energy.neg()?) }
         })
-    }
-
-    /// Generated images should have low energy, and the generator large entropy. Returns the loss and the entropy.
-    fn update_generator(&mut self, generated: &Tensor, scale: f64) -> Result<(f64, f64)> {
-        let (Game { generator, discriminator: net, .. }, learn) = (&mut self.game, &self.config.learn);
-        let e = net.fixed(Uses::One)?;
-        let on_generated = energy(&net.forward(&e, generated)?)?;
-        let Some(gammas) = generator.gammas()? else { unreachable!("the generator's gammas are positive") };
-        let entropy = (gammas.log()?.mean_all()? + (1.0 + (2.0 * PI).ln()) / 2.0)?;
-        let loss = (on_generated - (&entropy * learn.entropy)?)?;
-        generator.step(&generator.gradient(&loss)?, scale * learn.generator_rate, None)?;
-        Ok((scalar(&loss)?, scalar(&entropy)?))
     }
 }
 
@@ -172,16 +168,17 @@ impl Learner for DeepDirected {
 mod tests {
     use super::*;
     use crate::golden::{Golden, inputs, keys, prepare};
+    use crate::nets::ExpertKeys;
 
     #[test]
     fn an_update_is_pytorch_s() {
         let golden = Golden::read(include_str!("../golden/deep-directed.json"));
         let learn = LearnKeys { energy_rate: 1e-3, generator_rate: 2e-3, energy_l2: 1e-5, entropy: 1.0 };
-        let energy = EnergyKeys { experts: 7 };
-        let config = DeepDirectedConfig { model: keys(5), energy, learn, guard: GameGuard::default() };
+        let experts = Some(ExpertKeys { experts: 7, bias: 0.1 });
+        let model = NetKeys { experts, ..keys(5) };
+        let config = DeepDirectedConfig { model, learn, guard: GameGuard::default() };
         let mut nets = config.nets(Key::new(0), &Device::Cpu).unwrap();
-        prepare(&mut nets.game, 7, f32::INFINITY);
-        nets.game = nets.game.with_positive_gammas().unwrap();
+        prepare(&mut nets.game, f32::INFINITY);
         let (observed, z) = inputs();
         let report = nets.update(&observed, &z, 1.0).unwrap();
         golden.number("loss", report.values["discriminator.loss"]);

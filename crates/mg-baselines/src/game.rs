@@ -6,7 +6,6 @@ use mg_random::Key;
 use mg_train::{At, Batch, Bound, Limit, Report, Result, State};
 use serde::{Deserialize, Serialize};
 
-use crate::initial::Initial;
 use crate::net::{Net, Uses, scalar};
 use crate::nets::NetKeys;
 use crate::optimizer::Rule;
@@ -32,29 +31,23 @@ pub(crate) struct GameGuard {
 pub(crate) const GAME_KEYS: &str = include_str!("../keys/game.toml");
 
 impl Game {
-    /// Nets before their first update, the discriminator with so many outputs.
+    /// Nets before their first update.
     pub(crate) fn new(
         keys: &NetKeys,
-        outputs: usize,
         generator: (Rule, f64),
         discriminator: (Rule, f64),
         key: Key,
         device: &Device,
     ) -> Result<Self> {
         let precision = keys.precision.on(device);
-        let (initial, key) = (Initial::Normal(keys.initial), key.named("initial"));
+        let (initial, key) = (keys.initial(), key.named("initial"));
         let net = |shape, rule, name| Net::new(&shape, precision, initial, rule, key.named(name), device);
         Ok(Game {
             generator: net(keys.generator(), generator, "generator")?,
-            discriminator: net(keys.discriminator(outputs), discriminator, "discriminator")?,
+            discriminator: net(keys.judge(), discriminator, "discriminator")?,
             keys: keys.clone(),
             device: device.clone(),
         })
-    }
-
-    /// The same with a generator whose gammas are positive.
-    pub(crate) fn with_positive_gammas(self) -> Result<Self> {
-        Ok(Game { generator: self.generator.with_positive_gammas()?, ..self })
     }
 
     /// The images of the whole batch: norms make a batch one thing, so learners that share it all learn from all of it.

@@ -30,6 +30,7 @@ pub(crate) fn keys(kernel: usize) -> NetKeys {
         generator_width: 4,
         width: Some(4),
         initial: 0.02,
+        experts: None,
         precision: PrecisionKind::F32,
     }
 }
@@ -46,10 +47,10 @@ pub(crate) fn set(net: &mut Net, shape: &MapShape, phase: f64, limit: f32) {
 }
 
 /// Gives two nets the script's weights; the discriminator's lie within a limit.
-pub(crate) fn prepare(game: &mut Game, outputs: usize, limit: f32) {
+pub(crate) fn prepare(game: &mut Game, limit: f32) {
     let keys = game.keys.clone();
     set(&mut game.generator, &keys.generator(), 0.0, f32::INFINITY);
-    set(&mut game.discriminator, &keys.discriminator(outputs), 100.0, limit);
+    set(&mut game.discriminator, &keys.judge(), 100.0, limit);
 }
 
 /// Gives nets of these shapes the script's weights.

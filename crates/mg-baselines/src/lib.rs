@@ -33,7 +33,6 @@ pub mod encoder;
 mod few_labels;
 mod fixed_net;
 mod game;
-mod gammas;
 pub mod generator;
 #[cfg(test)]
 mod golden;

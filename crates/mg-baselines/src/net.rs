@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
@@ -6,8 +7,7 @@ use mg_kernels::{GradientSum, MapNet, MapPlan, MapShape, Observed, Precision};
 use mg_random::Key;
 use mg_train::{Error, Result};
 
-use crate::gammas::PositiveGammas;
-use crate::initial::Initial;
+use crate::initial::{Initial, is_gamma};
 use crate::optimizer::{Optimizer, Rule};
 use crate::statistics::{restore_statistics, save_statistics};
 
@@ -20,8 +20,6 @@ pub(crate) struct Net {
     /// Running means and variances, of the layers that normalise.
     running: Vec<Option<Observed>>,
     optimizer: Optimizer,
-    /// Where gammas are 1 + softplus of what is learned.
-    gammas: Option<PositiveGammas>,
     /// Gradients of parameters that are the net's own.
     sum: GradientSum,
 }
@@ -61,36 +59,44 @@ impl Net {
         };
         let running = shape.layers.iter().map(fresh).collect();
         let optimizer = Optimizer::new(rule, l2, &parameters)?;
-        Ok(Net { plan, parameters, running, optimizer, gammas: None, sum: GradientSum::default() })
+        Ok(Net { plan, parameters, running, optimizer, sum: GradientSum::default() })
     }
 
-    /// The same with gammas that are 1 + softplus of a parameter which is 0 at first.
-    pub(crate) fn with_positive_gammas(self) -> Result<Self> {
-        let gammas = PositiveGammas::new(self.plan.shape(), &self.parameters)?;
-        Ok(Net { gammas: Some(gammas), ..self })
+    /// Where the gammas of its norms lie among the parameters.
+    fn gamma_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        self.plan.shape().parameters().into_iter().filter(is_gamma).map(|gamma| gamma.range)
     }
 
-    /// The parameters as the net has them, made of those that learn.
-    fn of_net(&self) -> Result<&Var> {
-        self.gammas.as_ref().map_or(Ok(&self.parameters), |gammas| gammas.of_net(&self.parameters))
+    /// A copy of the gammas of all norms, `[g]`, outside candle's graph.
+    pub(crate) fn gammas(&self) -> Result<Tensor> {
+        let part = |range: Range<usize>| self.parameters.detach().narrow(0, range.start, range.len());
+        let parts = self.gamma_ranges().map(part).collect::<candle_core::Result<Vec<_>>>()?;
+        Ok(Tensor::cat(&parts, 0)?)
     }
 
-    /// All positive gammas, in candle's graph; none of a net without.
-    pub(crate) fn gammas(&mut self) -> Result<Option<Tensor>> {
-        let gammas = self.gammas.as_mut();
-        gammas.map(|gammas| gammas.of_loss(&self.parameters)).transpose()
+    /// Adds a gradient of the gammas, `[g]`, to that of all parameters, `[p]`, in place. (A loss of gammas in candle's graph would
+    /// make a vector of zeros as long as all parameters for each norm.)
+    pub(crate) fn add_for_gammas(&self, gradient: &Tensor, of_gammas: &Tensor) -> Result<()> {
+        let mut first = 0;
+        for range in self.gamma_ranges() {
+            let sum =
+                (gradient.narrow(0, range.start, range.len())? + of_gammas.narrow(0, first, range.len())?)?;
+            gradient.slice_set(&sum, 0, range.start)?;
+            first += range.len();
+        }
+        Ok(())
     }
 
     /// The net as it is, normalising by the batch at hand; its parameters are tracked.
     pub(crate) fn learning(&self, uses: Uses) -> Result<MapNet> {
-        let net = self.with(self.of_net()?, uses)?;
+        let net = self.with(&self.parameters, uses)?;
         self.sum.take();
         Ok(net.with_sum(&self.sum))
     }
 
     /// The same with parameters that no gradient reaches.
     pub(crate) fn fixed(&self, uses: Uses) -> Result<MapNet> {
-        self.with(&self.of_net()?.detach(), uses)
+        self.with(&self.parameters.detach(), uses)
     }
 
     fn with(&self, parameters: &Tensor, uses: Uses) -> Result<MapNet> {
@@ -148,17 +154,12 @@ impl Net {
     /// Its own gradient out of those of several nets, `[p]`.
     pub(crate) fn take_gradient(&self, gradients: &mut GradStore) -> Result<Tensor> {
         self.collect(gradients)?;
-        let gradient = self.sum.take().map_or_else(|| self.parameters.zeros_like(), Ok)?;
-        if let Some(gammas) = &self.gammas {
-            gammas.chain(&self.parameters, &gradient, gradients)?;
-        }
-        Ok(gradient)
+        Ok(self.sum.take().map_or_else(|| self.parameters.zeros_like(), Ok)?)
     }
 
     /// Adds its own gradient to those that are not taken yet.
     fn collect(&self, gradients: &mut GradStore) -> Result<()> {
-        let of_net = self.gammas.as_ref().map_or(&self.parameters, PositiveGammas::leaf);
-        gradients.remove(of_net).map_or(Ok(()), |own| Ok(self.sum.add(own)?))
+        gradients.remove(&self.parameters).map_or(Ok(()), |own| Ok(self.sum.add(own)?))
     }
 
     /// One step down a gradient, of size `rate`; then parameters lie within a limit, where there is one.
@@ -184,7 +185,7 @@ impl Net {
 
     /// Copies of the tensors of a model under `prefix`: every parameter by its name, means and variances.
     pub(crate) fn model(&self, prefix: &str, into: &mut BTreeMap<String, Tensor>) -> Result<()> {
-        let flat = self.of_net()?.copy()?.detach();
+        let flat = self.parameters.copy()?.detach();
         for parameter in self.plan.shape().parameters() {
             let tensor = flat.narrow(0, parameter.range.start, parameter.range.len())?;
             into.insert(format!("{prefix}.{}", parameter.name), tensor.reshape(parameter.dims)?);

@@ -8,6 +8,8 @@ use mg_model::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::initial::Initial;
+
 /// `[model]` of the methods with a generator and a discriminator.
 pub(crate) const NET_KEYS: &str = include_str!("../keys/nets.toml");
 
@@ -31,7 +33,17 @@ pub(crate) struct NetKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) width: Option<usize>,
     pub(crate) initial: f64,
+    /// Of methods whose discriminator is a product of experts.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) experts: Option<ExpertKeys>,
     pub(crate) precision: PrecisionKind,
+}
+
+/// An energy that is a product of experts (Kim and Bengio, 2016).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExpertKeys {
+    pub(crate) experts: usize,
+    pub(crate) bias: f64,
 }
 
 /// Distributions of latent numbers.
@@ -91,6 +103,35 @@ impl NetKeys {
             });
         }
         MapShape { channels: self.latent, side: 1, layers }
+    }
+
+    /// The net that judges images: a discriminator with one output, or an energy's experts.
+    pub(crate) fn judge(&self) -> MapShape {
+        self.experts.as_ref().map_or_else(|| self.discriminator(1), |keys| self.energy(keys.experts))
+    }
+
+    /// How weights begin.
+    pub(crate) fn initial(&self) -> Initial {
+        match &self.experts {
+            Some(ExpertKeys { bias, .. }) => Initial::Biased(self.initial, *bias),
+            None => Initial::Normal(self.initial),
+        }
+    }
+
+    /// The energy of Kim and Bengio: convolutions with stride 2 down to maps of 4x4, biases and ReLU, tanh at the top; then a fully
+    /// connected layer to the logits of experts.
+    fn energy(&self, experts: usize) -> MapShape {
+        let (mut layers, mut from) = (vec![], 3);
+        for down in 1..=self.halvings() {
+            let to = self.width.unwrap_or(WIDTH) << (down - 1);
+            let top = down == self.halvings();
+            let activation = if top { Activation::Tanh } else { Activation::RELU };
+            layers
+                .push(MapLayer::down((from, to), self.kernel, 2, self.padding()).with_activation(activation));
+            from = to;
+        }
+        layers.push(MapLayer::down((from, experts), SMALLEST, 1, (0, 0)));
+        MapShape { channels: 3, side: self.side, layers }
     }
 
     /// The discriminator: convolutions with stride 2 down to maps of 4x4, batch norm after all but the first, leaky ReLU;

@@ -24,7 +24,7 @@ pub(crate) enum Rule {
     Adam { beta1: f64, beta2: f64, eps: f64 },
     /// Tieleman and Hinton, 2012: p <- p - rate g / (sqrt(v) + eps), with v the decaying mean of g^2.
     RmsProp { decay: f64, eps: f64 },
-    /// Duchi, Hazan and Singer, 2011: the same with v the sum of all g^2.
+    /// Duchi, Hazan and Singer, 2011: p <- p - rate g / sqrt(v + eps), with v the sum of all g^2.
     Adagrad { eps: f64 },
 }
 
@@ -63,31 +63,33 @@ impl Optimizer {
             }
             Rule::RmsProp { decay, eps } => {
                 let a = decay as f32;
-                self.divide(parameters, gradient, (rate, eps, limit), move |v, square| {
-                    a * v + (1.0 - a) * square
-                })
+                let (follow, root) =
+                    (move |v, square| a * v + (1.0 - a) * square, move |v: f32| v.sqrt() + eps as f32);
+                self.divide(parameters, gradient, (rate, limit), follow, root)
             }
             Rule::Adagrad { eps } => {
-                self.divide(parameters, gradient, (rate, eps, limit), |v, square| v + square)
+                let (follow, root) = (|v, square| v + square, move |v: f32| (v + eps as f32).sqrt());
+                self.divide(parameters, gradient, (rate, limit), follow, root)
             }
         }
     }
 
-    /// p <- p - rate g / (sqrt(v) + eps), with v what `follow` makes of v and g^2.
+    /// p <- p - rate g / root(v), with v what `follow` makes of v and g^2.
     fn divide(
         &self,
         parameters: &Var,
         gradient: &Tensor,
-        (rate, eps, limit): (f64, f64, f32),
+        (rate, limit): (f64, f32),
         follow: impl Fn(f32, f32) -> f32 + Send + Sync,
+        root: impl Fn(f32) -> f32 + Send + Sync,
     ) -> Result<()> {
-        let (rate, eps, l2) = (rate as f32, eps as f32, self.l2 as f32);
+        let (rate, l2) = (rate as f32, self.l2 as f32);
         each(&self.second, gradient, parameters, |v, g, p| {
             let g = g + l2 * p;
             follow(v, g * g)
         })?;
         each(parameters, gradient, &self.second, |p, g, v| {
-            (p - rate * (g + l2 * p) / (v.sqrt() + eps)).clamp(-limit, limit)
+            (p - rate * (g + l2 * p) / root(v)).clamp(-limit, limit)
         })
     }
 

@@ -36,8 +36,7 @@ impl Pair {
         let Artefact { header, tensors } = artefact;
         let keys = NetKeys::of_config(&header.config)?;
         let precision = keys.precision.on(device);
-        let outputs = header.config.pointer("/model/experts").and_then(Value::as_u64).unwrap_or(1);
-        let discriminator = keys.discriminator(usize::try_from(outputs).unwrap_or(1));
+        let discriminator = keys.judge();
         let class = |c: usize| {
             let tensors = below(&tensors, &format!("class{c}"));
             Ok(Class {

@@ -87,7 +87,7 @@ impl Recipe for WganConfig {
 impl WganConfig {
     fn nets(&self, key: Key, device: &Device) -> Result<Wgan> {
         let rule = (Rule::RmsProp { decay: 0.99, eps: 1e-8 }, 0.0);
-        let game = Game::new(&self.model, 1, rule, rule, key, device)?;
+        let game = Game::new(&self.model, rule, rule, key, device)?;
         Ok(Wgan { game, config: self.clone(), updates: 0, waited: 0 })
     }
 }
@@ -190,7 +190,7 @@ mod tests {
         let golden = Golden::read(include_str!("../golden/wgan.json"));
         let config = WganConfig { model: keys(4), learn: learn(), guard: GameGuard::default() };
         let mut wgan = config.nets(Key::new(0), &Device::Cpu).unwrap();
-        prepare(&mut wgan.game, 1, 0.01);
+        prepare(&mut wgan.game, 0.01);
         let (observed, z) = inputs();
         golden.number("loss", wgan.update_critic(&observed, &z, 5e-5).unwrap().0);
         golden.number("generator_loss", wgan.update_generator(&z, 5e-5).unwrap());

@@ -12,7 +12,7 @@ fn an_update_is_pytorch_s() {
     let golden = Golden::read(include_str!("../../golden/adversarial-cd.json"));
     let config = AdversarialCdConfig { model: keys(4), learn: learn(), guard: GameGuard::default() };
     let mut nets = config.nets(Key::new(0), &Device::Cpu).unwrap();
-    prepare(&mut nets.game, 1, f32::INFINITY);
+    prepare(&mut nets.game, f32::INFINITY);
     let shape = nets.game.keys.discriminator(2 * nets.game.keys.latent);
     set(&mut nets.inference, &shape, 200.0, f32::INFINITY);
     let (observed, z) = inputs();

@@ -67,7 +67,7 @@ fn a_plan_says_what_is_missing_before_anything_is_fetched() {
 fn a_file_is_fetched_by_address_and_hash() {
     let scene = Scene::new(random(50_000, 1), false);
     let hub = Hub::new(scene.options()).unwrap();
-    let hash = crate::server::hex(&<sha2::Sha256 as sha2::Digest>::digest(&scene.bytes));
+    let hash = crate::server::encoding::hex(&<sha2::Sha256 as sha2::Digest>::digest(&scene.bytes));
     let known = mg_hub::Known { bytes: 50_000, digest: format!("sha256:{hash}").parse().unwrap() };
     let url = format!("{}/datasets/some-body/some-set/resolve/{COMMIT}/{FILE}", scene.loopback.endpoint);
     let path = hub.fetch_url(&url, "weights.pth", &known, &mut |_| {}).unwrap();
@@ -85,7 +85,7 @@ fn the_token_is_for_the_endpoint_alone() {
     assert!(scene.loopback.state().authorized > 0);
     // Another host, where the file of an address may lie.
     let elsewhere = Scene::new(random(9_000, 2), false);
-    let hash = crate::server::hex(&<sha2::Sha256 as sha2::Digest>::digest(&elsewhere.bytes));
+    let hash = crate::server::encoding::hex(&<sha2::Sha256 as sha2::Digest>::digest(&elsewhere.bytes));
     let known = mg_hub::Known { bytes: 9_000, digest: format!("sha256:{hash}").parse().unwrap() };
     let url = format!("{}/datasets/some-body/some-set/resolve/{COMMIT}/{FILE}", elsewhere.loopback.endpoint);
     let hub = Hub::new(token).unwrap();

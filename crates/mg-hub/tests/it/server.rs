@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test takes what it needs")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,6 +11,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use self::encoding::{from_base64, git, hex};
+use self::http::{Request, head, read, reply};
+
+#[path = "server/encoding.rs"]
+pub(crate) mod encoding;
+#[path = "server/http.rs"]
+mod http;
 
 /// What goes wrong with one answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,14 +96,6 @@ pub(crate) struct State {
 pub(crate) struct Loopback {
     pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
-}
-
-struct Request {
-    method: String,
-    path: String,
-    range: Option<usize>,
-    authorized: bool,
-    body: Vec<u8>,
 }
 
 impl Loopback {
@@ -214,66 +214,47 @@ impl Loopback {
             self.state().ranges.push(from);
         }
         let mut body = bytes[from..].to_vec();
-        let ranged = format!(
-            "bytes {}-{}/{}",
-            from + usize::from(fault == Fault::OtherRange),
-            bytes.len() - 1,
-            bytes.len()
-        );
-        let status = if request.range.is_some() && from > 0 { 206 } else { 200 };
-        let range = [("Content-Range", ranged.as_str())];
-        let headers: &[(&str, &str)] = if status == 206 { &range } else { &[] };
         match fault {
-            Fault::Cut(at) => {
-                head(out, status, headers, body.len())?;
-                out.write_all(&body[..at.min(body.len() - 1)])
-            }
             Fault::Flip(at) => {
                 let at = at % body.len();
                 body[at] ^= 1 << (at % 8);
-                head(out, status, headers, body.len())?;
-                out.write_all(&body)
             }
-            Fault::Shorter(n) => {
-                body.truncate(body.len() - n.min(body.len()));
-                head(out, status, headers, body.len())?;
-                out.write_all(&body)
-            }
-            Fault::Longer(n) => {
-                body.extend(std::iter::repeat_n(7, n));
-                head(out, status, headers, body.len())?;
-                out.write_all(&body)
-            }
-            Fault::Slow(pause) => {
-                head(out, status, headers, body.len())?;
-                for piece in body.chunks(body.len() / 8 + 1) {
-                    std::thread::sleep(Duration::from_millis(pause));
-                    out.write_all(piece)?;
+            Fault::Shorter(n) => body.truncate(body.len() - n.min(body.len())),
+            Fault::Longer(n) => body.extend(std::iter::repeat_n(7, n)),
+            Fault::Redirect | Fault::Circle => {
+                if fault == Fault::Circle {
+                    self.state().of_content.push_front(Fault::Circle);
                 }
-                Ok(())
+                return head(out, 302, &[("Location", &format!("{}{}", self.endpoint, request.path))], 0);
             }
+            Fault::None
+            | Fault::NoRange
+            | Fault::OtherRange
+            | Fault::Cut(_)
+            | Fault::Slow(_)
+            | Fault::Silent(_) => {}
+            fault => return fail(fault, out),
+        }
+        let first = from + usize::from(fault == Fault::OtherRange);
+        let range = format!("bytes {first}-{}/{}", bytes.len() - 1, bytes.len());
+        match from {
+            0 => head(out, 200, &[], body.len())?,
+            _ => head(out, 206, &[("Content-Range", &range)], body.len())?,
+        }
+        match fault {
+            Fault::Cut(at) => out.write_all(&body[..at.min(body.len() - 1)]),
+            Fault::Slow(pause) => body.chunks(body.len() / 8 + 1).try_for_each(|piece| {
+                std::thread::sleep(Duration::from_millis(pause));
+                out.write_all(piece)
+            }),
             Fault::Silent(pause) => {
-                head(out, status, headers, body.len())?;
                 out.write_all(&body[..body.len() / 2])?;
                 out.flush()?;
                 std::thread::sleep(Duration::from_millis(pause));
                 Ok(())
             }
-            Fault::Redirect => head(out, 302, &[("Location", &self.same(request))], 0),
-            Fault::Circle => {
-                self.state().of_content.push_front(Fault::Circle);
-                head(out, 302, &[("Location", &self.same(request))], 0)
-            }
-            Fault::None | Fault::NoRange | Fault::OtherRange => {
-                head(out, status, headers, body.len())?;
-                out.write_all(&body)
-            }
-            fault => fail(fault, out),
+            _ => out.write_all(&body),
         }
-    }
-
-    fn same(&self, request: &Request) -> String {
-        format!("{}{}", self.endpoint, request.path)
     }
 
     /// The interface: revisions, trees, creating, committing.
@@ -364,44 +345,6 @@ impl Loopback {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut range, mut length, mut authorized) = (None, 0, false);
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim().split_once(": ") else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "range" => range = value.strip_prefix("bytes=").and_then(|v| v.split('-').next()?.parse().ok()),
-            "content-length" => length = value.parse().unwrap_or(0),
-            "authorization" => authorized = value == "Bearer secret",
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path, range, authorized, body })
-}
-
-fn head(out: &mut TcpStream, status: u16, headers: &[(&str, &str)], length: usize) -> std::io::Result<()> {
-    let mut text = format!("HTTP/1.1 {status} Reason\r\nContent-Length: {length}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
-    }
-    out.write_all((text + "\r\n").as_bytes())
-}
-
-fn reply(out: &mut TcpStream, status: u16, value: &Value) -> std::io::Result<()> {
-    let body = value.to_string();
-    head(out, status, &[("Content-Type", "application/json")], body.len())?;
-    out.write_all(body.as_bytes())
-}
-
 /// The faults that are the same for every request.
 fn fail(fault: Fault, out: &mut TcpStream) -> std::io::Result<()> {
     let page = b"<html>something is wrong</html>";
@@ -421,33 +364,4 @@ fn fail(fault: Fault, out: &mut TcpStream) -> std::io::Result<()> {
         Fault::HalfHeader => out.write_all(b"HTTP/1.1 200 OK\r\nContent-Le"),
         _ => Ok(()),
     }
-}
-
-pub(crate) fn git(bytes: &[u8]) -> String {
-    let mut hash = Sha1::new();
-    hash.update(format!("blob {}\0", bytes.len()));
-    hash.update(bytes);
-    hex(&hash.finalize())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_base64(text: &str) -> Vec<u8> {
-    let value = |b: u8| match b {
-        b'A'..=b'Z' => b - b'A',
-        b'a'..=b'z' => b - b'a' + 26,
-        b'0'..=b'9' => b - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let digits: Vec<u8> = text.bytes().filter(|&b| b != b'=').map(value).collect();
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for group in digits.chunks(4) {
-        let bits =
-            group.iter().fold(0u32, |sum, &digit| sum << 6 | u32::from(digit)) << (6 * (4 - group.len()));
-        bytes.extend(&bits.to_be_bytes()[1..group.len()]);
-    }
-    bytes
 }

@@ -54,7 +54,7 @@ impl Scene {
     /// The file that content has in the cache, there or not.
     pub(crate) fn blob(&self) -> PathBuf {
         let folder = self.cache.path().join("datasets--some-body--some-set/blobs");
-        let hash = crate::server::hex(&<sha2::Sha256 as sha2::Digest>::digest(&self.bytes));
+        let hash = crate::server::encoding::hex(&<sha2::Sha256 as sha2::Digest>::digest(&self.bytes));
         folder.join(hash)
     }
 }
