@@ -102,13 +102,20 @@ fn hidden_pixels_are_filled_in_and_the_rest_stays() {
     let json = ok(dir, "inpaint run --input square/00001.png --mask pepper --out one --json");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!((json["hidden"].as_f64().unwrap() - 0.6).abs() < 0.01);
-    // A mask that hides nothing returns the image.
-    let black = image::GrayImage::new(16, 16);
-    black.save(dir.join("nothing.png")).unwrap();
-    let json = ok(dir, "inpaint run --input square/00001.png --mask nothing.png --out same --json");
-    assert!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["mae"].is_null());
-    let pixels = |path: &str| image::open(dir.join(path)).unwrap().to_rgb8();
-    assert_eq!(pixels("square/00001.png"), pixels("same/00000.png"));
+    // Whatever a mask hides nothing with, nobody meant it.
+    let colour = |name: &str, pixel: [u8; 4]| {
+        image::RgbaImage::from_pixel(16, 16, image::Rgba(pixel)).save(dir.join(name)).unwrap();
+        name.to_owned()
+    };
+    for mask in [
+        colour("black.png", [0, 0, 0, 255]),
+        colour("ones.png", [1, 1, 1, 255]),
+        colour("red.png", [255, 0, 0, 255]),
+        colour("transparent.png", [255, 255, 255, 0]),
+    ] {
+        let error = fails(dir, &format!("inpaint run --input square/00001.png --mask {mask} --out same"));
+        assert!(error.contains(&mask) && error.contains("hides nothing"), "{error}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod few_labels;
 mod kill;
 mod measuring;
 mod probe;
+mod promises;
 mod publish;
 mod support;
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use mg_data::{DataSet, OnBadImage, Resize, Spec, Split, pack};
+use mg_data::{DataSet, ImageSource, OnBadImage, Resize, Spec, Split, pack};
 
 use crate::{fetch, hub, progress};
 
@@ -29,9 +29,9 @@ pub(crate) struct Input {
     /// A name, a folder, a parquet file, a folder in hub layout, or a packed file
     #[arg(value_name = "NAME|PATH")]
     source: String,
-    /// Pixels on a side
-    #[arg(long, default_value_t = 64)]
-    side: usize,
+    /// Pixels on a side; 64 unless given, or those of a packed file
+    #[arg(long)]
+    side: Option<usize>,
     /// Centre crop in pixels before resizing; 0 takes the largest square; without it the image is squashed
     #[arg(long, value_name = "PIXELS")]
     crop: Option<u32>,
@@ -62,7 +62,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
                 "PATH                a parquet file, or a folder of them in hub layout (data/train-*.parquet)"
             );
             say!(
-                "PATH                a tar archive of images; .mat files, CIFAR's batches, an LMDB environment (data.mdb)"
+                "PATH                a tar or zip archive of images; .mat files, IDX files (MNIST), CIFAR's batches, an LMDB environment (data.mdb)"
             );
             say!("FILE                a file made by `mg data pack`");
         }
@@ -70,15 +70,13 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Info(input) => {
             let set = DataSet::open(&input.spec()?)?;
             set.verify()?;
-            say!("{}", set.describe().to_string().trim_end());
+            say!("{}", set.describe()?.to_string().trim_end());
         }
         Command::Pack { input, out } => {
             let bar = progress::bar(0, "images");
             let skipped = pack(&input.spec()?, out, &mut |done, of| progress::show(&bar, done, of))?;
             bar.finish_and_clear();
-            for (name, defect) in &skipped.named {
-                tracing::warn!("left out {name}: {defect}");
-            }
+            skipped.sentences().for_each(|sentence| tracing::warn!("{sentence}"));
             say!("{}", out.display());
         }
     }
@@ -88,7 +86,11 @@ pub(crate) fn run(command: &Command) -> Result<()> {
 impl Input {
     fn spec(&self) -> Result<Spec> {
         let mut spec = hub::spec(&self.source)?;
-        spec.side = self.side;
+        spec.side = match (self.side, &spec.source) {
+            (Some(side), _) => side,
+            (None, ImageSource::Packed(_)) => spec.native_size()?.0 as usize,
+            (None, _) => spec.side,
+        };
         spec.resize = match self.crop {
             None => Resize::Squash,
             Some(0) => Resize::CropSquare,

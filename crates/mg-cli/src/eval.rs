@@ -5,7 +5,7 @@ mod source;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
 use mg_data::Split;
@@ -24,7 +24,7 @@ use crate::sample::How;
 use crate::set::SetArgs;
 use crate::{hub, progress};
 use report::{Nearest, Pairs, Report};
-use source::{Draw, Input, ShapeArgs};
+use source::{Draw, Input, Own, ShapeArgs};
 
 /// Score images: inception score, and against reference images Fréchet and kernel inception distance, precision and recall
 /// (sections 6.2, 6.3). Without --is, --fid, --kid, --prec: all that can be computed.
@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// Images: a set (`mg data list`), a folder, a packed file; or a run or model, from which they are drawn
     #[arg(long, value_name = "SET|RUN")]
     input: String,
-    /// Reference images, in the same forms; for a run unless given: the images it was learned from
+    /// Reference images, in the same forms; of a run also `held-out`, the images it held out. Unless given, the images that the
+    /// run was learned from
     #[arg(long = "ref", value_name = "SET|RUN")]
     reference: Option<String>,
     /// Inception score
@@ -115,6 +116,8 @@ enum Resizing {
     HalfPixel,
 }
 
+/// What the images that a run held out are called.
+const HELD_OUT: &str = "held-out";
 /// Name of its weights.
 const INCEPTION: &str = "inception-2015";
 
@@ -256,14 +259,19 @@ fn inputs(args: &Args, methods: Methods, device: &Device) -> Result<(Input, Opti
         return Ok((open(&args.input, args.split, Some(&reference), &of_input)?, Some(reference)));
     }
     let input = open(&args.input, args.split, None, &of_input)?;
-    let reference = reference.or_else(|| input.learned_from());
-    let wanted = args.reference.is_some() || args.compares() || !args.is;
-    let reference = reference.filter(|_| wanted);
-    ensure!(
-        reference.is_some() || !args.compares(),
-        "--fid, --kid, --prec, --nearest and --plot compare with reference images: name them with --ref"
-    );
-    let reference = reference.map(|name| open(&name, args.ref_split, Some(&input), &draw)).transpose()?;
+    let reference = match (reference.as_deref(), input.run()) {
+        (Some(HELD_OUT), Some(run)) => Some(run.own(Own::HeldOut, &args.set)?),
+        (Some(name), _) => Some(open(name, args.ref_split, Some(&input), &draw)?),
+        (None, _) if args.is && !args.compares() => None,
+        (None, Some(run)) if args.ref_split.is_none() => Some(run.own(Own::Learned, &args.set)?),
+        (None, Some(run)) => Some(open(run.source(), args.ref_split, Some(&input), &draw)?),
+        (None, None) if !args.compares() => None,
+        (None, None) => {
+            bail!(
+                "--fid, --kid, --prec, --nearest and --plot compare with reference images: name them with --ref"
+            )
+        }
+    };
     Ok((input, reference))
 }
 

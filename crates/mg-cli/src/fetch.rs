@@ -170,7 +170,7 @@ impl Args {
         }
         let size = progress::bytes(bytes);
         ensure!(io::stdin().is_terminal(), "{size} would be fetched, and nobody is there to ask; say --yes");
-        eprint!("fetch {size}? [y/N] ");
+        write!(io::stderr(), "fetch {size}? [y/N] ").context("cannot ask")?;
         io::stderr().flush().context("cannot ask")?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;

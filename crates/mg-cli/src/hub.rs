@@ -38,6 +38,11 @@ pub(crate) fn selected(selection: &Selection) -> Result<Spec> {
     Ok(Spec { cache, name, ..selection.spec(source) })
 }
 
+/// Whether a name is that of a set that has been fetched.
+pub(crate) fn is_fetched_set(name: &str) -> bool {
+    fetched(name).is_ok_and(|folder| folder.is_some())
+}
+
 /// The folder of a set of the hub, `None` of any other name.
 fn fetched(name: &str) -> Result<Option<PathBuf>> {
     let missing = || format!("{name} is not here yet; fetch it once with: mg data fetch {name}");

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let originals = originals(args, &*model, &device)?;
     let n = originals.dim(0)?;
     let masks = masks(args, side, n)?;
-    let folder = ImageFolder::make(&args.out, n)?;
+    let folder = ImageFolder::make(&args.out, n, "inpaint")?;
     let bar = progress::bar(n as u64, "images");
     let key = Key::new(args.seed).named("inpaint");
     let how = args.how.synthesis();
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
         recovery.recover(&originals, &masks, &how, key, &mut |done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
 
-    folder.write(&recovered)?;
+    folder.write(0, &recovered)?;
     let masked = Mask::apply_each(&masks, &originals, 0.0)?;
     let sheet = folder.write_sheet(&Sheet::beside(&[&originals, &masked, &recovered])?)?;
     let observed = Mask::observed_tensor(&masks, &device, DType::F32)?;
@@ -123,7 +123,15 @@ fn masks(args: &Args, side: usize, n: usize) -> Result<Vec<Mask>> {
         "square" => vec![Mask::square(side, side / 2, side / 4, side / 4)?; n],
         "doodle" => (0..n).map(|i| Mask::doodle(side, 0.25, key(i))).collect::<Result<_, _>>()?,
         "pepper" => (0..n).map(|i| Mask::pepper(side, 0.6, key(i))).collect::<Result<_, _>>()?,
-        file => vec![Mask::from_png(file, side)?; n],
+        file => {
+            let mask = Mask::from_png(file, side)?;
+            ensure!(
+                mask.hidden().contains(&true),
+                "{file} hides nothing: a pixel is hidden that is white or at least half as bright, and not transparent; \
+                 paint what is to be filled in in white (255) on black"
+            );
+            vec![mask; n]
+        }
     };
     Ok(masks)
 }

@@ -9,7 +9,11 @@
 //! }
 //! ```
 
-#![warn(clippy::print_stdout, reason = "`say!` survives a closed pipe")]
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "`say!` survives a closed pipe, `progress::tell` a closed terminal"
+)]
 
 #[macro_use]
 mod say;

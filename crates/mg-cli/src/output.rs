@@ -1,9 +1,10 @@
 //! What commands leave beside their tables: JSON, plots, images.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
 use mg_figures::{Panels, Sheet};
 use serde::Serialize;
@@ -117,24 +118,32 @@ pub(crate) fn check_folder(option: &str, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A folder that holds numbered images and nothing else, so that it is a set of images.
+/// A folder that holds numbered images and nothing else, so that it is a set of images. One process at a time writes to it.
 pub(crate) struct ImageFolder {
     folder: PathBuf,
+    /// Locked while this value lives.
+    _lock: File,
 }
 
+/// What the images of a folder were made by: they are gone on with when it is the same.
+const RECIPE: &str = ".recipe";
+
 impl ImageFolder {
-    /// The folder for `n` images, made if need be.
+    /// The folder for `n` images that a `recipe` determines, made if need be. Images of another recipe are deleted from it.
     ///
     /// # Errors
-    /// When it has no name that a sheet can lie beside, or something lies in it that these images would not replace.
-    pub(crate) fn make(folder: &Path, n: usize) -> Result<Self> {
+    /// When it has no name that a sheet can lie beside, something lies in it that these images would not replace, or another
+    /// process writes to it.
+    pub(crate) fn make(folder: &Path, n: usize, recipe: &str) -> Result<Self> {
         beside(folder, "")?;
         make_folder(folder)?;
+        let lock = lock(folder)?;
         let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
         let is_new = |name: &str| {
             let number = name.strip_suffix(".png").and_then(|number| number.parse().ok());
             number.is_some_and(|number| number < n && name == file_name(number))
         };
+        let mut old = vec![];
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             ensure!(
@@ -142,14 +151,28 @@ impl ImageFolder {
                 "{} holds {name} already, which would lie among the new images; empty it or name another folder",
                 folder.display()
             );
+            old.extend(is_new(&name).then(|| entry.path()));
         }
-        Ok(ImageFolder { folder: folder.to_owned() })
+        let (path, recipe) = (folder.join(RECIPE), format!("{n} images: {recipe}\n"));
+        if fs::read(&path).ok().as_deref() != Some(recipe.as_bytes()) {
+            for path in old {
+                fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
+            }
+            mg_files::write(&path, recipe.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(ImageFolder { folder: folder.to_owned(), _lock: lock })
     }
 
-    /// Writes [n, c, s, s] as 00000.png, 00001.png, ...
-    pub(crate) fn write(&self, images: &Tensor) -> Result<()> {
+    /// Whether these images are there.
+    pub(crate) fn has(&self, mut numbers: Range<usize>) -> bool {
+        numbers.all(|number| self.folder.join(file_name(number)).is_file())
+    }
+
+    /// Writes [n, c, s, s] as 00000.png, 00001.png, ..., from number `first` on.
+    pub(crate) fn write(&self, first: usize, images: &Tensor) -> Result<()> {
         for (i, image) in mg_figures::to_rgb_images(images)?.iter().enumerate() {
-            mg_figures::save_png(image, self.folder.join(file_name(i)))?;
+            mg_figures::save_png(image, self.folder.join(file_name(first + i)))?;
         }
         Ok(())
     }
@@ -159,6 +182,22 @@ impl ImageFolder {
         let path = beside(&self.folder, "-sheet.png")?;
         sheet.save(&path)?;
         Ok(path)
+    }
+}
+
+/// A lock on a folder: on the folder itself where the system can, else on a file in it.
+fn lock(folder: &Path) -> Result<File> {
+    let file = if cfg!(unix) { File::open(folder) } else { File::create(folder.join(".lock")) };
+    let file = file.with_context(|| format!("cannot open {}", folder.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another process writes images to {}; wait for it, or name another folder",
+                folder.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => Err(error).context(format!("cannot lock {}", folder.display())),
     }
 }
 

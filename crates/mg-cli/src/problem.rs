@@ -6,6 +6,8 @@ use mg_model::Error as Model;
 use mg_probe::Error as Probe;
 use mg_train::Error as Train;
 
+use crate::progress::tell;
+
 /// Prints the error with its causes and, where the message does not say it, what to do.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
@@ -18,8 +20,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             message = if message.is_empty() { cause } else { format!("{message}: {cause}") };
         }
     }
-    eprintln!("error: {message}");
-    eprintln!("help: {}", help(error));
+    // A name may hold what a terminal takes for a command.
+    let plain =
+        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let message: String = message.chars().map(plain).collect();
+    tell(&format!("error: {message}\nhelp: {}", help(error)));
     ExitCode::FAILURE
 }
 

@@ -60,17 +60,24 @@ pub(crate) fn show(bar: &ProgressBar, done: u64, of: u64) {
     bar.set_position(done);
 }
 
-/// Writes log lines above the bars.
+/// A line on standard error. What cannot be said is not said: work outlives its terminal, and a full disk under its log.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes log lines above the bars; those that cannot be written are lost.
 #[derive(Clone, Copy)]
 pub(crate) struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(bytes))
+        // An error would be told on standard error, by a macro that panics when that fails too.
+        let _ = BARS.suspend(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

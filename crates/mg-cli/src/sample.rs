@@ -2,18 +2,21 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use mg_eval::SampleStatistics;
 use mg_figures::Sheet;
 use mg_langevin::Progress;
-use mg_model::{Model, Synthesis, generate};
+use mg_model::{Model, Synthesis};
 use mg_random::Key;
 use mg_train::Methods;
+use sha2::{Digest, Sha256};
 
 use crate::device::DeviceArgs;
 use crate::output::{ImageFolder, beside};
 use crate::{hub, progress};
 
-/// Draw images from p(0) and the energies alone. Writes DIR/00000.png, ... and DIR-sheet.png.
+/// Draw images from p(0) and the energies alone. Writes DIR/00000.png, ... as they are drawn, and DIR-sheet.png of the first. The
+/// same command goes on where it was stopped.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run directory, model.safetensors, or hf:OWNER/NAME, which is fetched unless it is there
@@ -83,47 +86,71 @@ impl How {
 pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     anyhow::ensure!(args.n > 0, "-n is 0; ask for at least one image");
     let device = args.device.open()?;
-    let model =
-        args.device.adjust(hub::model(&args.run, args.revision.as_deref(), methods, &device)?, &device);
-    let folder = ImageFolder::make(&args.out, args.n)?;
-    let coarser = args.coarser_folders(&*model)?;
-    let bar = progress::bar(args.n as u64, "images");
+    let (model, bytes) = hub::model_and_bytes(&args.run, args.revision.as_deref(), methods, &device)?;
+    let model = args.device.adjust(model, &device);
+    let folders = args.folders(&*model, &args.recipe(&bytes, &device))?;
+    drop(bytes);
     let how = Synthesis { per_start: args.per_start, ..args.how.synthesis() };
-    let key = Key::new(args.seed);
+    let (generator, key) = (model.must_generate()?, Key::new(args.seed));
+    let len = generator.chunk_len(&how)?;
+    let bar = progress::bar(args.n as u64, "images");
     let mut chains = Chains { every: args.chains, states: Vec::new(), done: false };
-    let grids =
-        generate(&*model, args.n, &how, key, &device, &mut |step| chains.observe(step), &mut |done| {
-            bar.set_position(done as u64);
-        })?;
+    let mut shown = Shown::default();
+    let mut statistics = SampleStatistics::default();
+    for chunk in 0..args.n.div_ceil(len) {
+        let numbers = chunk * len..args.n.min((chunk + 1) * len);
+        // What the sheet shows is drawn again, that it may be the same.
+        if numbers.start >= ON_SHEET && folders.iter().all(|folder| folder.has(numbers.clone())) {
+            continue;
+        }
+        let observer = &mut |step: &Progress<'_>| chains.observe(step);
+        let grids = generator.chunk(chunk, args.n, &how, key, &device, observer)?;
+        let wanted = &grids[grids.len() - folders.len()..];
+        for (folder, grid) in folders.iter().zip(wanted) {
+            folder.write(numbers.start, grid)?;
+        }
+        statistics = statistics.with(&SampleStatistics::of(wanted.last().context("the model has no grid")?)?);
+        shown.add(wanted)?;
+        bar.set_position(numbers.end as u64);
+    }
     bar.finish_and_clear();
-    let finest = grids.last().context("the model has no grid")?;
-    folder.write(finest)?;
-    let statistics = mg_eval::SampleStatistics::of(finest)?;
     tracing::info!(
-        "pixels of {} images: mean {:+.4}, deviation {:.4}, at the ends of the range {:.2} %",
-        args.n,
+        "pixels of the images drawn: mean {:+.4}, deviation {:.4}, at the ends of the range {:.2} %",
         statistics.mean,
         statistics.std_dev,
         100.0 * statistics.saturated
     );
-    let mut sheet = Sheet::of(finest)?;
-    if args.grids {
-        for (folder, grid) in coarser.iter().zip(&grids) {
-            folder.write(grid)?;
+    args.write_sheets(&folders, &shown, &chains)
+}
+
+/// Images on the sheet, at most: the first ones.
+const ON_SHEET: usize = 400;
+
+/// The first images of every grid that is wanted, for the sheet.
+#[derive(Default)]
+struct Shown {
+    count: usize,
+    /// By chunks, then by grids, coarse to fine.
+    grids: Vec<Vec<Tensor>>,
+}
+
+impl Shown {
+    fn add(&mut self, grids: &[Tensor]) -> Result<()> {
+        let count = (ON_SHEET - self.count).min(grids[0].dim(0)?);
+        if count > 0 {
+            self.grids
+                .push(grids.iter().map(|grid| grid.narrow(0, 0, count)).collect::<candle_core::Result<_>>()?);
+            self.count += count;
         }
-        sheet = Sheet::beside(&grids.iter().collect::<Vec<_>>())?;
+        Ok(())
     }
-    if let Some(per_start) = args.per_start {
-        // One row for each start, or several for each.
-        sheet = sheet.columns(per_start * (10 / per_start).max(1));
+
+    /// Every grid's images, [n, c, s, s].
+    fn all(&self) -> Result<Vec<Tensor>> {
+        let grids = self.grids.first().map_or(0, Vec::len);
+        let of = |g: usize| Tensor::cat(&self.grids.iter().map(|chunk| &chunk[g]).collect::<Vec<_>>(), 0);
+        Ok((0..grids).map(of).collect::<candle_core::Result<_>>()?)
     }
-    say!("{}", folder.write_sheet(&sheet)?.display());
-    if !chains.states.is_empty() {
-        let path = beside(&args.out, "-chains.png")?;
-        Sheet::beside(&chains.states.iter().collect::<Vec<_>>())?.columns(1).save(&path)?;
-        say!("{}", path.display());
-    }
-    Ok(())
 }
 
 /// Images that `--chains` shows.
@@ -152,11 +179,45 @@ impl Chains {
 }
 
 impl Args {
-    /// Folders for the grids below the finest, where they are wanted.
-    fn coarser_folders(&self, model: &dyn Model) -> Result<Vec<ImageFolder>> {
+    /// All that the images depend on.
+    fn recipe(&self, model: &[u8], device: &Device) -> String {
+        let hash: String = Sha256::digest(model).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (how, precision) = (self.how.synthesis(), self.device.precision());
+        format!(
+            "model {hash} seed {} per start {:?} {how:?} {precision:?} {:?}",
+            self.seed,
+            self.per_start,
+            device.location()
+        )
+    }
+
+    /// Folders for the grids that are wanted, coarse to fine.
+    fn folders(&self, model: &dyn Model, recipe: &str) -> Result<Vec<ImageFolder>> {
         let sides = model.must_generate()?.sides();
         let coarser = if self.grids { &sides[..sides.len().saturating_sub(1)] } else { &[] };
-        let folder = |side| ImageFolder::make(&beside(&self.out, &format!("-{side}x{side}"))?, self.n);
-        coarser.iter().map(folder).collect()
+        let paths = coarser.iter().map(|side| beside(&self.out, &format!("-{side}x{side}")));
+        let paths = paths.chain([Ok(self.out.clone())]).collect::<Result<Vec<_>>>()?;
+        paths.iter().map(|path| ImageFolder::make(path, self.n, recipe)).collect()
+    }
+
+    /// The sheet of the first images, and that of chains where they are wanted.
+    fn write_sheets(&self, folders: &[ImageFolder], shown: &Shown, chains: &Chains) -> Result<()> {
+        let grids = shown.all()?;
+        let mut sheet = Sheet::beside(&grids.iter().collect::<Vec<_>>())?;
+        if let Some(per_start) = self.per_start {
+            // One row for each start, or several for each.
+            sheet = sheet.columns(per_start * (10 / per_start).max(1));
+        }
+        if self.n > shown.count {
+            tracing::info!("the sheet shows the first {} of {} images", shown.count, self.n);
+        }
+        let finest = folders.last().context("the model has no grid")?;
+        say!("{}", finest.write_sheet(&sheet)?.display());
+        if !chains.states.is_empty() {
+            let path = beside(&self.out, "-chains.png")?;
+            Sheet::beside(&chains.states.iter().collect::<Vec<_>>())?.columns(1).save(&path)?;
+            say!("{}", path.display());
+        }
+        Ok(())
     }
 }

@@ -26,9 +26,7 @@ impl SetArgs {
         let bar = progress::bar(0, "images");
         let set = DataSet::open_with(&spec, &mut |done, of| progress::show(&bar, done, of))?;
         bar.finish_and_clear();
-        for (name, defect) in &set.skipped().named {
-            tracing::warn!("left out {name}: {defect}");
-        }
+        set.skipped().sentences().for_each(|sentence| tracing::warn!("{sentence}"));
         Ok(set)
     }
 
@@ -79,6 +77,10 @@ impl SetArgs {
                 .test_split(selection, name)?
                 .with_context(|| format!("{name} has no test split; name test images with --test SET"))?,
         };
+        if train.content_hash() == test.content_hash() {
+            let name = title(&test);
+            tracing::warn!("{name} is learned from and tested on: its errors say nothing of other images");
+        }
         Ok((train, with_labels(test)?))
     }
 }

@@ -1,13 +1,16 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use mg_data::DataSet;
 use mg_train::run::newest;
 use mg_train::{Config, Methods, Outcome, RunDir, Selection, Training};
 
 use crate::device::{DeviceArgs, describe};
 use crate::estimate::{self, human};
 use crate::hub;
+use crate::output::make_folder;
 use crate::session;
 use crate::set::SetArgs;
 use crate::settings::Settings;
@@ -45,19 +48,23 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
         None => args.settings.config(methods, over)?,
     };
     let config = config.pinned(&device)?;
-    let selection = Selection::of_config(&config);
-    let data = args.set.read(hub::selected(&selection)?)?;
     let on = describe(&device, config.own.precision());
-    tracing::info!("{} images of {} on {on}", selection.to_learn(&data)?.len(), config.data.source);
     let mut training = match run_dir {
         Some(run_dir) => {
-            let training = Training::resume(run_dir, &config, &data, &device)?;
+            let training = Training::resume(run_dir, &config, &args.images(&config, &on)?, &device)?;
             training.run_dir().write_config(&config)?;
             training
         }
         None => {
-            let path = args.run.clone().map_or_else(|| free_path(&config), Ok)?;
-            Training::start(RunDir::create(&path, &config)?, &config, &data, &device)?
+            // Before the images are read: whoever cannot have the folder should not wait for them.
+            let run_dir = args.new_run(&config)?;
+            match args.images(&config, &on) {
+                Ok(data) => Training::start(run_dir, &config, &data, &device)?,
+                Err(error) => {
+                    run_dir.discard();
+                    return Err(error);
+                }
+            }
         }
     };
     announce(&training, args.minutes)?;
@@ -78,13 +85,28 @@ fn minutes(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
+    /// The images of a configuration, all of them.
+    fn images(&self, config: &Config, on: &str) -> Result<DataSet> {
+        let selection = Selection::of_config(config);
+        let data = self.set.read(hub::selected(&selection)?)?;
+        tracing::info!("{} images of {} on {on}", selection.to_learn(&data)?.len(), config.data.source);
+        Ok(data)
+    }
+
+    /// A new run directory: that of `--run`, or `runs/NAME-001` or the next number that is free.
+    fn new_run(&self, config: &Config) -> Result<RunDir> {
+        let path = match &self.run {
+            Some(path) => path.clone(),
+            None => claimed_path(config)?,
+        };
+        Ok(RunDir::create(&path, config)?)
+    }
+
     /// The run that goes on.
     fn resumed(&self) -> Result<RunDir> {
         if let Some(file) = self.settings.files.first() {
             let name = file.display();
-            anyhow::bail!(
-                "a run keeps its configuration: leave out {name}, and give what may change with --set"
-            );
+            bail!("a run keeps its configuration: leave out {name}, and give what may change with --set");
         }
         ensure!(self.settings.preset.is_empty(), "a run keeps its configuration: leave out --preset");
         let path = self.run.clone().or_else(|| newest(Path::new(RUNS))).with_context(|| {
@@ -94,14 +116,21 @@ impl Args {
     }
 }
 
-/// `runs/NAME-001`, or the next number that is free.
-fn free_path(config: &Config) -> Result<PathBuf> {
+/// A new folder `runs/NAME-001`, or of the next number that is free; another process cannot have it too.
+fn claimed_path(config: &Config) -> Result<PathBuf> {
     let source = Path::new(&config.data.source);
     let stem = source.file_stem().map_or("run".into(), |stem| stem.to_string_lossy().to_lowercase());
     let name: String = stem.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    let free =
-        (1..10_000).map(|n| Path::new(RUNS).join(format!("{name}-{n:03}"))).find(|path| !path.exists());
-    free.with_context(|| format!("{RUNS}/ is full of {name}; name a folder with --run"))
+    make_folder(Path::new(RUNS))?;
+    for number in 1..10_000 {
+        let path = Path::new(RUNS).join(format!("{name}-{number:03}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).context(format!("cannot create folder {}", path.display())),
+        }
+    }
+    bail!("{RUNS}/ is full of {name}; name a folder with --run")
 }
 
 /// What is going to happen and how long it will take, before anything long happens.
@@ -132,7 +161,13 @@ fn conclude(outcome: Outcome, training: &Training, watcher: &Watcher) -> Result<
         Outcome::Finished => {
             tracing::info!("finished: {done} iterations in {}", human(watcher.elapsed()));
         }
-        _ => tracing::info!("stopped after {done} iterations; go on with: mg train --resume --run {path}"),
+        Outcome::Doubtful => tracing::warn!(
+            "done with {done} iterations, of which the last are not saved: the model is that of an earlier one, and with more \
+             --steps, --resume goes on from there; see the warnings above"
+        ),
+        Outcome::Stopped => {
+            tracing::info!("stopped after {done} iterations; go on with: mg train --resume --run {path}")
+        }
     }
     if let Some(command) = uses(&*training.learning().model(done)?, &path.to_string()).first() {
         tracing::info!("use it with: {command}");

@@ -97,13 +97,20 @@ impl Watcher {
     }
 }
 
-/// Raises the flag at Ctrl-C; at a second one the process ends.
+/// A terminal that closes says so more than once: itself, and by the shell in it. So long that is one wish.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// Raises the flag at Ctrl-C, and at the end of the terminal; at a second Ctrl-C the process ends.
 fn listen(flag: Arc<AtomicBool>) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+    let mut first: Option<Instant> = None;
+    ctrlc::set_handler(move || match first {
+        Some(first) if first.elapsed() > ONE_WISH => std::process::exit(130),
+        Some(_) => {}
+        None => {
+            first = Some(Instant::now());
+            flag.store(true, Ordering::SeqCst);
+            tracing::info!("stopping after this iteration; Ctrl-C again stops at once and loses it");
         }
-        tracing::info!("stopping after this iteration; Ctrl-C again stops at once and loses it");
     })
     .context("cannot listen to Ctrl-C")
 }
@@ -138,14 +145,12 @@ impl Observer for Watcher {
         }
     }
 
-    fn sheet(
-        &mut self,
-        path: PathBuf,
-        images: &[Tensor],
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        Sheet::beside(&images.iter().collect::<Vec<_>>())?.save(&path)?;
-        tracing::info!("images from scratch: {}", path.display());
-        Ok(())
+    fn sheet(&mut self, path: PathBuf, images: &[Tensor]) {
+        let sheet = Sheet::beside(&images.iter().collect::<Vec<_>>());
+        match sheet.and_then(|sheet| sheet.save(&path)) {
+            Ok(()) => tracing::info!("images from scratch: {}", path.display()),
+            Err(error) => tracing::warn!("no sheet of this iteration, learning goes on: {error}"),
+        }
     }
 
     fn happened(&mut self, event: &Event) {

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         packed.batch(&order.batch_indices(i), &order.flips(i), &Device::Cpu)?;
     }
     report("batched by 100", 10_000, start);
-    println!("on {threads} threads\n{}", set.describe());
+    println!("on {threads} threads\n{}", set.describe()?);
     Ok(())
 }
 

@@ -1,76 +1,70 @@
-//! Images in a tar archive, plain or compressed by gzip: read in the archive's order, and never unpacked to disk.
+//! Images in an archive, tar (plain or compressed by gzip) or zip: read in the archive's order, and never unpacked to disk.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
-use crate::folder::{class_of, classes, first_level, is_image};
+use crate::folder::is_image;
 use crate::limits::MAX_FILE;
+use crate::readable::readable;
 use crate::record::{Content, Record};
-use crate::split::{Split, no_split};
+use crate::split::Split;
+use crate::tree::Tree;
 use crate::{Error, Result};
 
-/// The image files of an archive, or of a split of it.
-///
-/// Folders mean what they mean on disk: below a folder that all files share, first-level folders are splits when all are
-/// named so, and classes otherwise.
+mod entry;
+mod tarball;
+mod zipped;
+
+use self::entry::Entry;
+use self::tarball::Tarball;
+use self::zipped::Zipped;
+
+/// The image files of an archive.
 pub(crate) struct Archive {
     path: PathBuf,
+    is_zip: bool,
     files: Vec<Entry>,
-    pub(crate) split: Option<Split>,
-    pub(crate) classes: Vec<String>,
+    pub(crate) tree: Tree,
 }
 
-/// A file of the archive.
-struct Entry {
-    /// Below the shared folder and the split's.
-    name: PathBuf,
-    /// Where its bytes begin in the unpacked archive.
-    at: u64,
-    size: u64,
-}
+/// How zip archives begin: with a file, or with their end.
+pub(crate) const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 impl Archive {
-    /// Lists an archive. A compressed one is unpacked to nowhere for that.
+    /// Lists an archive. A compressed tar archive is unpacked to nowhere for that.
     pub(crate) fn open(path: &Path, wish: Option<Split>) -> Result<Self> {
         let damaged = |reason: String| Error::damaged(path, None, reason);
-        let mut archive = tar::Archive::new(bytes(path).map_err(Error::io("open", path))?);
+        let start = start(path).map_err(Error::io("read", path))?;
+        let is_zip = ZIP.iter().any(|zip| start.starts_with(zip));
+        let listed = if is_zip { zipped::list(path) } else { tarball::list(path) };
         let mut files = Vec::new();
-        for entry in archive.entries().map_err(|e| damaged(e.to_string()))? {
-            let entry = entry.map_err(|e| damaged(e.to_string()))?;
-            let name = entry.path().map_err(|e| damaged(e.to_string()))?.into_owned();
-            let kind = entry.header().entry_type();
-            if kind.is_symlink() || kind.is_hard_link() {
+        for entry in listed.map_err(|error| damaged(error.to_string()))? {
+            if entry.is_link {
                 return Err(damaged(format!(
                     "{} is a link; archives with links are not read",
-                    name.display()
+                    entry.shown()
                 )));
             }
-            if !kind.is_file() || !is_image(&name) {
+            if !is_image(&entry.name) {
                 continue;
             }
-            let name = plain(&name).ok_or_else(|| {
-                damaged(format!("{} leads out of the archive, which is not read", name.display()))
+            let name = plain(&entry.name).ok_or_else(|| {
+                damaged(format!("{} leads out of the archive, which is not read", entry.shown()))
             })?;
             if name.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".")) {
                 continue;
             }
-            if entry.size() > MAX_FILE {
-                let size = entry.size();
-                return Err(damaged(format!("{} has {size} bytes, more than {MAX_FILE}", name.display())));
+            if entry.size > MAX_FILE {
+                let size = entry.size;
+                return Err(damaged(format!("{} has {size} bytes, more than {MAX_FILE}", entry.shown())));
             }
-            files.push(Entry { at: entry.raw_file_position(), size: entry.size(), name });
+            files.push(Entry { name, ..entry });
         }
         if files.is_empty() {
             return Err(Error::NoImages(path.to_owned()));
         }
-        strip_shared(&mut files);
-        let split = choose_split(path, &mut files, wish)?;
-        let mut names: Vec<PathBuf> = files.iter().map(|file| file.name.clone()).collect();
-        names.sort();
-        Ok(Archive { path: path.to_owned(), classes: classes(&names), files, split })
+        let tree = Tree::of(path, files.iter().map(|file| file.name.as_path()), wish)?;
+        Ok(Archive { path: path.to_owned(), is_zip, files, tree })
     }
 
     /// The archive's file.
@@ -80,57 +74,59 @@ impl Archive {
 
     /// Number of image files.
     pub(crate) fn len(&self) -> u64 {
-        self.files.len() as u64
+        self.tree.files.len() as u64
     }
 
     /// The records in the archive's order.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<Record>> {
-        let mut forward = None;
-        self.files.iter().enumerate().map(move |(row, file)| {
+        let mut opened = None;
+        self.tree.files.iter().map(move |&(row, label)| {
+            let file = &self.files[row];
             let content = (|| {
-                let forward = match &mut forward {
-                    Some(forward) => forward,
-                    None => forward.insert(Forward { from: bytes(&self.path)?, at: 0 }),
+                let opened = match &mut opened {
+                    Some(opened) => opened,
+                    None => opened.insert(Opened::of(&self.path, self.is_zip)?),
                 };
-                forward.read(file)
+                opened.read(file)
             })();
             let content =
                 content.map_err(|error: io::Error| Error::damaged(&self.path, Some(row as u64), error))?;
-            let label = class_of(&file.name, &self.classes);
-            Ok(Record { name: file.name.display().to_string(), label, content: Content::Bytes(content) })
+            Ok(Record { name: readable(file.name.as_os_str()), label, content: Content::Bytes(content) })
         })
     }
 }
 
-/// The bytes of an archive, which are only read forward.
-struct Forward {
-    from: Box<dyn Read + Send>,
-    at: u64,
+/// An archive that is read.
+enum Opened {
+    Tar(Tarball),
+    Zip(Zipped),
 }
 
-impl Forward {
+impl Opened {
+    fn of(path: &Path, is_zip: bool) -> io::Result<Self> {
+        Ok(if is_zip { Opened::Zip(Zipped::open(path)?) } else { Opened::Tar(Tarball::open(path)?) })
+    }
+
     fn read(&mut self, file: &Entry) -> io::Result<Vec<u8>> {
-        let skip = file.at.saturating_sub(self.at);
-        let skipped = io::copy(&mut (&mut self.from).take(skip), &mut io::sink())?;
-        let mut bytes = Vec::new();
-        let read = (&mut self.from).take(file.size).read_to_end(&mut bytes)? as u64;
-        self.at += skipped + read;
-        match skipped == skip && read == file.size {
-            true => Ok(bytes),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        match self {
+            Opened::Tar(tar) => tar.read(file),
+            Opened::Zip(zip) => zip.read(file),
         }
     }
 }
 
-/// The unpacked bytes of an archive.
-fn bytes(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    let gzip = io::BufRead::fill_buf(&mut file)?.starts_with(&GZIP);
-    Ok(if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+/// Whether a file's name is that of an archive.
+pub(crate) fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    [".tar", ".tar.gz", ".tgz", ".zip"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// How gzip begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The first bytes of a file.
+fn start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(std::fs::File::open(path)?, 4), &mut start)?;
+    Ok(start)
+}
 
 /// A path without `.`; `None` when it is absolute or leads upwards.
 fn plain(name: &Path) -> Option<PathBuf> {
@@ -143,35 +139,4 @@ fn plain(name: &Path) -> Option<PathBuf> {
         }
     }
     Some(plain)
-}
-
-/// Takes off the folders that all files share.
-fn strip_shared(files: &mut [Entry]) {
-    loop {
-        let first = files.first().and_then(|file| first_level(&file.name));
-        let Some(first) = first else { return };
-        if files.iter().any(|file| first_level(&file.name).as_ref() != Some(&first)) {
-            return;
-        }
-        files.iter_mut().for_each(|file| file.name = file.name.components().skip(1).collect());
-    }
-}
-
-/// Keeps the files of a split, where the first level consists of splits.
-fn choose_split(path: &Path, files: &mut Vec<Entry>, wish: Option<Split>) -> Result<Option<Split>> {
-    let of = |file: &Entry| first_level(&file.name).and_then(|level| level.parse::<Split>().ok());
-    let all = files.iter().all(|file| of(file).is_some());
-    match (all, wish) {
-        (false, None) => Ok(None),
-        (false, wish) => Err(no_split(&path.display().to_string(), wish, "no folders of splits")),
-        (true, wish) => {
-            let split = wish.unwrap_or(Split::Train);
-            files.retain(|file| of(file) == Some(split));
-            if files.is_empty() {
-                return Err(no_split(&path.display().to_string(), Some(split), "other splits"));
-            }
-            files.iter_mut().for_each(|file| file.name = file.name.components().skip(1).collect());
-            Ok(Some(split))
-        }
-    }
 }

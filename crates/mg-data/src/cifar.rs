@@ -1,5 +1,6 @@
-//! CIFAR's own files: batches of 10,000 images of 32 x 32 pixels, as bytes ("binary version") or as pickled Python objects
-//! ("python version"). Format: Krizhevsky, "The CIFAR-10 dataset".
+//! CIFAR's own files: images of 32 x 32 pixels, as bytes ("binary version") or as pickled Python objects ("python version");
+//! CIFAR-10 in batches of 10,000, CIFAR-100 in one file for each split, with two labels an image of which the fine one is read.
+//! Format: Krizhevsky, "The CIFAR-10 dataset".
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +12,26 @@ use crate::{Error, Result};
 
 const SIDE: usize = 32;
 const IMAGE: usize = 3 * SIDE * SIDE;
-/// A row of the binary version: a label and an image.
-const ROW: usize = 1 + IMAGE;
+
+/// What the files of a folder are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Form {
+    is_binary: bool,
+    /// CIFAR-100, not CIFAR-10.
+    is_hundred: bool,
+}
+
+impl Form {
+    /// Bytes of a row of the binary version: its labels, of which the last is read, and an image.
+    fn row(self) -> usize {
+        1 + usize::from(self.is_hundred) + IMAGE
+    }
+}
 
 /// The batches of a folder that belong to a split, in the order of their names.
 pub(crate) struct Cifar {
     files: Vec<PathBuf>,
-    binary: bool,
+    form: Form,
     len: u64,
     pub(crate) classes: Vec<String>,
 }
@@ -29,39 +43,50 @@ struct Batch {
     labels: Vec<u32>,
 }
 
-/// The batches in a folder, if it holds some: whether they are of the binary version, and their files by split.
-pub(crate) fn batches(folder: &Path) -> Option<(bool, Vec<(Split, PathBuf)>)> {
+/// The batches in a folder, if it holds some: their form, and their files by split.
+pub(crate) fn batches(folder: &Path) -> Option<(Form, Vec<(Split, PathBuf)>)> {
     let names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
     let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
     names.sort();
-    let split = |name: &str| match name {
+    let of_ten = |name: &str| match name {
         "test_batch" => Some(Split::Test),
         _ => name.strip_prefix("data_batch_").and_then(|n| n.parse::<u32>().ok()).map(|_| Split::Train),
     };
-    let of = |ending: &str| -> Vec<(Split, PathBuf)> {
-        let found =
-            names.iter().filter_map(|name| Some((split(name.strip_suffix(ending)?)?, folder.join(name))));
-        found.collect()
-    };
-    let (binary, python) = (of(".bin"), of(""));
-    match (binary.is_empty(), python.is_empty()) {
-        (false, _) => Some((true, binary)),
-        (true, false) => Some((false, python)),
+    let of_hundred = |name: &str| match name {
+        "train" => Some(Split::Train),
+        "test" => Some(Split::Test),
         _ => None,
-    }
+    };
+    let has = |name: &str| folder.join(name).is_file();
+    let files = |ending: &str, split: &dyn Fn(&str) -> Option<Split>| -> Vec<(Split, PathBuf)> {
+        let path = |name: &String| Some((split(name.strip_suffix(ending)?)?, folder.join(name)));
+        names.iter().filter_map(path).filter(|(_, path)| path.is_file()).collect()
+    };
+    let form = |is_binary, is_hundred| Form { is_binary, is_hundred };
+    // Files called train and test are CIFAR-100's only beside what names its classes.
+    let found = [
+        (form(true, false), files(".bin", &of_ten)),
+        (form(false, false), files("", &of_ten)),
+        (form(true, true), if has(FINE_NAMES) { files(".bin", &of_hundred) } else { vec![] }),
+        (form(false, true), if has("meta") { files("", &of_hundred) } else { vec![] }),
+    ];
+    found.into_iter().find(|(_, files)| !files.is_empty())
 }
+
+/// Names of CIFAR-100's classes beside its binary version.
+const FINE_NAMES: &str = "fine_label_names.txt";
 
 impl Cifar {
     /// Opens the batches of a split; those of the python version are read to count them.
-    pub(crate) fn open(folder: &Path, binary: bool, files: Vec<PathBuf>) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, form: Form, files: Vec<PathBuf>) -> Result<Self> {
         let mut len = 0;
         for file in &files {
-            len += match binary {
-                true => rows_of(file)?,
+            len += match form.is_binary {
+                true => rows_of(file, form)?,
                 false => Batch::python(file)?.labels.len() as u64,
             };
         }
-        Ok(Cifar { classes: classes(folder, binary), files, binary, len })
+        Ok(Cifar { classes: classes(folder, form), files, form, len })
     }
 
     /// The files.
@@ -77,7 +102,10 @@ impl Cifar {
     /// Images in order; one batch is in memory at a time.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<Record>> {
         self.files.iter().flat_map(|file| {
-            let batch = if self.binary { Batch::binary(file) } else { Batch::python(file) };
+            let batch = match self.form.is_binary {
+                true => Batch::binary(file, self.form),
+                false => Batch::python(file),
+            };
             let (records, error) = match batch {
                 Ok(batch) => (batch.records(file), None),
                 Err(error) => (vec![], Some(Err(error))),
@@ -88,13 +116,14 @@ impl Cifar {
 }
 
 impl Batch {
-    fn binary(path: &Path) -> Result<Self> {
-        let rows = rows_of(path)?;
+    fn binary(path: &Path, form: Form) -> Result<Self> {
+        let rows = rows_of(path, form)?;
         let bytes = read(path).map_err(|defect| Error::damaged(path, None, defect))?;
         let (mut pixels, mut labels) = (Vec::with_capacity(rows as usize * IMAGE), Vec::new());
-        for row in bytes.chunks_exact(ROW) {
-            labels.push(u32::from(row[0]));
-            pixels.extend_from_slice(&row[1..]);
+        for row in bytes.chunks_exact(form.row()) {
+            let (of_image, image) = row.split_at(row.len() - IMAGE);
+            labels.extend(of_image.last().map(|label| u32::from(*label)));
+            pixels.extend_from_slice(image);
         }
         Ok(Batch { pixels, labels })
     }
@@ -140,23 +169,28 @@ impl Batch {
 }
 
 /// Rows of a file of the binary version.
-fn rows_of(path: &Path) -> Result<u64> {
-    let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-    if bytes == 0 || !bytes.is_multiple_of(ROW as u64) || bytes > MAX_FILE {
-        let reason = format!("{bytes} bytes, which are no rows of {ROW}");
+fn rows_of(path: &Path, form: Form) -> Result<u64> {
+    let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    let bytes = if metadata.is_file() { metadata.len() } else { 0 };
+    let row = form.row() as u64;
+    if bytes == 0 || !bytes.is_multiple_of(row) || bytes > MAX_FILE {
+        let reason = format!("{bytes} bytes, which are no rows of {row}");
         return Err(Error::damaged(path, None, reason));
     }
-    Ok(bytes / ROW as u64)
+    Ok(bytes / row)
 }
 
 /// Names of the classes, where the folder has them.
-fn classes(folder: &Path, binary: bool) -> Vec<String> {
-    if binary {
-        let text = std::fs::read_to_string(folder.join("batches.meta.txt")).unwrap_or_default();
+fn classes(folder: &Path, form: Form) -> Vec<String> {
+    if form.is_binary {
+        let file = if form.is_hundred { FINE_NAMES } else { "batches.meta.txt" };
+        let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
         return text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     }
-    let Ok(bytes) = read(&folder.join("batches.meta")) else { return vec![] };
+    let (file, key) =
+        if form.is_hundred { ("meta", "fine_label_names") } else { ("batches.meta", "label_names") };
+    let Ok(bytes) = read(&folder.join(file)) else { return vec![] };
     let Ok(meta) = pickle::parse(&bytes) else { return vec![] };
-    let names = meta.get("label_names").and_then(|names| meta.list(names));
+    let names = meta.get(key).and_then(|names| meta.list(names));
     names.into_iter().flatten().filter_map(|name| name.text().map(str::to_owned)).collect()
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::hex::hex;
 use crate::input::Input;
 use crate::limits::CHANNELS;
 use crate::pack::{Progress, decode_all, pack_input};
-use crate::packed::{ContentHash, Header, Packed};
+use crate::packed::{Header, Packed};
 use crate::spec::MAX_IN_MEMORY;
 use crate::split::no_split;
 use crate::{Error, ImageSource, Result, Skipped, Spec};
@@ -34,15 +35,6 @@ struct Store {
 enum Pixels {
     Memory(Vec<u8>),
     Mapped(Box<Packed>),
-}
-
-impl Pixels {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Pixels::Memory(bytes) => bytes,
-            Pixels::Mapped(packed) => packed.pixels(),
-        }
-    }
 }
 
 impl DataSet {
@@ -167,7 +159,7 @@ impl DataSet {
         self.store.header.licence.as_deref()
     }
 
-    /// The bad images that were left out when the source was decoded.
+    /// What was left out when the source was decoded: bad images, and what folders and tables hold beside.
     pub fn skipped(&self) -> &Skipped {
         &self.store.header.skipped
     }
@@ -196,10 +188,23 @@ impl DataSet {
         &self.hash
     }
 
-    /// Image `i`: side^2 pixels from the top left, row by row, each red, green, blue. `None` past the end.
-    pub fn image(&self, i: u64) -> Option<&[u8]> {
-        let start = self.stored(i)? as usize * self.image_bytes();
-        self.store.pixels.bytes().get(start..start + self.image_bytes())
+    /// Image `i`: side^2 pixels from the top left, row by row, each red, green, blue.
+    ///
+    /// # Errors
+    /// An index past the end; an image of a packed file that has been altered.
+    pub fn image(&self, i: u64) -> Result<&[u8]> {
+        let place = self.place(i)?;
+        match &self.store.pixels {
+            Pixels::Memory(bytes) => Ok(&bytes[place]),
+            Pixels::Mapped(packed) => packed.part(place),
+        }
+    }
+
+    /// Where the pixels of image `i` are.
+    fn place(&self, i: u64) -> Result<Range<usize>> {
+        let stored = self.stored(i).ok_or(Error::Index { index: i, len: self.len() })?;
+        let start = stored as usize * self.image_bytes();
+        Ok(start..start + self.image_bytes())
     }
 
     /// The number in the store of image `i`.
@@ -218,8 +223,7 @@ impl DataSet {
     /// An index past the end; a number of flips that is neither 0 nor that of the images.
     pub fn batch(&self, indices: &[u64], flips: &[bool], device: &Device) -> Result<Tensor> {
         let (side, bytes) = (self.side(), self.image_bytes());
-        let images = indices.iter().map(|&i| self.image(i).ok_or(Error::Index { index: i, len: self.len() }));
-        let images: Vec<&[u8]> = images.collect::<Result<_>>()?;
+        let images: Vec<&[u8]> = indices.iter().map(|&i| self.image(i)).collect::<Result<_>>()?;
         let flips = checked(flips, images.len())?;
         let mut values = vec![0f32; images.len() * bytes]; // [n, c, s, s]
         values.par_chunks_mut(bytes).enumerate().for_each(|(n, planes)| {
@@ -238,12 +242,11 @@ impl DataSet {
         let flips = checked(flips, indices.len())?;
         let mut values = vec![0f32; indices.len() * bytes]; // [n, c, s, s]
         for (n, (&i, planes)) in indices.iter().zip(values.chunks_mut(bytes)).enumerate() {
-            let index = Error::Index { index: i, len: self.len() };
             let image = match &self.store.pixels {
-                Pixels::Memory(_) => self.image(i).ok_or(index)?,
+                Pixels::Memory(_) => self.image(i)?,
                 Pixels::Mapped(packed) => {
                     buffer.resize(bytes, 0);
-                    packed.read(self.stored(i).ok_or(index)? as usize * bytes, buffer)?;
+                    packed.read(self.place(i)?.start, buffer)?;
                     &*buffer
                 }
             };
@@ -255,9 +258,8 @@ impl DataSet {
     /// Tells the system that these images of a mapped set are read next.
     pub(crate) fn will_need(&self, indices: &[u64]) {
         let Pixels::Mapped(packed) = &self.store.pixels else { return };
-        let bytes = self.image_bytes();
-        for i in indices.iter().filter_map(|&i| self.stored(i)) {
-            packed.will_need(i as usize * bytes..(i as usize + 1) * bytes);
+        for place in indices.iter().filter_map(|&i| self.place(i).ok()) {
+            packed.will_need(place);
         }
     }
 
@@ -312,16 +314,10 @@ impl DataSet {
     /// # Errors
     /// When they differ: the file has been altered, or the disk has.
     pub fn verify(&self) -> Result<()> {
-        let mut hash = ContentHash::default();
-        hash.image(self.store.pixels.bytes());
-        let labels = self.store.labels.as_deref().unwrap_or_default();
-        let found = hash.finish(labels, self.side(), self.store.header.count);
-        let expected = &self.store.header.sha256;
-        if found == *expected {
-            return Ok(());
+        match &self.store.pixels {
+            Pixels::Memory(_) => Ok(()), // the hash was made of what lies there
+            Pixels::Mapped(packed) => packed.verify(self.store.labels.as_deref().unwrap_or_default()),
         }
-        let reason = format!("its content has the hash {found} instead of {expected}");
-        Err(Error::Packed { path: self.name().into(), reason })
     }
 }
 

@@ -3,6 +3,7 @@ use std::panic::catch_unwind;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::jpeg::{Form, UnusualJpeg};
 use crate::limits::{MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::{Defect, Resize};
 
@@ -25,10 +26,19 @@ pub fn decode(bytes: &[u8], side: usize, resize: Resize) -> Result<Vec<u8>, Defe
 }
 
 fn pixels(bytes: &[u8], resize: Resize) -> Result<RgbImage, Defect> {
-    let (mut decoder, width, height) = open(bytes)?;
-    check_size(width, height)?;
-    let orientation = decoder.orientation().map_err(defect)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| too_large(error, width, height))?;
+    let (mut image, orientation) = match open(bytes)? {
+        Opened::Usual(mut decoder) => {
+            let (width, height) = decoder.dimensions();
+            check_size(width, height)?;
+            let orientation = decoder.orientation().map_err(defect)?;
+            let image = DynamicImage::from_decoder(decoder);
+            (image.map_err(|error| too_large(error, width, height))?, orientation)
+        }
+        Opened::Unusual(jpeg) => {
+            check_size(jpeg.size.0, jpeg.size.1)?;
+            jpeg.decode()?
+        }
+    };
     if resize == Resize::Exact && image.color() != ColorType::Rgb8 {
         return Err(Defect::NotRgb(format!("{:?}", image.color())));
     }
@@ -41,11 +51,23 @@ fn pixels(bytes: &[u8], resize: Resize) -> Result<RgbImage, Defect> {
 /// # Errors
 /// As for [`decode`], as far as the first bytes tell.
 pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), Defect> {
-    let of = || open(bytes).map(|(_, width, height)| (width, height));
+    let of = || {
+        Ok(match open(bytes)? {
+            Opened::Usual(decoder) => decoder.dimensions(),
+            Opened::Unusual(jpeg) => jpeg.size,
+        })
+    };
     catch_unwind(of).unwrap_or_else(|_| Err(Defect::Damaged("decoder panicked".into())))
 }
 
-fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, u32, u32), Defect> {
+/// An image whose first bytes are read.
+enum Opened<'a> {
+    Usual(Box<dyn ImageDecoder + 'a>),
+    /// A jpeg of a form that the decoder for all others gets wrong, or refuses.
+    Unusual(Box<UnusualJpeg<'a>>),
+}
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, Defect> {
     let length = bytes.len() as u64;
     if length == 0 {
         return Err(Defect::Empty);
@@ -57,20 +79,28 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, u32, u32), Defect> {
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
         return Err(Defect::Format);
     }
-    // The decoder fills what is missing from a cut jpeg with grey and calls it whole.
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(Defect::Truncated);
+    if format == ImageFormat::Jpeg {
+        let form = Form::of(bytes);
+        // The decoder fills what is missing from a cut jpeg with grey and calls it whole.
+        if !form.is_whole {
+            return Err(Defect::Truncated);
+        }
+        if form.is_arithmetic {
+            return Err(Defect::Arithmetic);
+        }
+        if form.is_unusual() {
+            return Ok(Opened::Unusual(Box::new(UnusualJpeg::open(bytes)?)));
+        }
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(defect)?;
-    let (width, height) = decoder.dimensions();
-    Ok((decoder, width, height))
+    Ok(Opened::Usual(Box::new(reader.into_decoder().map_err(defect)?)))
 }
 
-fn check_size(width: u32, height: u32) -> Result<(), Defect> {
+/// Whether an image of this size is within the limits.
+pub(crate) fn check_size(width: u32, height: u32) -> Result<(), Defect> {
     if width.min(height) < MIN_SIDE {
         return Err(Defect::TooSmall { width, height });
     }
@@ -103,26 +133,6 @@ fn on_white(image: &DynamicImage) -> RgbImage {
         to.0 = colour.map(|c| ((2 * (c * alpha + 255 * (255 - alpha)) + 255) / 510) as u8);
     }
     rgb
-}
-
-/// True when the markers of a jpeg can be followed to its end-of-image marker (ISO 10918-1, annex B).
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
-        let Some(skipped) = bytes[at + start..].iter().position(|&b| b != 0xff) else { return false };
-        let marker = at + start + skipped;
-        at = marker + 1;
-        match bytes[marker] {
-            0xd9 => return true,
-            // A stuffed byte of compressed data, a restart, or another marker that stands alone.
-            0x00 | 0x01 | 0xd0..=0xd8 => {}
-            _ => match bytes.get(at..at + 2) {
-                Some(length) => at += usize::from(u16::from_be_bytes([length[0], length[1]])),
-                None => return false,
-            },
-        }
-    }
-    false
 }
 
 #[cfg(test)]

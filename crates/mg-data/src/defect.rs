@@ -8,9 +8,15 @@ pub enum Defect {
     /// No bytes: an empty file, or a null in a table.
     #[error("empty")]
     Empty,
+    /// A row of a table without bytes, but with the path of a file that is not below the table's folder.
+    #[error("no bytes, but the path {0}, which is no file below the table's folder")]
+    Elsewhere(String),
     /// Not one of the formats read.
     #[error("not a png, jpeg or webp image")]
     Format,
+    /// A jpeg whose coefficients are coded arithmetically.
+    #[error("a jpeg with arithmetic coding, which is not read; store it with Huffman coding, or as png")]
+    Arithmetic,
     /// The file ends before the image does.
     #[error("truncated: the file ends before the image does")]
     Truncated,

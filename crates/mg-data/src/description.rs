@@ -3,7 +3,7 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::{DataSet, Skipped};
+use crate::{DataSet, Result, Skipped};
 
 /// What there is to say about a set: for `mg data info` and for the record of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,22 +30,25 @@ pub struct Description {
     pub hash: String,
     /// The licence and attribution that must go with the images, where they are known.
     pub licence: Option<String>,
-    /// Bad images that were left out.
+    /// What was left out.
     pub skipped: Skipped,
 }
 
 impl DataSet {
     /// Describes the set; reads every pixel once, in parallel. The sums are of integers, so exact.
-    pub fn describe(&self) -> Description {
-        let sums = (0..self.len()).into_par_iter().map(|i| sums(self.image(i).unwrap_or_default()));
+    ///
+    /// # Errors
+    /// When a packed file has been altered.
+    pub fn describe(&self) -> Result<Description> {
+        let sums = (0..self.len()).into_par_iter().map(|i| self.image(i).map(sums));
         let add = |a: [[u64; 2]; 3], b: [[u64; 2]; 3]| {
             std::array::from_fn(|c| [a[c][0] + b[c][0], a[c][1] + b[c][1]])
         };
-        let sums = sums.reduce(Default::default, add);
+        let sums = sums.try_reduce(Default::default, |a, b| Ok(add(a, b)))?;
         let n = self.len() as f64 * (self.side() * self.side()) as f64;
         let mean = sums.map(|[sum, _]| sum as f64 / n);
         let variance: [f64; 3] = std::array::from_fn(|c| sums[c][1] as f64 / n - mean[c] * mean[c]);
-        Description {
+        Ok(Description {
             name: self.name().to_owned(),
             split: self.split().map(str::to_owned),
             count: self.len(),
@@ -58,7 +61,7 @@ impl DataSet {
             hash: self.content_hash().to_owned(),
             licence: self.licence().map(str::to_owned),
             skipped: self.skipped().clone(),
-        }
+        })
     }
 
     fn class_counts(&self) -> Vec<(String, u64)> {
@@ -103,6 +106,9 @@ impl fmt::Display for Description {
         writeln!(f, "sha-256  {}", self.hash)?;
         if let Some(licence) = &self.licence {
             writeln!(f, "licence  {licence}")?;
+        }
+        for note in &self.skipped.notes {
+            writeln!(f, "note     {note}")?;
         }
         if self.skipped.count > 0 {
             writeln!(f, "skipped  {} bad images", self.skipped.count)?;

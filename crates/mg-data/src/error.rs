@@ -22,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of no format this crate reads.
-    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), nor a parquet file, a MATLAB file, a tar archive or a packed set; give one of these, an LMDB environment, CIFAR's batches, or a folder of images", .0.display())]
+    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), nor a parquet file, a MATLAB file, an IDX file, a tar or zip archive or a packed set; give one of these, an LMDB environment, CIFAR's batches, or a folder of images", .0.display())]
     Format(PathBuf),
     /// A folder without a single image file.
     #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]
@@ -85,14 +85,6 @@ pub enum Error {
         "{0}: some images up to this one have a label and some have none; give every image a label, or none"
     )]
     MixedLabels(String),
-    /// A label that is no class number.
-    #[error("{name}: label {label} is not a class number (0 to {max})", max = crate::limits::MAX_LABEL)]
-    Label {
-        /// Path, or file and row.
-        name: String,
-        /// The label.
-        label: i64,
-    },
     /// A packed file that is cut, altered or of another version.
     #[error("{}: not a whole packed set: {reason}; pack it again", path.display())]
     Packed {

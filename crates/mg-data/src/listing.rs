@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::readable::readable;
+use crate::split::{Split, no_split};
 use crate::{Error, Result};
 
 /// Endings of files that are tables of images.
@@ -17,14 +19,53 @@ pub(crate) fn tables(path: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     tables_among(&nearby(path)?, path, ending)
 }
 
+/// The files of a split.
+#[derive(Debug, Default)]
+pub(crate) struct SplitFiles {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) split: Option<Split>,
+    /// What is left out.
+    pub(crate) notes: Vec<String>,
+}
+
+/// The files of this ending that belong to a split. Without a wish they are those of `train`, where file names begin with
+/// splits; a single file is taken as it is.
+pub(crate) fn split_files(path: &Path, ending: &str, wish: Option<Split>) -> Result<SplitFiles> {
+    let files = tables(path, ending)?;
+    let name = |file: &PathBuf| readable(file.file_name().unwrap_or_default());
+    let split_of = |file: &PathBuf| Split::of_name(&name(file));
+    let single = (!path.is_dir()).then(|| split_of(&path.to_owned())).flatten();
+    let any = files.iter().any(|file| split_of(file).is_some());
+    let Some(split) = wish.or(single).or(any.then_some(Split::Train)) else {
+        return Ok(SplitFiles { files, ..SplitFiles::default() });
+    };
+    let chosen: Vec<PathBuf> = files.iter().filter(|file| split_of(file) == Some(split)).cloned().collect();
+    if chosen.is_empty() {
+        let found = files.iter().map(name).collect::<Vec<_>>().join(", ");
+        return Err(no_split(&path.display().to_string(), Some(split), &found));
+    }
+    let of_none: Vec<String> = files.iter().filter(|file| split_of(file).is_none()).map(name).collect();
+    let notes = match of_none.as_slice() {
+        [] => vec![],
+        [one] => vec![format!("the name of {one} says no split, as others do: the file is left out")],
+        [first, ..] => {
+            let more = of_none.len() - 1;
+            vec![format!(
+                "the names of {first} and {more} more files say no split, as others do: they are left out"
+            )]
+        }
+    };
+    Ok(SplitFiles { files: chosen, split: Some(split), notes })
+}
+
 /// What lies in a folder and one level below.
 pub(crate) fn nearby(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
-        if entry.is_dir() {
-            files.extend(entries(&entry)?);
-        } else {
-            files.push(entry);
+        match entry.is_dir() {
+            true => files.extend(entries(&entry)?.into_iter().filter(|file| file.is_file())),
+            false if entry.is_file() => files.push(entry),
+            false => {} // a pipe would be waited for
         }
     }
     Ok(files)

@@ -77,8 +77,9 @@ impl Mat {
         let Some((at, images)) = images else { return Err(damaged("there is no matrix X of images".into())) };
         let shape = images.shape().map_err(damaged)?;
         let [height, width, count] = shape;
-        if u64::from(height) * u64::from(width) > MAX_PIXELS {
-            return Err(damaged(format!("images of {width} x {height} pixels, more than {MAX_PIXELS}")));
+        if !(1..=MAX_PIXELS).contains(&(u64::from(height) * u64::from(width))) {
+            let limit = format!("an image has 1 to {MAX_PIXELS} in all");
+            return Err(damaged(format!("images of {width} x {height} pixels; {limit}")));
         }
         if let Some(labels) = &labels
             && labels.len() as u64 != u64::from(count)
@@ -86,11 +87,6 @@ impl Mat {
             return Err(damaged(format!("{} labels for {count} images", labels.len())));
         }
         Ok(Mat { path: path.to_owned(), at, shape, labels })
-    }
-
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Number of images.

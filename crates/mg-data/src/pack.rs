@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::input::Input;
 use crate::limits::CHANNELS;
-use crate::packed::{ContentHash, HEAD, Header, head};
+use crate::packed::{Checksums, ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;
 use crate::{Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
@@ -37,16 +37,21 @@ pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Prog
     let mut file = WholeFile::create(path).map_err(Error::io("create", path))?;
     let mut out = BufWriter::with_capacity(1 << 20, &mut file);
     out.write_all(&[0; HEAD]).map_err(Error::io("write", path))?;
-    let (header, labels) =
-        decode_all(spec, input, progress, |pixels| out.write_all(pixels).map_err(Error::io("write", path)))?;
+    let mut checksums = Checksums::default();
+    let (header, labels) = decode_all(spec, input, progress, |pixels| {
+        checksums.update(pixels);
+        out.write_all(pixels).map_err(Error::io("write", path))
+    })?;
     let json = serde_json::to_vec(&header).map_err(|e| Error::Setting(e.to_string()))?;
-    let label_bytes: Vec<u8> = labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
+    let mut tail: Vec<u8> = labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
+    let label_bytes = tail.len() as u64;
+    tail.extend(checksums.finish());
+    tail.extend(&json);
     let pixels = header.count * (header.side * header.side * CHANNELS) as u64;
     let end = |out: &mut BufWriter<&mut WholeFile>| {
-        out.write_all(&label_bytes)?;
-        out.write_all(&json)?;
+        out.write_all(&tail)?;
         out.seek(SeekFrom::Start(0))?;
-        out.write_all(&head(pixels, label_bytes.len() as u64, json.len() as u64))?;
+        out.write_all(&head(pixels, label_bytes, json.len() as u64, crc32fast::hash(&tail)))?;
         out.flush()
     };
     end(&mut out).map_err(Error::io("write", path))?;
@@ -134,7 +139,7 @@ impl Kept {
             split: input.split().map(|split| split.to_string()),
             licence: (spec.source == ImageSource::Portraits).then(|| Portraits::LICENCE.to_owned()),
             sha256: self.hash.finish(labels.as_deref().unwrap_or_default(), spec.side, self.count),
-            skipped: self.skipped,
+            skipped: Skipped { notes: input.notes().to_vec(), ..self.skipped },
         };
         Ok((header, labels))
     }

@@ -1,54 +1,21 @@
-//! The packed file: a head of 64 bytes, the pixels, the labels, a JSON header.
-//!
-//! | offset | bytes | what |
-//! |---|---|---|
-//! | 0 | 8 | magic `\x89MGPACK\n` |
-//! | 8 | 4 | version, 1 |
-//! | 12 | 4 | zero |
-//! | 16 | 8 | P, bytes of pixels = count side^2 channels |
-//! | 24 | 8 | L, bytes of labels = 4 count, or 0 without labels |
-//! | 32 | 8 | H, bytes of the header |
-//! | 40 | 24 | zero |
-//! | 64 | P | pixels: image after image, rows from the top, RGB interleaved |
-//! | 64 + P | L | labels, 32 bits each |
-//! | 64 + P + L | H | [`Header`] as JSON |
-//!
-//! Numbers are little-endian. The header comes last because the count and the hash are known last.
+//! Files of packed images; see `format` for their bytes.
 
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
-use crate::limits::{CHANNELS, MAX_SIDE};
-use crate::skipped::Skipped;
+use crate::limits::CHANNELS;
 use crate::{Error, Result};
 
-pub(crate) const MAGIC: [u8; 8] = *b"\x89MGPACK\n";
-pub(crate) const VERSION: u32 = 1;
-pub(crate) const HEAD: usize = 64;
-/// Bytes of a header: room for the names of many bad images, and no more.
-const MAX_HEADER: u64 = 1 << 26;
+mod format;
 
-/// What a packed file says about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Header {
-    pub(crate) side: usize,
-    pub(crate) channels: usize,
-    pub(crate) count: u64,
-    pub(crate) labelled: bool,
-    pub(crate) classes: Vec<String>,
-    pub(crate) source: String,
-    pub(crate) resize: String,
-    pub(crate) split: Option<String>,
-    pub(crate) licence: Option<String>,
-    pub(crate) sha256: String,
-    pub(crate) skipped: Skipped,
-}
+use self::format::{BLOCK, Sections, check, words};
+pub(crate) use self::format::{Checksums, HEAD, Header, MAGIC, head};
 
 /// The hash of a set's content: SHA-256 of all pixels, then of all labels, then of side, channels and count.
 #[derive(Clone, Default)]
@@ -70,44 +37,89 @@ impl ContentHash {
     }
 }
 
-/// The first 64 bytes of a file with sections of these lengths.
-pub(crate) fn head(pixels: u64, labels: u64, header: u64) -> [u8; HEAD] {
-    let mut head = [0; HEAD];
-    head[..8].copy_from_slice(&MAGIC);
-    head[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    for (at, length) in [(16, pixels), (24, labels), (32, header)] {
-        head[at..at + 8].copy_from_slice(&length.to_le_bytes());
-    }
-    head
-}
-
-/// An open packed file; every length in it has been checked.
+/// An open packed file; every length in it has been checked, and everything but its pixels.
 pub(crate) struct Packed {
     path: PathBuf,
     file: File,
     map: Mmap,
     pixels: usize,
+    /// Of every block of pixels, and whether it was found right.
+    blocks: Vec<(u32, AtomicBool)>,
     pub(crate) header: Header,
     pub(crate) labels: Option<Vec<u32>>,
 }
 
 impl Packed {
-    /// Maps the file and checks its head, its header and its labels, not its pixels.
+    /// Maps the file and checks its head, its header and its labels. Its pixels are checked as they are used; those of the first
+    /// version, which has no checksums, now.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let damaged = |reason: String| Error::Packed { path: path.to_owned(), reason };
         let map = map(&file).map_err(Error::io("map", path))?;
-        let [pixels, labels, header] = sections(&map).map_err(damaged)?;
-        let parsed: Header = serde_json::from_slice(&map[HEAD + pixels + labels..][..header])
-            .map_err(|error| damaged(format!("its header is not readable ({error})")))?;
-        check(&parsed, pixels, labels).map_err(damaged)?;
-        let words = map[HEAD + pixels..][..labels].chunks_exact(4);
-        let labels: Vec<u32> = words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+        let Sections { pixels, labels: label_bytes, checksums, header } =
+            Sections::of(&map).map_err(damaged)?;
+        let parsed: Header =
+            serde_json::from_slice(&map[HEAD + pixels + label_bytes + checksums..][..header])
+                .map_err(|error| damaged(format!("its header is not readable ({error})")))?;
+        check(&parsed, pixels, label_bytes).map_err(damaged)?;
+        let labels = words(&map[HEAD + pixels..][..label_bytes]);
         if let Some(label) = labels.iter().find(|&&label| label as usize >= parsed.classes.len()) {
             return Err(damaged(format!("label {label} with {} classes", parsed.classes.len())));
         }
+        let blocks = words(&map[HEAD + pixels + label_bytes..][..checksums]);
+        let blocks: Vec<_> = blocks.into_iter().map(|checksum| (checksum, AtomicBool::new(false))).collect();
+        let is_first_version = blocks.is_empty();
         let labels = parsed.labelled.then_some(labels);
-        Ok(Packed { path: path.to_owned(), file, map, pixels, header: parsed, labels })
+        let packed = Packed { path: path.to_owned(), file, map, pixels, blocks, header: parsed, labels };
+        if is_first_version {
+            packed.verify(packed.labels.as_deref().unwrap_or_default())?;
+        }
+        Ok(packed)
+    }
+
+    /// Reads every pixel and compares with the hash written when the set was packed.
+    pub(crate) fn verify(&self, labels: &[u32]) -> Result<()> {
+        let mut hash = ContentHash::default();
+        hash.image(self.pixels());
+        let found = hash.finish(labels, self.header.side, self.header.count);
+        let expected = &self.header.sha256;
+        if found == *expected {
+            return Ok(());
+        }
+        let reason = format!("its content has the hash {found} instead of {expected}");
+        Err(Error::Packed { path: self.path.clone(), reason })
+    }
+
+    /// Pixels from byte `start` to `end`, of blocks that are what they were.
+    ///
+    /// # Errors
+    /// When a block has been altered.
+    pub(crate) fn part(&self, bytes: Range<usize>) -> Result<&[u8]> {
+        for block in self.doubtful(&bytes) {
+            let (start, end) = (block * BLOCK, ((block + 1) * BLOCK).min(self.pixels));
+            self.trust(block, crc32fast::hash(&self.pixels()[start..end]))?;
+        }
+        Ok(&self.pixels()[bytes])
+    }
+
+    /// Blocks that some pixels lie in and that were not compared yet.
+    fn doubtful(&self, bytes: &Range<usize>) -> impl Iterator<Item = usize> {
+        let blocks = bytes.start / BLOCK..bytes.end.div_ceil(BLOCK).min(self.blocks.len());
+        blocks.filter(|&block| !self.blocks[block].1.load(Ordering::Relaxed))
+    }
+
+    fn trust(&self, block: usize, found: u32) -> Result<()> {
+        let (expected, is_right) = &self.blocks[block];
+        if found != *expected {
+            let (first, last) = (block * BLOCK, ((block + 1) * BLOCK).min(self.pixels) - 1);
+            let image = self.header.side * self.header.side * self.header.channels;
+            let (from, to) = (first / image, last / image);
+            let reason =
+                format!("block {block} of its pixels, which images {from} to {to} lie in, has been altered");
+            return Err(Error::Packed { path: self.path.clone(), reason });
+        }
+        is_right.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// All pixels, image after image.
@@ -128,8 +140,18 @@ impl Packed {
     /// memory of the process until the system wants it back.
     ///
     /// # Errors
-    /// When the file has been cut since it was opened, or the disk fails.
+    /// When a block has been altered, the file has been cut since it was opened, or the disk fails.
     pub(crate) fn read(&self, start: usize, buffer: &mut [u8]) -> Result<()> {
+        let mut whole = Vec::new();
+        for block in self.doubtful(&(start..start + buffer.len())) {
+            whole.resize(BLOCK.min(self.pixels - block * BLOCK), 0);
+            self.read_exact(block * BLOCK, &mut whole)?;
+            self.trust(block, crc32fast::hash(&whole))?;
+        }
+        self.read_exact(start, buffer)
+    }
+
+    fn read_exact(&self, start: usize, buffer: &mut [u8]) -> Result<()> {
         #[cfg(unix)]
         let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, (HEAD + start) as u64);
         #[cfg(windows)]
@@ -158,42 +180,4 @@ fn map(file: &File) -> std::io::Result<Mmap> {
     // nothing in this crate writes to one afterwards; somebody who cuts a file that is in use gets a bus error,
     // somebody who alters it gets other pixels, and no value of a byte is invalid.
     unsafe { Mmap::map(file) }
-}
-
-/// Lengths of pixels, labels and header, which together fill the file.
-fn sections(map: &[u8]) -> Result<[usize; 3], String> {
-    if map.len() < HEAD || map[..8] != MAGIC {
-        return Err("it does not begin like one".to_owned());
-    }
-    let version = u32::from_le_bytes([map[8], map[9], map[10], map[11]]);
-    if version != VERSION {
-        return Err(format!("it has version {version}, this program reads version {VERSION}"));
-    }
-    let length = |at: usize| map[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
-    let lengths = [length(16), length(24), length(32)];
-    let total = lengths.iter().try_fold(HEAD as u64, |sum, &length| sum.checked_add(length));
-    if total != Some(map.len() as u64) {
-        let [pixels, labels, header] = lengths;
-        let found = map.len();
-        return Err(format!("{found} bytes instead of {HEAD} + {pixels} + {labels} + {header}"));
-    }
-    if lengths[2] > MAX_HEADER {
-        return Err(format!("a header of {} bytes, more than {MAX_HEADER}", lengths[2]));
-    }
-    Ok(lengths.map(|length| length as usize))
-}
-
-fn check(header: &Header, pixels: usize, labels: usize) -> Result<(), String> {
-    let Header { side, channels, count, labelled, .. } = *header;
-    if channels != CHANNELS || side == 0 || side > MAX_SIDE {
-        return Err(format!("images of side {side} with {channels} channels"));
-    }
-    if count == 0 || count.checked_mul((side * side * channels) as u64) != Some(pixels as u64) {
-        return Err(format!("{pixels} bytes of pixels for {count} images of side {side}"));
-    }
-    let expected = if labelled { count.checked_mul(4) } else { Some(0) };
-    if expected != Some(labels as u64) {
-        return Err(format!("{labels} bytes of labels for {count} images"));
-    }
-    Ok(())
 }

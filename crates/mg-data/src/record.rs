@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use parquet::data_type::ByteArray;
 
-use crate::decode::size;
+use crate::decode::{check_size, size};
 use crate::limits::MAX_FILE;
 use crate::{Defect, Resize, decode};
 
@@ -22,6 +22,8 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
     Pixels(RgbImage),
     Null,
+    /// A file that is not there.
+    Elsewhere(String),
 }
 
 impl Record {
@@ -31,7 +33,7 @@ impl Record {
             Content::Cell(cell) => cell.len(),
             Content::Bytes(bytes) => bytes.len(),
             Content::Pixels(image) => image.len(),
-            Content::File(_) | Content::Null => 0,
+            Content::File(_) | Content::Null | Content::Elsewhere(_) => 0,
         };
         self.name.len() + content
     }
@@ -41,8 +43,12 @@ impl Record {
         match &self.content {
             Content::Cell(cell) => decode(cell.data(), side, resize),
             Content::Bytes(bytes) => decode(bytes, side, resize),
-            Content::Pixels(image) => resize.apply(image, side),
+            Content::Pixels(image) => {
+                check_size(image.width(), image.height())?;
+                resize.apply(image, side)
+            }
             Content::Null => Err(Defect::Empty),
+            Content::Elsewhere(path) => Err(Defect::Elsewhere(path.clone())),
             Content::File(path) => decode(&read(path)?, side, resize),
         }
     }
@@ -54,6 +60,7 @@ impl Record {
             Content::Bytes(bytes) => size(bytes),
             Content::Pixels(image) => Ok(image.dimensions()),
             Content::Null => Err(Defect::Empty),
+            Content::Elsewhere(path) => Err(Defect::Elsewhere(path.clone())),
             Content::File(path) => size(&read(path)?),
         }
     }
@@ -75,9 +82,12 @@ pub(crate) fn interleaved(
 /// The bytes of a file, if they are not too many.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Defect> {
     let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > MAX_FILE {
-        return Err(Defect::TooLong(length));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Defect::Unreadable("it is no regular file".to_owned())); // a pipe would be waited for
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(Defect::TooLong(metadata.len()));
     }
     std::fs::read(path).map_err(unreadable)
 }

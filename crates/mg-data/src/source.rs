@@ -3,9 +3,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, ZIP, is_archive};
 use crate::cifar;
 use crate::folder::is_image;
+use crate::idx::{Idx, is_idx};
 use crate::input::Input;
 use crate::listing::{MATLAB, PARQUET, has_extension, nearby, tables_among};
 use crate::lmdb::Lmdb;
@@ -25,12 +26,14 @@ pub enum ImageSource {
     Image(PathBuf),
     /// A parquet file, or a folder with such files in it, one level below it, or both, as on the Hugging Face hub.
     Parquet(PathBuf),
-    /// A tar archive of such images, plain or compressed by gzip.
+    /// A tar archive of such images, plain or compressed by gzip, or a zip archive.
     Archive(PathBuf),
     /// An LMDB environment, as LSUN's: its folder, or the file in it.
     Lmdb(PathBuf),
     /// A MATLAB file with `X` and `y`, as SVHN's cropped digits, or a folder of them.
     Matlab(PathBuf),
+    /// An IDX file of images, as MNIST's, with the labels beside it, or a folder of them.
+    Idx(PathBuf),
     /// A folder of CIFAR's batches, binary or Python.
     Cifar(PathBuf),
     /// A file made by [`pack`](crate::pack).
@@ -40,8 +43,8 @@ pub enum ImageSource {
 impl ImageSource {
     /// Finds out what a name or a path means: the name `portraits`, else whatever lies at the path.
     ///
-    /// A folder counts as the first of these that it holds: an LMDB environment, CIFAR's batches, parquet files, MATLAB
-    /// files; any other is [`ImageSource::Folder`]. To mean a folder of the name `portraits`, write `./portraits`.
+    /// A folder counts as the first of these that it holds: an LMDB environment, CIFAR's batches, IDX files, parquet files,
+    /// MATLAB files; any other is [`ImageSource::Folder`]. To mean a folder of the name `portraits`, write `./portraits`.
     ///
     /// # Errors
     /// When nothing is there, or a file of a format that is not read.
@@ -54,7 +57,11 @@ impl ImageSource {
             std::io::ErrorKind::NotFound => Error::Unknown(name.to_owned()),
             _ => Error::Io { doing: "open", path: path.clone(), source: error },
         })?;
-        if metadata.is_dir() { Self::of_folder(path) } else { Self::of_file(path) }
+        match (metadata.is_dir(), metadata.is_file()) {
+            (true, _) => Self::of_folder(path),
+            (_, true) => Self::of_file(path),
+            _ => Err(Error::Format(path)), // a pipe would be waited for
+        }
     }
 
     fn of_folder(path: PathBuf) -> Result<Self> {
@@ -64,7 +71,9 @@ impl ImageSource {
             ImageSource::Cifar(path)
         } else {
             let files = nearby(&path)?;
-            if !tables_among(&files, &path, PARQUET)?.is_empty() {
+            if files.iter().any(|file| is_idx(file) && file.parent() == Some(&path)) {
+                ImageSource::Idx(path)
+            } else if !tables_among(&files, &path, PARQUET)?.is_empty() {
                 ImageSource::Parquet(path)
             } else if !tables_among(&files, &path, MATLAB)?.is_empty() {
                 ImageSource::Matlab(path)
@@ -87,9 +96,14 @@ impl ImageSource {
             Ok(ImageSource::Matlab(path))
         } else if is_lmdb {
             Ok(ImageSource::Lmdb(path))
+        } else if is_idx(&path) {
+            Ok(ImageSource::Idx(path))
         } else if is_image(&path) {
             Ok(ImageSource::Image(path))
-        } else if start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) || is_compressed_tar(&path) {
+        } else if start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1))
+            || ZIP.iter().any(|zip| start.starts_with(zip))
+            || is_archive(&path)
+        {
             Ok(ImageSource::Archive(path))
         } else {
             Err(Error::Format(path))
@@ -106,6 +120,7 @@ impl ImageSource {
             | ImageSource::Archive(path)
             | ImageSource::Lmdb(path)
             | ImageSource::Matlab(path)
+            | ImageSource::Idx(path)
             | ImageSource::Cifar(path)
             | ImageSource::Packed(path) => Some(path),
         }
@@ -122,6 +137,7 @@ impl ImageSource {
             ImageSource::Matlab(path) => Input::of_matrices(path, split),
             ImageSource::Archive(path) => Ok(Input::Archive(Archive::open(path, split)?)),
             ImageSource::Lmdb(path) if split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
+            ImageSource::Idx(path) => Ok(Input::Idx(Idx::open(path, split)?)),
             ImageSource::Cifar(path) => Input::of_cifar(path, split),
             ImageSource::Packed(_) => Err(Error::Setting(format!("{self} is packed already"))),
             ImageSource::Portraits | ImageSource::Image(_) | ImageSource::Lmdb(_) => {
@@ -151,11 +167,6 @@ impl fmt::Display for ImageSource {
 const TAR: (usize, &[u8]) = (257, b"ustar");
 /// Bytes of a file that its format is told by.
 const START: u64 = 512;
-
-fn is_compressed_tar(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending))
-}
 
 #[cfg(test)]
 mod tests {

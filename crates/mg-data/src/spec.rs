@@ -79,7 +79,7 @@ impl Spec {
     pub(crate) fn key(&self, input: &Input) -> String {
         let mut hash = Sha256::new();
         let Spec { side, resize, on_bad, .. } = self;
-        hash.update(format!("mg-data 1 {side} {resize} {on_bad:?} {:?}\n", input.split()));
+        hash.update(format!("mg-data 2 {side} {resize} {on_bad:?} {:?}\n", input.split()));
         if let Some(path) = self.source.path() {
             hash.update(path.canonicalize().unwrap_or_default().as_os_str().as_encoded_bytes());
         }

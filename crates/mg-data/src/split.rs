@@ -1,15 +1,18 @@
+use std::ffi::OsStr;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// A part of a set: of files whose names begin with it, or of folders named so.
+/// A part of a set: of files whose names begin with it, or of folders named so, in capitals or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Split {
-    /// `train`.
+    /// `train`, also written `training`.
+    #[cfg_attr(feature = "serde", serde(alias = "training"))]
     Train,
-    /// `test`.
+    /// `test`, also written `testing`.
+    #[cfg_attr(feature = "serde", serde(alias = "testing"))]
     Test,
     /// `validation`, also written `valid` or `val`.
     #[cfg_attr(feature = "serde", serde(alias = "valid", alias = "val"))]
@@ -19,9 +22,14 @@ pub enum Split {
 }
 
 impl Split {
-    /// The split that a file or folder name begins with: `test` of `test-00000-of-00001.parquet`.
+    /// The split that a file name begins with: `test` of `test-00000-of-00001.parquet`.
     pub(crate) fn of_name(name: &str) -> Option<Split> {
-        name.split(['-', '_', '.']).next().and_then(|word| word.to_ascii_lowercase().parse().ok())
+        name.split(['-', '_', '.']).next().and_then(|word| word.parse().ok())
+    }
+
+    /// The split that a folder is named after.
+    pub(crate) fn of_folder(name: &OsStr) -> Option<Split> {
+        name.to_str()?.parse().ok()
     }
 }
 
@@ -40,9 +48,9 @@ impl FromStr for Split {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "train" => Ok(Split::Train),
-            "test" => Ok(Split::Test),
+        match text.to_ascii_lowercase().as_str() {
+            "train" | "training" => Ok(Split::Train),
+            "test" | "testing" => Ok(Split::Test),
             "validation" | "valid" | "val" => Ok(Split::Validation),
             "extra" => Ok(Split::Extra),
             _ => Err(Error::Setting(format!("split `{text}` is none of train, test, validation, extra"))),
@@ -64,6 +72,7 @@ mod tests {
     fn splits_are_read_off_the_beginning_of_names() {
         assert_eq!(Split::of_name("train-00000-of-00003.parquet"), Some(Split::Train));
         assert_eq!(Split::of_name("valid"), Some(Split::Validation));
+        assert_eq!(Split::of_name("Test.parquet"), Some(Split::Test));
         assert_eq!(Split::of_name("trainers.parquet"), None);
     }
 }

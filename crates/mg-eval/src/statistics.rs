@@ -12,7 +12,7 @@ pub const SATURATION: f32 = 0.98;
 ///
 /// Chains that run away pile up at the clamp: their deviation leaves the data's (0.85 against 0.42 in a run
 /// that saturated) and their saturated share grows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SampleStatistics {
     /// Mean of the finite values.
     pub mean: f64,
@@ -45,6 +45,25 @@ impl SampleStatistics {
             n_not_finite: values.len() - count,
             n: values.len(),
         })
+    }
+
+    /// The statistics of these values and others together.
+    #[must_use]
+    pub fn with(&self, others: &Self) -> Self {
+        let finite = |s: &Self| (s.n - s.n_not_finite) as f64;
+        let (a, b) = (finite(self), finite(others));
+        let mean_of =
+            |mine: f64, theirs: f64| if a + b == 0.0 { 0.0 } else { (a * mine + b * theirs) / (a + b) };
+        let mean = mean_of(self.mean, others.mean);
+        // Of each part: the variance around the common mean.
+        let around = |s: &Self| s.std_dev.powi(2) + (s.mean - mean).powi(2);
+        SampleStatistics {
+            mean,
+            std_dev: mean_of(around(self), around(others)).sqrt(),
+            saturated: mean_of(self.saturated, others.saturated),
+            n_not_finite: self.n_not_finite + others.n_not_finite,
+            n: self.n + others.n,
+        }
     }
 
     /// True when every value is a finite number.
@@ -93,6 +112,18 @@ mod tests {
         assert_eq!(s.to_string(), "mean 0.000, deviation 0.791, 50.0 % saturated");
         let half = Tensor::full(0.25f32, (2, 3, 4, 4), &Device::Cpu).unwrap().to_dtype(DType::BF16).unwrap();
         assert_eq!(SampleStatistics::of(&half).unwrap().mean, 0.25);
+    }
+
+    #[test]
+    fn statistics_of_parts_are_those_of_the_whole() {
+        let (parts, whole) =
+            ([of(&[1.0, -0.25]), of(&[0.5, f32::NAN, 0.125])], of(&[1.0, -0.25, 0.5, f32::NAN, 0.125]));
+        let sum = parts.iter().fold(SampleStatistics::default(), |sum, part| sum.with(part));
+        for (a, b) in [(sum.mean, whole.mean), (sum.std_dev, whole.std_dev), (sum.saturated, whole.saturated)]
+        {
+            assert!((a - b).abs() < 1e-12, "{a} {b}");
+        }
+        assert_eq!((sum.n, sum.n_not_finite), (5, 1));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct DataId {
 
 const FORMAT: &str = "multigrid-model";
 const VERSION: u32 = 1;
+/// What files of runs say that are no models.
+const CHECKPOINT: &str = "multigrid-checkpoint";
 
 /// The kind of models in files that do not say it.
 pub(crate) const FIRST_KIND: &str = "multigrid";
@@ -109,12 +111,24 @@ impl Artefact {
     /// # Errors
     /// When the bytes are cut, damaged, or of something else.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
-        let (tensors, header) = decode::<Header>(bytes, device)?;
-        if header.format != FORMAT || header.version != VERSION {
+        let (tensors, header) = decode::<Value>(bytes, device)?;
+        let (format, version) = (header["format"].as_str().unwrap_or("of no format"), &header["version"]);
+        if format != FORMAT || *version != VERSION {
+            let advice = match format {
+                CHECKPOINT => {
+                    ": a checkpoint of a run; give the run's folder, or the model.safetensors in it"
+                }
+                _ => "",
+            };
             return Err(Error::Format(format!(
-                "it is {} version {}, this program reads {FORMAT} version {VERSION}",
-                header.format, header.version
+                "it is {format} version {version}, this program reads {FORMAT} version {VERSION}{advice}"
             )));
+        }
+        let foreign =
+            |e: serde_json::Error| Error::Format(format!("its description is of another version ({e})"));
+        let header: Header = serde_json::from_value(header).map_err(foreign)?;
+        if header.classes.is_empty() {
+            return Err(Error::Format("its description names no class, not even \"all\"".to_string()));
         }
         Ok(Artefact { header, tensors })
     }

@@ -20,6 +20,14 @@ pub enum Error {
     /// Bytes are not what they should be.
     #[error("{0}")]
     Format(String),
+    /// A tensor that is never written nor read.
+    #[error("the tensor {name} holds {count} numbers that are not finite")]
+    NotFinite {
+        /// Its name.
+        name: String,
+        /// How many of its numbers are infinite or none.
+        count: usize,
+    },
     /// A model of a kind that is not known here.
     #[error("it is a model of the kind {kind:?}; this program knows {known}, so a newer one made it")]
     Kind {

@@ -25,11 +25,11 @@ struct Envelope {
 /// One safetensors file of tensors and their description; equal contents are equal bytes. Tensors are I64 or F32.
 ///
 /// # Errors
-/// When a tensor cannot be read from its device, or the header is no JSON.
+/// When a tensor cannot be read from its device or is not finite, or the header is no JSON.
 pub fn encode<H: Serialize>(tensors: &BTreeMap<String, Tensor>, header: &H) -> Result<Vec<u8>> {
     let mut bytes = BTreeMap::new();
     for (name, tensor) in tensors {
-        let (dtype, data) = to_bytes(tensor)?;
+        let (dtype, data) = to_bytes(name, tensor)?;
         bytes.insert(name.as_str(), (dtype, tensor.dims().to_vec(), data));
     }
     let unusable = |reason: String| Error::Format(reason);
@@ -51,7 +51,7 @@ pub fn encode<H: Serialize>(tensors: &BTreeMap<String, Tensor>, header: &H) -> R
 /// What [`encode`] wrote, its tensors on `device`.
 ///
 /// # Errors
-/// When the bytes are cut, damaged, or of something else.
+/// When the bytes are cut, damaged, or of something else, or a tensor is not finite.
 pub fn decode<H: DeserializeOwned>(file: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, H)> {
     let broken =
         |e: safetensors::SafeTensorError| Error::Format(format!("truncated or not safetensors ({e})"));
@@ -82,19 +82,32 @@ pub fn decode<H: DeserializeOwned>(file: &[u8], device: &Device) -> Result<(BTre
                 return Err(Error::Format(reason));
             }
         };
+        if dtype == DType::F32 {
+            let values = view.data().chunks_exact(4);
+            finite(name, values.map(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]])))?;
+        }
         tensors.insert(name.clone(), Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?);
     }
     Ok((tensors, serde_json::from_str(&envelope.header).map_err(foreign)?))
 }
 
 /// A tensor of any device in little-endian bytes: I64 as it is, all else as F32.
-fn to_bytes(tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
+fn to_bytes(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
     let flat = tensor.flatten_all()?;
     if tensor.dtype() == DType::I64 {
         return Ok((Dtype::I64, flat.to_vec1::<i64>()?.iter().flat_map(|v| v.to_le_bytes()).collect()));
     }
     let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+    finite(name, values.iter().copied())?;
     Ok((Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+}
+
+/// Refuses numbers that are not finite.
+fn finite(name: &str, values: impl Iterator<Item = f32>) -> Result<()> {
+    match values.filter(|value| !value.is_finite()).count() {
+        0 => Ok(()),
+        count => Err(Error::NotFinite { name: name.to_owned(), count }),
+    }
 }
 
 fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
@@ -114,7 +127,7 @@ mod tests {
     fn tensors() -> BTreeMap<String, Tensor> {
         let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
         let integers = Tensor::new(&[-1i64, 1 << 40], &Device::Cpu).unwrap();
-        let entries = [("a.x", tensor(&[1.0, f32::NAN])), ("a.y", integers), ("ab.x", tensor(&[2.0]))];
+        let entries = [("a.x", tensor(&[1.0, f32::MAX])), ("a.y", integers), ("ab.x", tensor(&[2.0]))];
         entries.into_iter().map(|(name, t)| (name.to_string(), t)).collect()
     }
 
@@ -124,9 +137,32 @@ mod tests {
         let (read_back, header) = decode::<Vec<i32>>(&bytes, &Device::Cpu).unwrap();
         assert_eq!(header, [3, 4]);
         for (name, tensor) in tensors() {
-            assert_eq!(to_bytes(&read_back[&name]).unwrap(), to_bytes(&tensor).unwrap(), "{name}");
+            assert_eq!(
+                to_bytes(&name, &read_back[&name]).unwrap(),
+                to_bytes(&name, &tensor).unwrap(),
+                "{name}"
+            );
         }
         assert_eq!(bytes, encode(&tensors(), &vec![3, 4]).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_neither_written_nor_read() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut tensors = tensors();
+            tensors.insert("b".into(), Tensor::new(&[bad, 1.0, bad], &Device::Cpu).unwrap());
+            let error = encode(&tensors, &0).unwrap_err().to_string();
+            assert_eq!(error, "the tensor b holds 2 numbers that are not finite");
+        }
+        // A file that another program wrote, with a checksum that fits.
+        let value = f32::NAN.to_le_bytes();
+        let sha256 = checksum("0", [("a", &[1][..], &value[..])].into_iter());
+        let header = serde_json::to_string(&Envelope { sha256, header: "0".into() }).unwrap();
+        let view = TensorView::new(Dtype::F32, vec![1], &value).unwrap();
+        let metadata = Some([(KEY.to_string(), header)].into_iter().collect());
+        let file = safetensors::serialize([("a", view)], metadata).unwrap();
+        let error = decode::<i32>(&file, &Device::Cpu).unwrap_err().to_string();
+        assert_eq!(error, "the tensor a holds 1 numbers that are not finite");
     }
 
     #[test]
@@ -140,7 +176,9 @@ mod tests {
             flipped[at] ^= 0x10;
             if let Ok((t, header)) = decode::<String>(&flipped, &Device::Cpu) {
                 assert_eq!((header.as_str(), t.len()), ("header", 3), "byte {at}");
-                let same = |name: &str| to_bytes(&t[name]).unwrap() == to_bytes(&tensors()[name]).unwrap();
+                let same = |name: &str| {
+                    to_bytes(name, &t[name]).unwrap() == to_bytes(name, &tensors()[name]).unwrap()
+                };
                 assert!(tensors().keys().all(|name| same(name)), "byte {at}");
             }
         }

@@ -2,6 +2,7 @@ use mg_data::{DataSet, Order};
 use mg_random::Key;
 
 use crate::config::{ClassChoice, Config};
+use crate::selection::no_class;
 use crate::{Class, Error, Result};
 
 /// The classes that `data.class` asks for, in the order of their labels.
@@ -28,6 +29,6 @@ pub fn classes(config: &Config, data: &DataSet) -> Result<Vec<Class>> {
     };
     match names.iter().position(|name| name == wanted) {
         Some(label) => Ok(vec![of(label)?]),
-        None => Err(Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", ")))),
+        None => Err(no_class(wanted, names)),
     }
 }

@@ -111,9 +111,6 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// Whoever watches the run could not do what it had to.
-    #[error(transparent)]
-    Observer(Box<dyn std::error::Error + Send + Sync>),
     /// Learning diverged more often than the guard allows.
     #[error(
         "learning diverged at iteration {iteration}: {reason}; {rollbacks} rollbacks did not help. The last good checkpoint is kept; lower learn.rate or chains.step_size and start anew, or raise guard.rollbacks and resume"

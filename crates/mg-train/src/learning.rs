@@ -62,6 +62,11 @@ impl Learning {
         &self.config
     }
 
+    /// Number of classes, which iterations serve in turn; 1 of a run without.
+    pub fn classes(&self) -> usize {
+        self.batches.classes().len()
+    }
+
     /// The images that are learned from.
     pub fn data(&self) -> &DataId {
         &self.data

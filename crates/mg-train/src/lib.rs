@@ -34,6 +34,7 @@ pub mod config;
 mod error;
 mod guard;
 mod images;
+mod keeper;
 mod learner;
 mod learning;
 mod limit;

@@ -15,17 +15,9 @@ pub trait Observer {
     /// An iteration is done.
     fn iteration_done(&mut self, _report: &Report) {}
 
-    /// Images for the sheet of an iteration, [n, c, s, s] each, to be shown side by side and saved at `path`.
-    ///
-    /// # Errors
-    /// When they could not be saved: the run ends.
-    fn sheet(
-        &mut self,
-        _path: PathBuf,
-        _images: &[Tensor],
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        Ok(())
-    }
+    /// Images for the sheet of an iteration, [n, c, s, s] each, to be shown side by side and saved at `path`. Learning goes on
+    /// when they cannot be.
+    fn sheet(&mut self, _path: PathBuf, _images: &[Tensor]) {}
 
     /// Something else happened.
     fn happened(&mut self, _event: &Event) {}

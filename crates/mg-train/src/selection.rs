@@ -5,7 +5,7 @@ use mg_data::{DataSet, ImageSource, Resize, Spec};
 use mg_model::Model;
 use mg_random::Key;
 
-use crate::config::{Config, DataConfig, SplitChoice, part};
+use crate::config::{ClassChoice, Config, DataConfig, SplitChoice, part};
 use crate::{Error, Result};
 
 /// Which images of a set a run learns, and how they become squares.
@@ -74,6 +74,18 @@ impl Selection {
         }
     }
 
+    /// Those of these images that are of the class that a run learns, where it learns one alone.
+    ///
+    /// # Errors
+    /// When there is no such class.
+    pub fn of_class(&self, images: DataSet) -> Result<DataSet> {
+        let ClassChoice::Named(wanted) = &self.data.class else { return Ok(images) };
+        match images.class_names().iter().position(|name| name == wanted) {
+            Some(label) => Ok(images.only_class(label as u32)?),
+            None => Err(no_class(wanted, images.class_names())),
+        }
+    }
+
     /// Number of images that a run learns.
     fn learned(&self, whole: &DataSet) -> Result<u64> {
         let (limit, held, len) = (self.data.limit, self.data.hold_out, whole.len());
@@ -93,6 +105,11 @@ impl Selection {
         chosen.sort_unstable();
         Ok(whole.subset(&chosen)?)
     }
+}
+
+/// The error for a class that is not there.
+pub(crate) fn no_class(wanted: &str, names: &[String]) -> Error {
+    Error::Class(format!("data.class is {wanted:?}; there are {}", names.join(", ")))
 }
 
 /// Opens the images of a configuration at its method's side, those that are held out among them. With a `cache` folder,

@@ -3,9 +3,10 @@ use mg_data::DataSet;
 
 use crate::config::Config;
 use crate::guard::{Guard, Verdict};
+use crate::keeper::Keeper;
 use crate::learning::data_id;
-use crate::run::checkpoint::{self, CheckpointHeader};
-use crate::run::{Checkpoint, LineFile, ROLLED_BACK, RunDir, write_atomically};
+use crate::run::checkpoint::CheckpointHeader;
+use crate::run::{Checkpoint, LineFile, ROLLED_BACK, RunDir};
 use crate::same_run::check_same;
 use crate::{Error, Event, Learning, Observer, Report, Result, Selection};
 
@@ -16,13 +17,11 @@ use crate::{Error, Event, Learning, Observer, Report, Result, Selection};
 pub struct Training {
     learning: Learning,
     device: Device,
-    run_dir: RunDir,
+    keeper: Keeper,
     guard: Guard,
-    metrics: LineFile,
     iteration: u64,
-    rollbacks: u32,
-    /// The iteration that this process saved last: the end of a run need not save it again.
-    saved: Option<u64>,
+    /// What the guard has against the last iteration.
+    doubt: Option<String>,
     /// Checkpoints that could not be read when the run was resumed.
     faults: Vec<Error>,
 }
@@ -32,6 +31,8 @@ pub struct Training {
 pub enum Outcome {
     /// All iterations are done.
     Finished,
+    /// All iterations are done, but the last ones were not good, so the model is that of an earlier one.
+    Doubtful,
     /// The observer wanted to stop.
     Stopped,
 }
@@ -57,23 +58,22 @@ impl Training {
 
     fn begin(learning: Learning, run_dir: RunDir, device: &Device) -> Result<Self> {
         let metrics = LineFile::open(&run_dir.metrics_path(), 0)?;
-        let mut training = Training::of(learning, run_dir, metrics, device);
-        training.save()?;
+        let mut training = Training::of(learning, Keeper::new(run_dir, metrics, 0), device);
+        // It has learned nothing yet: there is nothing to doubt but its numbers.
+        let first = training.keeper.state_of(&training.learning, 0)?;
+        let path = training.run_dir().checkpoint_path(0);
+        training.keeper.write(&first.map_err(|reason| Error::Format {
+            path,
+            what: "checkpoint",
+            reason,
+        })?)?;
         Ok(training)
     }
 
-    fn of(learning: Learning, run_dir: RunDir, metrics: LineFile, device: &Device) -> Self {
-        Training {
-            guard: Guard::new(learning.config().guard.patience, learning.limits()),
-            learning,
-            device: device.clone(),
-            run_dir,
-            metrics,
-            iteration: 0,
-            rollbacks: 0,
-            saved: None,
-            faults: Vec::new(),
-        }
+    fn of(learning: Learning, keeper: Keeper, device: &Device) -> Self {
+        let guard = Guard::new(learning.config().guard.patience, learning.limits());
+        let (device, faults) = (device.clone(), Vec::new());
+        Training { learning, device, keeper, guard, iteration: 0, doubt: None, faults }
     }
 
     /// A run that goes on from its newest readable checkpoint.
@@ -83,7 +83,7 @@ impl Training {
     pub fn resume(run_dir: RunDir, config: &Config, data: &DataSet, device: &Device) -> Result<Self> {
         let (checkpoint, faults) = run_dir.newest_checkpoint(device)?;
         let Some(checkpoint) = checkpoint else {
-            // Killed before the first checkpoint.
+            run_dir.check_unused()?; // killed before the first checkpoint
             return Training::begin(Training::learning_of(config, data, device)?, run_dir, device);
         };
         let (config, data) = (&config.pinned(device)?, &Selection::of_config(config).to_learn(data)?);
@@ -93,7 +93,8 @@ impl Training {
         let CheckpointHeader { iteration, rollbacks, rate_scale, metrics_bytes, .. } = checkpoint.header;
         learning.rate_scale = rate_scale;
         let metrics = LineFile::open(&run_dir.metrics_path(), metrics_bytes)?;
-        Ok(Training { iteration, rollbacks, faults, ..Training::of(learning, run_dir, metrics, device) })
+        let keeper = Keeper::new(run_dir, metrics, rollbacks);
+        Ok(Training { iteration, faults, ..Training::of(learning, keeper, device) })
     }
 
     /// What is learned, as it is now.
@@ -103,7 +104,7 @@ impl Training {
 
     /// The run directory.
     pub fn run_dir(&self) -> &RunDir {
-        &self.run_dir
+        &self.keeper.run_dir
     }
 
     /// Iterations done.
@@ -121,99 +122,121 @@ impl Training {
             observer.happened(&Event::BadCheckpoint { reason: fault.to_string() });
         }
         observer.started(self.iteration, of);
-        while self.iteration < of {
-            let report = self.learning.step(self.iteration, &mut |share| observer.progressed(share))?;
-            match self.guard.judge(&report) {
-                Verdict::Diverged(reason) => self.roll_back(reason, report.iteration, observer)?,
-                verdict => self.keep(&report, verdict, observer)?,
+        loop {
+            while self.iteration < of {
+                let report = self.learning.step(self.iteration, &mut |share| observer.progressed(share))?;
+                match self.guard.judge(&report) {
+                    Verdict::Diverged(reason) => self.roll_back(reason, report.iteration, observer)?,
+                    verdict => self.keep(&report, verdict, observer)?,
+                }
+                if observer.wants_stop() {
+                    if self.settle(observer)? != Verdict::Good {
+                        observer.happened(&Event::NotSaved { iteration: self.iteration });
+                    }
+                    return Ok(Outcome::Stopped);
+                }
             }
-            if observer.wants_stop() {
-                self.save_if_good(observer)?;
-                return Ok(Outcome::Stopped);
+            match self.settle(observer)? {
+                Verdict::Good => return Ok(Outcome::Finished),
+                Verdict::Suspicious(_) => {
+                    observer.happened(&Event::NotSaved { iteration: self.iteration });
+                    return Ok(Outcome::Doubtful);
+                }
+                Verdict::Diverged(reason) => self.roll_back(reason, self.iteration, observer)?,
             }
         }
-        self.save_if_good(observer)?;
-        Ok(Outcome::Finished)
     }
 
     fn keep(&mut self, report: &Report, verdict: Verdict, observer: &mut dyn Observer) -> Result<()> {
         self.iteration = report.iteration;
-        self.metrics.append(&to_json(report))?;
+        self.keeper.metrics.append(&to_json(report))?;
         observer.iteration_done(report);
-        if let Verdict::Suspicious(reason) = verdict {
-            observer.happened(&Event::Suspicious { iteration: self.iteration, reason });
-        }
+        self.doubt = match verdict {
+            Verdict::Suspicious(reason) => {
+                if let Some(iteration) = self.keeper.doubt() {
+                    observer.happened(&Event::NotSaved { iteration });
+                }
+                observer.happened(&Event::Suspicious { iteration: self.iteration, reason: reason.clone() });
+                Some(reason)
+            }
+            _ => {
+                if let Some(iteration) = self.keeper.trust()? {
+                    observer.happened(&Event::Saved { iteration });
+                }
+                None
+            }
+        };
         let output = &self.learning.config().output;
         let due = |every: u64| self.iteration.is_multiple_of(every);
         let (save, sheet) = (due(output.checkpoint_every), due(output.sheet_every));
-        if save {
-            self.save_if_good(observer)?;
+        if save && self.doubt.is_some() {
+            observer.happened(&Event::NotSaved { iteration: self.iteration });
+        } else if save && !self.keeper.holds() {
+            match self.keeper.state_of(&self.learning, self.iteration)? {
+                Ok(state) => self.keeper.hold(state),
+                Err(reason) => return self.roll_back(reason, self.iteration, observer),
+            }
         }
         if sheet && let Some(images) = self.learning.sheet(self.iteration)? {
-            observer.sheet(self.run_dir.sheet_path(self.iteration), &images).map_err(Error::Observer)?;
+            observer.sheet(self.run_dir().sheet_path(self.iteration), &images);
         }
         Ok(())
+    }
+
+    /// Saves the state as it is, if it is good: it makes an iteration of every class to know that, and takes them back.
+    fn settle(&mut self, observer: &mut dyn Observer) -> Result<Verdict> {
+        let held = self.keeper.take(self.iteration);
+        if self.keeper.saved == Some(self.iteration) {
+            return Ok(Verdict::Good);
+        }
+        if let Some(doubt) = &self.doubt {
+            return Ok(Verdict::Suspicious(doubt.clone()));
+        }
+        let state =
+            held.map_or_else(|| self.keeper.state_of(&self.learning, self.iteration), |held| Ok(Ok(held)));
+        let state = match state? {
+            Ok(state) => state,
+            Err(reason) => return Ok(Verdict::Diverged(reason)),
+        };
+        let mut guard = self.guard.clone();
+        for iteration in (self.iteration..).take(state.left) {
+            match guard.judge(&self.learning.step(iteration, &mut |_| {})?) {
+                Verdict::Good => {}
+                verdict => return Ok(verdict),
+            }
+        }
+        self.learning.restore(&Checkpoint::from_bytes(&state.checkpoint, &self.device)?.state)?;
+        self.keeper.write(&state)?;
+        observer.happened(&Event::Saved { iteration: self.iteration });
+        Ok(Verdict::Good)
     }
 
     /// Back to the last good state, with lower rates.
     fn roll_back(&mut self, reason: String, from: u64, observer: &mut dyn Observer) -> Result<()> {
-        let guard = self.learning.config().guard.clone();
-        let diverged = |reason| Error::Diverged { iteration: from, reason, rollbacks: self.rollbacks };
-        if self.rollbacks >= guard.rollbacks {
+        let (guard, rollbacks) = (self.learning.config().guard.clone(), self.keeper.rollbacks);
+        let diverged = |reason| Error::Diverged { iteration: from, reason, rollbacks };
+        if rollbacks >= guard.rollbacks {
             return Err(diverged(reason));
         }
-        let Some(checkpoint) = self.run_dir.newest_checkpoint(&self.device)?.0 else {
+        let Some(checkpoint) = self.run_dir().newest_checkpoint(&self.device)?.0 else {
             return Err(diverged(reason));
         };
-        take_over(&mut self.learning, &self.run_dir, &checkpoint)?;
+        take_over(&mut self.learning, &self.keeper.run_dir, &checkpoint)?;
         self.learning.rate_scale = checkpoint.header.rate_scale * guard.rate_factor;
         self.iteration = checkpoint.header.iteration;
-        self.rollbacks += 1;
+        self.keeper.doubt();
+        (self.keeper.rollbacks, self.doubt) = (rollbacks + 1, None);
         self.guard.forget();
-        self.metrics.truncate(checkpoint.header.metrics_bytes)?;
+        self.keeper.metrics.truncate(checkpoint.header.metrics_bytes)?;
         let (to, rate_scale) = (self.iteration, self.learning.rate_scale);
         let event = serde_json::json!({
             "event": ROLLED_BACK, "from": from, "to": to, "reason": reason, "rate_scale": rate_scale,
         });
-        self.metrics.append(&event.to_string())?;
-        self.save()?;
+        self.keeper.metrics.append(&event.to_string())?;
+        let again = self.keeper.state_of(&self.learning, to)?.map_err(diverged)?;
+        self.keeper.write(&again)?;
         observer.happened(&Event::RolledBack { from, to, reason, rate_scale });
         Ok(())
-    }
-
-    /// Saves unless the guard has its doubts: then the older checkpoint stays the newest.
-    fn save_if_good(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let iteration = self.iteration;
-        if self.saved == Some(iteration) {
-            return Ok(());
-        }
-        if !self.guard.is_calm() {
-            observer.happened(&Event::NotSaved { iteration });
-            return Ok(());
-        }
-        self.save()?;
-        observer.happened(&Event::Saved { iteration });
-        Ok(())
-    }
-
-    fn save(&mut self) -> Result<()> {
-        let state = self.learning.state()?;
-        let header = CheckpointHeader {
-            format: checkpoint::FORMAT.into(),
-            version: checkpoint::VERSION,
-            iteration: self.iteration,
-            config: self.learning.config().values(),
-            data: self.learning.data().clone(),
-            state: state.json.clone(),
-            rate_scale: self.learning.rate_scale,
-            rollbacks: self.rollbacks,
-            metrics_bytes: self.metrics.sync()?,
-        };
-        Checkpoint { header, state }.save(&self.run_dir.checkpoint_path(self.iteration))?;
-        let model = self.learning.artefact(self.iteration)?.to_bytes()?;
-        write_atomically(&self.run_dir.model_path(), &model)?;
-        self.saved = Some(self.iteration);
-        self.run_dir.prune_checkpoints(self.learning.config().output.keep_checkpoints)
     }
 }
 

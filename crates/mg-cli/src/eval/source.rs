@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use mg_backbone::Images;
-use mg_data::{DataSet, OnBadImage, Resize, Split};
+use mg_data::{DataSet, OnBadImage, Resize, Spec, Split};
 use mg_model::{Model, Synthesis};
 use mg_pyramid::down;
 use mg_random::Key;
@@ -64,10 +64,21 @@ pub(crate) struct Draw {
 /// Images that a model draws unless told.
 const DRAWN: usize = 2000;
 
-/// Whether a path holds a model.
+/// Whether a path holds a model, or the hub one of this name and no set that was fetched.
 pub(crate) fn is_model(name: &str) -> bool {
     let path = Path::new(name);
-    path.join(MODEL).is_file() || path.extension().is_some_and(|e| e == "safetensors")
+    path.join(MODEL).is_file()
+        || path.extension().is_some_and(|e| e == "safetensors")
+        || (name.starts_with(mg_hub::PREFIX) && !hub::is_fetched_set(name))
+}
+
+/// Images that a run has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// Those that it learned.
+    Learned,
+    /// Those that it held out.
+    HeldOut,
 }
 
 /// The model at `name`, ready to draw from.
@@ -106,10 +117,13 @@ impl ShapeArgs {
     ) -> Result<Input> {
         let mut spec = hub::spec(name)?;
         spec.split = split;
-        let native = spec.native_size()?;
+        let (native, is_cropped) = (spec.native_size()?, self.crop.is_some());
         let wanted = self.side.map(|side| (side, self.resize())).or(beside);
         (spec.side, spec.resize) = match (wanted, native) {
-            (Some((side, _)), native) if native == (side as u32, side as u32) => (side, Resize::Exact),
+            // What has its side already was cropped before.
+            (Some((side, _)), native) if is_cropped && native == (side as u32, side as u32) => {
+                (side, Resize::Exact)
+            }
             (Some(wanted), _) => wanted,
             (None, (width, height)) => {
                 ensure!(
@@ -142,11 +156,11 @@ impl Input {
         }
     }
 
-    /// The set that a model was learned from.
-    pub(crate) fn learned_from(&self) -> Option<String> {
+    /// The model that the images are drawn from.
+    pub(crate) fn run(&self) -> Option<&Drawn> {
         match self {
             Self::Set(_) => None,
-            Self::Run(drawn) => Some(drawn.model.header().data.source.clone()),
+            Self::Run(drawn) => Some(drawn),
         }
     }
 
@@ -186,6 +200,42 @@ impl Images for Input {
 }
 
 impl Drawn {
+    /// Name of the set that the model was learned from.
+    pub(crate) fn source(&self) -> &str {
+        &self.model.header().data.source
+    }
+
+    /// The images that the model was learned from, or those that its run held out, by the side of the images drawn: of the very
+    /// content that it learned.
+    pub(crate) fn own(&self, own: Own, set: &SetArgs) -> Result<Input> {
+        let (selection, known) = (Selection::of_model(&*self.model)?, &self.model.header().data);
+        let elsewhere = || {
+            let (source, images) = (&known.source, known.images);
+            format!(
+                "the {images} images of {source} that the model was learned from are not here; name others with --ref"
+            )
+        };
+        let spec = hub::selected(&selection).with_context(elsewhere)?;
+        let whole = set.read(spec.clone()).with_context(elsewhere)?;
+        let learned = selection.to_learn(&whole).with_context(elsewhere)?;
+        ensure!(
+            learned.content_hash() == known.sha256,
+            "{}: those that are here have SHA-256 {}, those had {}",
+            elsewhere(),
+            learned.content_hash(),
+            known.sha256
+        );
+        let whole = match self.side == selection.side {
+            true => whole,
+            false => set.read(Spec { side: self.side, ..spec })?,
+        };
+        let part = match own {
+            Own::Learned => selection.to_learn(&whole)?,
+            Own::HeldOut => selection.held_out(&whole)?,
+        };
+        Ok(Input::Set(selection.of_class(part)?))
+    }
+
     fn batch(&self, range: Range<usize>) -> Result<Tensor> {
         let mut parts = vec![];
         for chunk in range.start / self.chunk..range.end.div_ceil(self.chunk) {

@@ -3,7 +3,8 @@
     pip install lmdb numpy pillow scipy
     python formats.py
 
-lsun/ (LMDB of webp images, as LSUN), digits/ (MATLAB, as SVHN), cifar-python/ and cifar-binary/, photos.tar and photos.tgz;
+lsun/ (LMDB of webp images, as LSUN), digits/ (MATLAB, as SVHN), cifar-python/ and cifar-binary/, the same of cifar100,
+photos.tar and photos.tgz;
 formats.json holds SHA-256 of the RGB bytes of every image.
 """
 
@@ -70,7 +71,7 @@ def digits():
     return found
 
 
-def python2(rows, labels):
+def python2(rows, labels, key=b"labels"):
     """A batch as Python 2 and numpy of 2009 pickled it."""
     def short(text):
         return b"U" + bytes([len(text)]) + text
@@ -81,11 +82,11 @@ def python2(rows, labels):
     array = b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85" + short(b"b") + b"\x87Rq\x09"
     array += b"(K\x01K" + bytes([len(rows)]) + b"M" + struct.pack("<H", 3072) + b"\x86" + dtype
     array += b"\x89T" + struct.pack("<i", len(data)) + data + b"tb"
-    batch = b"\x80\x02}q\x01(" + short(b"batch_label") + short(b"training batch 1 of 5") + short(b"labels") + b"]q\x02("
+    batch = b"\x80\x02}q\x01(" + short(b"batch_label") + short(b"training batch 1 of 5") + short(key) + b"]q\x02("
     batch += b"".join(b"K" + bytes([label]) for label in labels) + b"e" + short(b"data") + array
     batch += short(b"filenames") + b"]q\x03(" + b"".join(short(b"a.png") for _ in labels) + b"eu."
     loaded = pickle.loads(batch, encoding="bytes")
-    assert (loaded[b"data"] == rows).all() and loaded[b"labels"] == list(labels)
+    assert (loaded[b"data"] == rows).all() and loaded[key] == list(labels)
     return batch
 
 
@@ -109,6 +110,25 @@ def cifar():
     return found
 
 
+def hundred():
+    python, binary = HERE / "cifar100-python", HERE / "cifar100-binary"
+    for folder in (python, binary):
+        folder.mkdir(exist_ok=True)
+    found = {}
+    for split, first, count in (("train", 0, 3), ("test", 3, 2)):
+        pixels = [image(400 + i, 32) for i in range(first, first + count)]
+        fine, coarse = [i % 3 for i in range(first, first + count)], [1] * count
+        rows = np.stack([p.transpose(2, 0, 1).reshape(-1) for p in pixels])
+        (python / split).write_bytes(python2(rows, fine, b"fine_labels"))
+        (binary / f"{split}.bin").write_bytes(b"".join(bytes([c, f]) + row.tobytes() for c, f, row in zip(coarse, fine, rows)))
+        found[split] = [[label, sha(p)] for label, p in zip(fine, pixels)]
+    names = ["apple", "baby", "bear"]
+    (python / "meta").write_bytes(pickle.dumps({"fine_label_names": names, "coarse_label_names": ["food", "people"]}, protocol=2))
+    (binary / "fine_label_names.txt").write_text("\n".join(names) + "\n")
+    (binary / "coarse_label_names.txt").write_text("food\npeople\n")
+    return found
+
+
 def photos():
     found = []
     for name in ("photos.tar", "photos.tgz"):
@@ -124,4 +144,6 @@ def photos():
     return [[label, sha(image(300 + i, 20))] for i, label in enumerate((1, 0, 0))]
 
 
-json.dump({"lsun": lsun(), "digits": digits(), "cifar": cifar(), "photos": photos()}, (HERE / "formats.json").open("w"), indent=0)
+if __name__ == "__main__":
+    sets = {"lsun": lsun(), "digits": digits(), "cifar": cifar(), "hundred": hundred(), "photos": photos()}
+    json.dump(sets, (HERE / "formats.json").open("w"), indent=0)

@@ -64,6 +64,24 @@ fn both_versions_of_cifar_hold_the_same_images() {
 }
 
 #[test]
+fn a_hundred_classes_are_read_by_their_fine_labels() {
+    let expected = &expected()["hundred"];
+    for (split, name) in [(None, "train"), (Some(Split::Test), "test")] {
+        for folder in ["cifar100-python", "cifar100-binary"] {
+            let set = open(folder, 32, split).unwrap();
+            assert_eq!(seen(&set), expected[name], "{folder}");
+            assert_eq!(set.class_names(), ["apple", "baby", "bear"]);
+        }
+    }
+    // Any folder may hold files called train and test.
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("train"), "words").unwrap();
+    let error =
+        ImageSource::find(root.path().to_str().unwrap()).and_then(|source| DataSet::open(&Spec::new(source)));
+    assert!(error.unwrap_err().to_string().contains("no image"));
+}
+
+#[test]
 fn bedrooms_are_read_from_lmdb() {
     let pairs = expected()["lsun"].as_array().unwrap().clone();
     let source = ImageSource::find(golden("lsun").to_str().unwrap()).unwrap();
@@ -87,4 +105,49 @@ fn archives_are_read_in_their_order_and_folders_are_classes() {
         assert_eq!(set.class_names(), ["bar", "zoo"]);
         assert!(open(name, 20, Some(Split::Test)).is_err());
     }
+}
+
+#[test]
+fn handwritten_digits_are_read_from_idx_files() {
+    let root = tempfile::tempdir().unwrap();
+    let head = |dimensions: &[u32]| {
+        let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
+        dimensions.iter().for_each(|n| bytes.extend(n.to_be_bytes()));
+        bytes
+    };
+    let write = |name: &str, dimensions: &[u32], values: &[u8], compressed: bool| {
+        let bytes = [head(dimensions), values.to_vec()].concat();
+        let bytes = if compressed {
+            let mut out = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+            std::io::Write::write_all(&mut out, &bytes).unwrap();
+            out.finish().unwrap()
+        } else {
+            bytes
+        };
+        std::fs::write(root.path().join(name), bytes).unwrap();
+    };
+    let pixels: Vec<u8> = (0..3 * 9 * 8).map(|i| (i * 5 % 251) as u8).collect();
+    write("train-images-idx3-ubyte.gz", &[3, 9, 8], &pixels, true);
+    write("train-labels-idx1-ubyte", &[3], &[7, 0, 2], false);
+    write("t10k-images.idx3-ubyte", &[2, 8, 8], &pixels[..128], false);
+    let open = |path: &Path, split| {
+        let source = ImageSource::find(path.to_str().unwrap())?;
+        DataSet::open(&Spec { side: 8, split, resize: Resize::Crop(8), ..Spec::new(source) })
+    };
+    let set = open(root.path(), None).unwrap();
+    assert_eq!((set.len(), set.split(), set.labels()), (3, Some("train"), Some(vec![7, 0, 2])));
+    let test = open(root.path(), Some(Split::Test)).unwrap();
+    assert_eq!((test.len(), test.labels()), (2, None));
+    let expected: Vec<u8> = pixels[64..128].iter().flat_map(|&grey| [grey; 3]).collect();
+    assert_eq!(test.image(1).unwrap(), expected);
+    let file = root.path().join("train-images-idx3-ubyte.gz");
+    assert_eq!(open(&file, None).unwrap().content_hash(), set.content_hash());
+    assert!(open(root.path(), Some(Split::Extra)).unwrap_err().to_string().contains("t10k"));
+    // Cut, of another shape, or with other labels.
+    write("t10k-images.idx3-ubyte", &[2, 8, 8], &pixels[..100], false);
+    assert!(open(root.path(), Some(Split::Test)).unwrap_err().to_string().contains("row 1"));
+    write("t10k-images.idx3-ubyte", &[2, 0, 8], &[], false);
+    assert!(open(root.path(), Some(Split::Test)).unwrap_err().to_string().contains("8 x 0"));
+    write("train-labels-idx1-ubyte", &[2], &[7, 0], false);
+    assert!(open(root.path(), None).unwrap_err().to_string().contains("2 labels"));
 }

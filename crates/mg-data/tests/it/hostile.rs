@@ -106,9 +106,37 @@ fn damaged_matlab_files_are_errors() {
 }
 
 #[test]
+fn two_thousand_million_matlab_images_without_height_are_refused() {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut bytes = b"MATLAB 5.0 MAT-file".to_vec();
+    bytes.resize(124, b' ');
+    bytes.extend([0, 1, b'I', b'M']);
+    // Flags, dimensions, the name X in its tag, and no values.
+    let matrix = words(&[6, 8, 2, 0, 5, 16, 0, 16, 3, 2_147_483_647, 1 << 16 | 1, u32::from(b'X'), 2, 0]);
+    bytes.extend(words(&[14, matrix.len() as u32]));
+    bytes.extend(matrix);
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("no_height.mat");
+    fs::write(&path, bytes).unwrap();
+    let error = DataSet::open(&Spec::new(ImageSource::Matlab(path))).unwrap_err().to_string();
+    assert!(error.contains("no_height.mat") && error.contains("16 x 0 pixels"), "{error}");
+}
+
+#[test]
 fn damaged_batches_of_cifar_are_errors() {
     survives("cifar-python", "cifar-python/data_batch_1");
     survives("cifar-binary", "cifar-binary/data_batch_2.bin");
+}
+
+#[test]
+fn damaged_zip_archives_are_errors() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
+    for (i, bytes) in crate::common::Photographs::new(3).some().into_iter().flatten().enumerate() {
+        zip.start_file(format!("{i}.{}", ["png", "jpg"][i % 2]), zip::write::SimpleFileOptions::default())
+            .unwrap();
+        std::io::Write::write_all(&mut zip, &bytes).unwrap();
+    }
+    survives_alone("photos.zip", zip.finish().unwrap().get_ref(), false);
 }
 
 #[test]

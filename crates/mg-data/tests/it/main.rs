@@ -2,8 +2,12 @@
 
 mod common;
 mod formats;
+mod forms;
 mod hostile;
 mod loader;
 mod real;
+mod scans;
 mod sets;
+mod tables;
+mod trees;
 mod words;

@@ -16,7 +16,7 @@ fn celeba_s_test_split_decodes_whole() {
     let spec = spec("celeba");
     let set = DataSet::open(&Spec { resize: Resize::Crop(108), ..spec }).unwrap();
     assert_eq!((set.len(), set.labels(), set.skipped().count), (1671, None, 0));
-    let description = set.describe();
+    let description = set.describe().unwrap();
     assert_eq!((description.name.as_str(), description.split.as_deref()), ("celeba", Some("test")));
     for c in 0..3 {
         assert!((-0.5..0.5).contains(&description.mean[c]), "{description}");
@@ -40,5 +40,5 @@ fn cifar_s_column_img_is_found_and_its_classes_are_named_and_balanced() {
     let set = DataSet::open(&Spec { side: 32, ..spec }).unwrap();
     assert_eq!((set.len(), set.skipped().count), (10_000, 0));
     assert_eq!((set.class_names()[0].as_str(), set.class_names()[9].as_str()), ("airplane", "truck"));
-    assert!(set.describe().classes.iter().all(|(_, count)| *count == 1000));
+    assert!(set.describe().unwrap().classes.iter().all(|(_, count)| *count == 1000));
 }

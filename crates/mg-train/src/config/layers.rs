@@ -14,6 +14,9 @@ pub struct Layer {
     table: Table,
 }
 
+/// Parts of a key, at most.
+const PARTS: usize = 8;
+
 impl Layer {
     /// The preset of this name.
     ///
@@ -53,6 +56,11 @@ impl Layer {
             let message = "expected key=value, for example learn.batch=32".to_string();
             return Err(Error::ConfigSyntax { place: name, message });
         };
+        if key.split('.').count() > PARTS {
+            let message =
+                format!("a key has at most {PARTS} parts, as in section.key; `mg config explain` lists all");
+            return Err(Error::ConfigSyntax { place: "--set".to_string(), message });
+        }
         let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
         let mut node = parsed.unwrap_or_else(|| Value::String(value.trim().to_string()));
         let mut path: Vec<&str> = key.trim().split('.').collect();

@@ -38,7 +38,7 @@ impl RunDir {
     }
 
     /// Takes back what [`create`](Self::create) made, of a run that could not start.
-    pub(crate) fn discard(self) {
+    pub fn discard(self) {
         // What cannot be removed says so when the folder is used again.
         for file in [self.config_path(), self.path.join(LOCK)] {
             let _ = fs::remove_file(file);
@@ -109,16 +109,18 @@ impl RunDir {
         self.path.join(CHECKPOINTS).join(format!("{iteration:08}.safetensors"))
     }
 
-    /// The newest checkpoint that can be read, and what was wrong with newer ones.
+    /// The newest sound checkpoint, and what is wrong with newer ones.
     ///
     /// # Errors
-    /// When there are checkpoints but none can be read. `None` when there is none at all.
+    /// When there are checkpoints but none is sound, or when the system cannot read one: it may be as sound as any, so no older
+    /// one is taken for it. `None` when there is none at all.
     pub fn newest_checkpoint(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut faults = Vec::new();
         for iteration in self.checkpoints()?.into_iter().rev() {
             match Checkpoint::load(&self.checkpoint_path(iteration), device) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), faults)),
-                Err(fault) => faults.push(fault),
+                Err(fault @ Error::Format { .. }) => faults.push(fault),
+                Err(error) => return Err(error),
             }
         }
         match faults.is_empty() {
@@ -127,12 +129,25 @@ impl RunDir {
         }
     }
 
-    /// Deletes all but the newest `keep` checkpoints.
+    /// Refuses a run without a checkpoint that has got further: what it learned cannot be gone on from, and stays.
+    pub(crate) fn check_unused(&self) -> Result<()> {
+        let has = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
+        if !has(self.metrics_path()) && !has(self.model_path()) {
+            return Ok(());
+        }
+        let reason = "it has learned, but no checkpoint is left to go on from; put one back, or start a new run with --run \
+                      and another folder (`mg sample` takes its model as it is)";
+        Err(Error::Run { path: self.path.clone(), reason: reason.into() })
+    }
+
+    /// Deletes all but `keep` checkpoints, up to that of iteration `newest`, which was just written. Later ones, of a run that
+    /// went back, stay as they are.
     ///
     /// # Errors
     /// When one cannot be deleted.
-    pub fn prune_checkpoints(&self, keep: usize) -> Result<()> {
-        let all = self.checkpoints()?;
+    pub fn prune_checkpoints(&self, newest: u64, keep: usize) -> Result<()> {
+        let mut all = self.checkpoints()?;
+        all.retain(|&iteration| iteration <= newest);
         for &iteration in &all[..all.len().saturating_sub(keep)] {
             let path = self.checkpoint_path(iteration);
             fs::remove_file(&path).map_err(|e| Error::io("delete", &path, e))?;

@@ -73,9 +73,13 @@ impl LineFile {
         Ok(())
     }
 
-    /// Length in bytes, all of them on disk when this returns.
-    pub(crate) fn sync(&mut self) -> Result<u64> {
-        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
-        Ok(self.len)
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// All lines are on disk when this returns.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
     }
 }

@@ -210,6 +210,100 @@ fn numbers_that_are_not_finite_never_reach_the_disk() {
 }
 
 #[test]
+fn a_state_is_saved_once_iterations_made_from_it_were_good() {
+    struct Log(Vec<String>);
+    impl Observer for Log {
+        fn iteration_done(&mut self, report: &Report) {
+            self.0.push(report.iteration.to_string());
+        }
+
+        fn happened(&mut self, event: &Event) {
+            if let Event::Saved { iteration } = event {
+                self.0.push(format!("saved {iteration}"));
+            }
+        }
+    }
+    // Two classes in turn: one iteration of each must follow.
+    for (set, expected) in [
+        ("data.class=all", "1 2 3 saved 2 4 5 saved 4 6 saved 6"),
+        ("data.class=each", "1 2 3 4 saved 2 5 6 saved 4 saved 6"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = tiny(&[set]);
+        let (data, run_dir) = (data(&config), RunDir::create(dir.path(), &config).unwrap());
+        let mut log = Log(vec![]);
+        Training::start(run_dir, &config, &data, CPU).unwrap().run(&mut log).unwrap();
+        assert_eq!(log.0.join(" "), expected, "{set}");
+    }
+}
+
+#[test]
+fn a_broken_state_is_never_saved_though_the_iteration_before_looked_good() {
+    for rate in ["1e10", "1e3", "1e30"] {
+        for sets in [&["learn.optimizer=sgd"][..], &["learn.optimizer=adam"], &["model.norm=batch"]] {
+            let dir = tempfile::tempdir().unwrap();
+            let rate = format!("learn.rate={rate}");
+            let guard = ["guard.max_gap=200", "guard.rollbacks=2", "output.checkpoint_every=1", &rate];
+            let config = tiny(&[&guard[..], sets].concat());
+            let (data, run_dir) = (data(&config), RunDir::create(dir.path(), &config).unwrap());
+            let outcome = Training::start(run_dir, &config, &data, CPU).unwrap().run(&mut ());
+            let is_told =
+                matches!(outcome, Err(Error::Diverged { rollbacks: 2, .. }) | Ok(Outcome::Doubtful));
+            assert!(is_told, "{rate} {sets:?}: {outcome:?}");
+            let kept = RunDir::open(dir.path()).unwrap().newest_checkpoint(CPU).unwrap().0.unwrap();
+            assert_eq!(kept.header.iteration, 0, "{rate} {sets:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_has_lost_its_checkpoints_is_refused_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = tiny(&[]);
+    run(dir.path(), &config, Some(4));
+    fs::remove_dir_all(dir.path().join("checkpoints")).unwrap();
+    fs::create_dir(dir.path().join("checkpoints")).unwrap();
+    let files =
+        || ["metrics.jsonl", "model.safetensors"].map(|name| fs::read(dir.path().join(name)).unwrap());
+    let before = files();
+    let resume = || Training::resume(RunDir::open(dir.path()).unwrap(), &config, &data(&config), CPU);
+    assert!(resume().unwrap_err().to_string().contains("no checkpoint is left"));
+    assert!(before == files());
+    // Killed before it had learned anything, it begins.
+    fs::write(dir.path().join("metrics.jsonl"), "").unwrap();
+    fs::remove_file(dir.path().join("model.safetensors")).unwrap();
+    assert!(resume().is_ok());
+}
+
+#[test]
+fn a_checkpoint_that_the_system_cannot_read_is_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = tiny(&[]);
+    run(dir.path(), &config, Some(4));
+    // A folder is no file for any user, as no file is when there are no more handles.
+    fs::create_dir(dir.path().join("checkpoints/00000005.safetensors")).unwrap();
+    let metrics = fs::read(dir.path().join("metrics.jsonl")).unwrap();
+    let error =
+        Training::resume(RunDir::open(dir.path()).unwrap(), &config, &data(&config), CPU).unwrap_err();
+    assert!(error.to_string().contains("00000005.safetensors"), "{error}");
+    assert_eq!(metrics, fs::read(dir.path().join("metrics.jsonl")).unwrap());
+}
+
+#[test]
+fn a_damaged_checkpoint_of_a_later_iteration_costs_no_sound_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = tiny(&["output.keep_checkpoints=1"]);
+    run(dir.path(), &config, Some(2));
+    for name in ["00000099", "00000098"] {
+        fs::write(dir.path().join(format!("checkpoints/{name}.safetensors")), "damaged").unwrap();
+    }
+    assert_eq!(run(dir.path(), &config, Some(2)).0, Outcome::Stopped);
+    let (newest, faults) = RunDir::open(dir.path()).unwrap().newest_checkpoint(CPU).unwrap();
+    assert_eq!((newest.unwrap().header.iteration, faults.len()), (4, 2));
+    assert_eq!(run(dir.path(), &config, None).0, Outcome::Finished);
+}
+
+#[test]
 fn a_damaged_newest_checkpoint_is_named_and_an_older_one_serves() {
     let dir = tempfile::tempdir().unwrap();
     let config = tiny(&[]);
