@@ -157,6 +157,12 @@ fn samples_are_written_as_they_are_drawn_and_gone_on_with() {
 fn advice_works() {
     let dir = workplace();
     let dir = dir.path();
+    let stuck =
+        "--set chains.sampler=mala --set chains.step_size=1e4 --set guard.max_gap=1e9 --steps 2 --run stuck";
+    let output = mg(dir, &format!("train tiny.toml {stuck}")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.matches("no step of the chains is accepted").count(), 1, "{said}");
+
     ok(dir, "train tiny.toml --steps 3 --run run");
     let error = fails(dir, "sample run/checkpoints/00000003.safetensors");
     assert!(error.contains("a checkpoint of a run") && error.contains("model.safetensors"), "{error}");

@@ -88,3 +88,29 @@ fn nothing_is_published_by_halves_or_by_mistake() {
     assert!(fails(with_hub(&loopback, dir, "publish run me/faces -n 4")).contains("me/faces"));
     assert!(!Path::new(&dir.join("model.safetensors")).exists());
 }
+
+#[test]
+fn nothing_that_is_published_names_a_folder_of_this_machine() {
+    let here = workplace();
+    let here = here.path();
+    let set = here.join("my secret/photos");
+    std::fs::create_dir_all(&set).unwrap();
+    for i in 0..20u8 {
+        let image = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([i, (16 * x) as u8, (16 * y) as u8]));
+        image.save(set.join(format!("{i}.png"))).unwrap();
+    }
+    let with = |words: &[&str]| {
+        let mut command = mg(here, "");
+        command.args(words);
+        succeeds(command)
+    };
+    let set = set.to_str().unwrap();
+    with(&["train", "tiny.toml", "--steps", "2", "--run", "run", "--data", set]);
+    with(&["eval", "--input", "run", "-n", "20", "--fid", "--json=run/scores.json"]);
+    with(&["publish", "run", "me/faces", "-n", "4", "--dry-run", "--out", "copy", "--license", "mit"]);
+    for file in files(&here.join("copy")) {
+        let text = String::from_utf8_lossy(&read(&file)).into_owned();
+        assert!(!text.contains("my secret"), "{}", file.display());
+    }
+    assert!(String::from_utf8(read(here.join("copy/scores.json"))).unwrap().contains("a model of photos"));
+}

@@ -42,6 +42,7 @@ mod set;
 mod settings;
 mod svm;
 mod train;
+mod usage;
 mod uses;
 mod watcher;
 
@@ -97,7 +98,8 @@ enum Command {
 /// Does what the command line says, with these methods.
 pub fn main(methods: Methods) -> ExitCode {
     start_log();
-    let done = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::end(&error));
+    let done = match cli.command {
         Command::Train(args) => train::run(&args, methods),
         Command::Sample(args) => sample::run(&args, methods),
         Command::Inpaint(args) => inpaint::run(&args, methods),

@@ -138,6 +138,11 @@ fn report(
     annealed: &NormalizerEstimate,
     bits: &BitsPerDim,
 ) -> Result<()> {
+    if annealed.acceptance.is_some_and(|acceptance| acceptance < 0.01) {
+        tracing::warn!(
+            "hardly a step is accepted, so chains stay where they begin; a smaller step size moves them"
+        );
+    }
     if !args.json.write(&as_json(args, grid, density, annealed, bits))? {
         return Ok(());
     }

@@ -138,6 +138,7 @@ impl ImageFolder {
         beside(folder, "")?;
         make_folder(folder)?;
         let lock = lock(folder)?;
+        mg_files::remove_abandoned(folder);
         let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
         let is_new = |name: &str| {
             let number = name.strip_suffix(".png").and_then(|number| number.parse().ok());

@@ -15,8 +15,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        // Errors that only pass on another one repeat its words.
-        if !message.ends_with(&cause) {
+        // Errors that only pass on another one repeat its words, some with an advice behind.
+        if !message.contains(&cause) {
             message = if message.is_empty() { cause } else { format!("{message}: {cause}") };
         }
     }
@@ -116,11 +116,12 @@ fn for_hub(error: &mg_hub::Error) -> String {
     use mg_hub::Error::{Damaged, Hub, Incomplete, Io, Lock, Name, Offline, Refused, Unreachable};
     match error {
         Name { .. } => "`mg data list` names the sets there are; on the hub they are OWNER/NAME".into(),
-        Offline(_) | Incomplete { .. } => {
-            "`mg data fetch NAME` fetches it; leave out --offline, and HF_HUB_OFFLINE=1".into()
+        Offline(_) => {
+            "ask once with a network, without --offline and HF_HUB_OFFLINE=1: what is fetched is kept".into()
         }
+        Incomplete { .. } => "`mg data fetch NAME` fetches what is missing".into(),
         Hub { .. } => {
-            "look for a slip in the name; HF_TOKEN says who you are, to private repositories and to publish"
+            "HF_TOKEN says who you are, HF_ENDPOINT which hub is asked; `mg help publish` says what is needed"
                 .into()
         }
         Refused { .. } => "HF_TOKEN says who you are, HF_ENDPOINT which hub is asked".into(),

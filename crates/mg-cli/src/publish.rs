@@ -13,6 +13,7 @@ use mg_hub::{Kind, Repo, Upload};
 use mg_model::{Model, Synthesis, generate};
 use mg_random::Key;
 use mg_train::{Config, Methods};
+use serde_json::Value;
 
 use crate::device::DeviceArgs;
 use crate::hub::{self, WEIGHTS};
@@ -63,8 +64,9 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     let repo = Repo::new(Kind::Model, &args.repo)?;
     let device = args.device.open()?;
     let mut model = hub::model(&args.run, None, methods, &device)?;
+    let source = model.header().data.source.clone();
     forget_paths(&mut *model);
-    let scores = args.read_scores()?;
+    let scores = args.read_scores((&source, &model.header().data.source))?;
     let samples = model.generate().map(|_| args.samples(&*model, &device)).transpose()?;
     let card = Card {
         repo: &repo,
@@ -118,6 +120,22 @@ fn forget_paths(model: &mut dyn Model) {
     header.data.source = last;
 }
 
+/// Does the same to every text of some JSON, in which a set has a new name.
+fn shorten_paths(json: &mut Value, (old, new): (&str, &str)) {
+    match json {
+        Value::String(text) => {
+            let last = |word: &str| match Path::new(word).file_name() {
+                Some(name) if Path::new(word).is_absolute() => name.to_string_lossy().into_owned(),
+                _ => word.to_owned(),
+            };
+            *text = text.replace(old, new).split(' ').map(last).collect::<Vec<_>>().join(" ");
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| shorten_paths(value, (old, new))),
+        Value::Object(values) => values.values_mut().for_each(|value| shorten_paths(value, (old, new))),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 fn config(methods: Methods, model: &dyn Model) -> Result<String> {
     let config = Config::of_values(methods, &model.header().config)?;
     Ok(format!("# Learns such a model: mg train config.toml\n\n{}", config.to_toml()))
@@ -138,8 +156,8 @@ impl Args {
         fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// Names and texts of files of scores.
-    fn read_scores(&self) -> Result<Vec<(String, String)>> {
+    /// Names and texts of files of scores, in which the set has its new name and paths have their last parts.
+    fn read_scores(&self, renamed: (&str, &str)) -> Result<Vec<(String, String)>> {
         let usual = self.run.join("scores.json");
         let paths = match self.scores.as_slice() {
             [] if usual.is_file() => vec![usual],
@@ -151,8 +169,10 @@ impl Args {
         }
         let read = |path: &PathBuf| {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            serde_json::from_str::<serde_json::Value>(&text)
+            let mut scores: Value = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not JSON; give what --json=FILE wrote", path.display()))?;
+            shorten_paths(&mut scores, renamed);
+            let text = format!("{}\n", serde_json::to_string_pretty(&scores)?);
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             ensure!(name.ends_with(".json"), "{} has not the ending .json", path.display());
             Ok((name, text))

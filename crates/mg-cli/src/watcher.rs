@@ -33,6 +33,8 @@ pub(crate) struct Watcher {
     /// Iterations done.
     iteration: u64,
     of: u64,
+    /// Whether it was said that chains do not move.
+    stuck: bool,
 }
 
 /// Marks of the bar in one iteration.
@@ -62,6 +64,7 @@ impl Watcher {
                 .map_or(0.0, |(_, &seconds)| seconds),
             iteration: training.iteration(),
             of: learn.iterations,
+            stuck: false,
         })
     }
 
@@ -85,6 +88,19 @@ impl Watcher {
     fn values(&self, report: &Report) -> String {
         let value = |name: &String| Some(format!("{name} {:+.3}", report.values.get(name)?));
         self.watched.iter().filter_map(value).collect::<Vec<_>>().join("  ")
+    }
+
+    /// Says once that no step of the chains was accepted.
+    fn look_for_stuck_chains(&mut self, report: &Report) {
+        let mut values = report.values.iter();
+        let stuck = values.find(|(name, value)| name.ends_with("acceptance") && **value == 0.0);
+        if let Some((name, _)) = stuck.filter(|_| !self.stuck) {
+            self.stuck = true;
+            tracing::warn!(
+                "{name} is 0: no step of the chains is accepted, so they stay where they begin; a smaller chains.step_size \
+                 moves them"
+            );
+        }
     }
 
     /// Keeps when an iteration was done.
@@ -132,6 +148,7 @@ impl Observer for Watcher {
         self.iteration = report.iteration;
         self.bar.set_position(report.iteration * MARKS);
         self.keep_time(report.iteration);
+        self.look_for_stuck_chains(report);
         let left = human(self.left(self.of.saturating_sub(report.iteration)));
         let (rate, values) = (self.batch as f64 / self.pace, self.values(report));
         let class = report.class.as_ref().map(|class| format!(" [{class}]")).unwrap_or_default();

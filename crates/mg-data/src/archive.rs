@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::folder::is_image;
-use crate::limits::MAX_FILE;
+use crate::limits::{MAX_FILE, MAX_LISTED};
 use crate::readable::readable;
 use crate::record::{Content, Record};
 use crate::split::Split;
@@ -57,6 +57,11 @@ impl Archive {
             if entry.size > MAX_FILE {
                 let size = entry.size;
                 return Err(damaged(format!("{} has {size} bytes, more than {MAX_FILE}", entry.shown())));
+            }
+            if files.len() == MAX_LISTED {
+                return Err(damaged(format!(
+                    "more than {MAX_LISTED} images; give them in several archives, or as parquet"
+                )));
             }
             files.push(Entry { name, ..entry });
         }

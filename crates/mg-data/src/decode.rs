@@ -3,8 +3,9 @@ use std::panic::catch_unwind;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::budget::Budget;
 use crate::jpeg::{Form, UnusualJpeg};
-use crate::limits::{MAX_FILE, MAX_PIXELS, MIN_SIDE};
+use crate::limits::{self, MAX_FILE, MAX_PIXELS, MIN_SIDE};
 use crate::{Defect, Resize};
 
 /// Bytes a decoder may allocate for one image.
@@ -25,17 +26,26 @@ pub fn decode(bytes: &[u8], side: usize, resize: Resize) -> Result<Vec<u8>, Defe
     resize.apply(&image, side)
 }
 
+/// What images are decoded in at a time.
+static DECODING: Budget = Budget::new(limits::DECODING);
+
+fn rgb_bytes(width: u32, height: u32) -> u64 {
+    3 * u64::from(width) * u64::from(height)
+}
+
 fn pixels(bytes: &[u8], resize: Resize) -> Result<RgbImage, Defect> {
     let (mut image, orientation) = match open(bytes)? {
         Opened::Usual(mut decoder) => {
             let (width, height) = decoder.dimensions();
             check_size(width, height)?;
+            let _share = DECODING.take(decoder.total_bytes() + rgb_bytes(width, height));
             let orientation = decoder.orientation().map_err(defect)?;
             let image = DynamicImage::from_decoder(decoder);
             (image.map_err(|error| too_large(error, width, height))?, orientation)
         }
         Opened::Unusual(jpeg) => {
             check_size(jpeg.size.0, jpeg.size.1)?;
+            let _share = DECODING.take(4 * rgb_bytes(jpeg.size.0, jpeg.size.1)); // coefficients too
             jpeg.decode()?
         }
     };

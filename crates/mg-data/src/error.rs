@@ -22,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of no format this crate reads.
-    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), nor a parquet file, a MATLAB file, an IDX file, a tar or zip archive or a packed set; give one of these, an LMDB environment, CIFAR's batches, or a folder of images", .0.display())]
+    #[error("{}: neither an image (.png, .jpg, .jpeg, .webp), nor a parquet file, a MATLAB file, an IDX file, numpy's arrays, a tar or zip archive or a packed set; give one of these, an LMDB environment, CIFAR's batches, or a folder of images", .0.display())]
     Format(PathBuf),
     /// A folder without a single image file.
     #[error("{}: no image in this folder or below (looked for .png, .jpg, .jpeg and .webp)", .0.display())]

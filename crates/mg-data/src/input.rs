@@ -8,6 +8,7 @@ use crate::idx::Idx;
 use crate::listing::{MATLAB, PARQUET, SplitFiles, split_files};
 use crate::lmdb::Lmdb;
 use crate::mat::Mat;
+use crate::numpy::Numpy;
 use crate::portraits::Portraits;
 use crate::record::Record;
 use crate::split::{Split, no_split};
@@ -22,6 +23,7 @@ pub(crate) enum Input {
     Archive(Archive),
     Lmdb(Lmdb),
     Idx(Idx),
+    Numpy(Numpy),
     Cifar(Cifar, Split),
 }
 
@@ -70,6 +72,7 @@ impl Input {
             Input::Archive(archive) => archive.len(),
             Input::Lmdb(lmdb) => lmdb.len(),
             Input::Idx(idx) => idx.len(),
+            Input::Numpy(numpy) => numpy.len(),
             Input::Cifar(cifar, _) => cifar.len(),
         }
     }
@@ -83,6 +86,7 @@ impl Input {
             Input::Folder(folder) => folder.tree.split,
             Input::Archive(archive) => archive.tree.split,
             Input::Idx(idx) => idx.split,
+            Input::Numpy(numpy) => numpy.split,
             Input::Cifar(_, split) => Some(*split),
         }
     }
@@ -95,7 +99,7 @@ impl Input {
             Input::Tables(tables) => tables.classes.clone(),
             Input::Archive(archive) => archive.tree.classes.clone(),
             Input::Cifar(cifar, _) => cifar.classes.clone(),
-            Input::Matrices(..) | Input::Lmdb(_) | Input::Idx(_) => Vec::new(),
+            Input::Matrices(..) | Input::Lmdb(_) | Input::Idx(_) | Input::Numpy(_) => Vec::new(),
         }
     }
 
@@ -106,6 +110,7 @@ impl Input {
             Input::Archive(archive) => &archive.tree.notes,
             Input::Tables(tables) => &tables.notes,
             Input::Matrices(_, found) => &found.notes,
+            Input::Numpy(numpy) => &numpy.notes,
             Input::Portraits(_) | Input::Lmdb(_) | Input::Idx(_) | Input::Cifar(..) => &[],
         }
     }
@@ -120,6 +125,7 @@ impl Input {
             Input::Archive(archive) => Box::new(archive.records()),
             Input::Lmdb(lmdb) => Box::new(lmdb.records()),
             Input::Idx(idx) => Box::new(idx.records()),
+            Input::Numpy(numpy) => Box::new(numpy.records()),
             Input::Cifar(cifar, _) => Box::new(cifar.records()),
         }
     }
@@ -134,6 +140,7 @@ impl Input {
             Input::Archive(archive) => vec![archive.path().to_owned()],
             Input::Lmdb(lmdb) => vec![lmdb.path().to_owned()],
             Input::Idx(idx) => vec![idx.path().to_owned()],
+            Input::Numpy(numpy) => vec![numpy.path().to_owned()],
             Input::Cifar(cifar, _) => cifar.paths().to_vec(),
         }
     }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! An [`ImageSource`] is a folder of png, jpeg and webp images, whose sub-folders give labels, one such image, or a tar or zip archive
-//! of them; a parquet file or a folder of them, laid out as on the Hugging Face hub; SVHN's MATLAB files, MNIST's IDX files, CIFAR's batches, LSUN's
+//! of them; a parquet file or a folder of them, laid out as on the Hugging Face hub; SVHN's MATLAB files, MNIST's IDX files, numpy's arrays, CIFAR's batches, LSUN's
 //! LMDB environments; the embedded set `portraits`; or a file made by [`pack`]. A
 //! [`Spec`] adds how images become squares ([`Resize`]), what happens to a bad one ([`OnBadImage`]) and where packed
 //! copies are kept. A [`DataSet`] is what comes out, in memory or memory-mapped, so that sets larger than memory work;
@@ -31,11 +31,12 @@
 //!
 //! The feature `serde` writes and reads [`Split`], [`OnBadImage`], [`ResizeKind`] and [`Resize`] as the words of configurations.
 //!
-//! Modules, from the bottom up: `limits`, `readable`, `defect`, `resample`, `resize`, `jpeg`, `decode`, `record`; `split`, `tree`, which says what folders mean, `listing`; the readers `folder`,
-//! `archive` (tar, zip), `table` and `tables` (parquet), `mat`, `idx`, `cifar` on `pickle`, `lmdb`, `portraits` and `packed`, the file format; `input`,
+//! Modules, from the bottom up: `limits`, `budget`, `readable`, `defect`, `resample`, `resize`, `jpeg`, `decode`, `record`; `split`, `tree`, which says what folders mean, `listing`; the readers `folder`,
+//! `archive` (tar, zip), `table` and `tables` (parquet), `mat`, `idx`, `numpy`, `cifar` on `pickle`, `lmdb`, `portraits` and `packed`, the file format; `input`,
 //! which is what one of them opened, `source`, which finds what to open, and `spec`; `pack`; `dataset`, `order`, `loader`,
 //! `description`.
 
+mod budget;
 mod decode;
 mod defect;
 mod hex;
@@ -56,6 +57,7 @@ mod folder;
 mod idx;
 mod lmdb;
 mod mat;
+mod numpy;
 mod packed;
 mod pickle;
 mod portraits;

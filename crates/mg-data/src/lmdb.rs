@@ -47,8 +47,13 @@ pub(crate) struct Lmdb {
     entries: u64,
 }
 
+/// Whether the first bytes of a file are those of an environment, which may be a file of any name.
+pub(crate) fn begins_like_one(start: &[u8]) -> bool {
+    start.len() >= HEAD + 4 && word(start, HEAD) == MAGIC
+}
+
 impl Lmdb {
-    /// Opens an environment's folder, or the file in it.
+    /// Opens an environment's folder, or the file that it is.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let path = if path.is_dir() { path.join(DATA) } else { path.to_owned() };
         let mut file = File::open(&path).map_err(Error::io("open", &path))?;

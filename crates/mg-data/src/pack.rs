@@ -34,6 +34,7 @@ pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
 }
 
 pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Progress) -> Result<Skipped> {
+    mg_files::remove_abandoned(path.parent().unwrap_or(Path::new(".")));
     let mut file = WholeFile::create(path).map_err(Error::io("create", path))?;
     let mut out = BufWriter::with_capacity(1 << 20, &mut file);
     out.write_all(&[0; HEAD]).map_err(Error::io("write", path))?;

@@ -9,7 +9,8 @@ use crate::folder::is_image;
 use crate::idx::{Idx, is_idx};
 use crate::input::Input;
 use crate::listing::{MATLAB, PARQUET, has_extension, nearby, tables_among};
-use crate::lmdb::Lmdb;
+use crate::lmdb::{self, Lmdb};
+use crate::numpy::{Numpy, is_numpy};
 use crate::portraits::Portraits;
 use crate::split::{Split, no_split};
 use crate::{Error, Result};
@@ -34,6 +35,8 @@ pub enum ImageSource {
     Matlab(PathBuf),
     /// An IDX file of images, as MNIST's, with the labels beside it, or a folder of them.
     Idx(PathBuf),
+    /// A file of numpy's arrays: of images, and of labels perhaps.
+    Numpy(PathBuf),
     /// A folder of CIFAR's batches, binary or Python.
     Cifar(PathBuf),
     /// A file made by [`pack`](crate::pack).
@@ -65,7 +68,7 @@ impl ImageSource {
     }
 
     fn of_folder(path: PathBuf) -> Result<Self> {
-        Ok(if path.join(crate::lmdb::DATA).is_file() {
+        Ok(if path.join(lmdb::DATA).is_file() {
             ImageSource::Lmdb(path)
         } else if cifar::batches(&path).is_some() {
             ImageSource::Cifar(path)
@@ -87,7 +90,8 @@ impl ImageSource {
         let mut start = Vec::new();
         let read = File::open(&path).and_then(|file| file.take(START).read_to_end(&mut start));
         read.map_err(Error::io("read", &path))?;
-        let is_lmdb = path.file_name().is_some_and(|name| name == crate::lmdb::DATA);
+        let is_lmdb =
+            path.file_name().is_some_and(|name| name == lmdb::DATA) || lmdb::begins_like_one(&start);
         if start.starts_with(&crate::packed::MAGIC) {
             Ok(ImageSource::Packed(path))
         } else if start.starts_with(b"PAR1") || has_extension(&path, PARQUET) {
@@ -96,6 +100,8 @@ impl ImageSource {
             Ok(ImageSource::Matlab(path))
         } else if is_lmdb {
             Ok(ImageSource::Lmdb(path))
+        } else if is_numpy(&path) {
+            Ok(ImageSource::Numpy(path))
         } else if is_idx(&path) {
             Ok(ImageSource::Idx(path))
         } else if is_image(&path) {
@@ -121,6 +127,7 @@ impl ImageSource {
             | ImageSource::Lmdb(path)
             | ImageSource::Matlab(path)
             | ImageSource::Idx(path)
+            | ImageSource::Numpy(path)
             | ImageSource::Cifar(path)
             | ImageSource::Packed(path) => Some(path),
         }
@@ -138,6 +145,7 @@ impl ImageSource {
             ImageSource::Archive(path) => Ok(Input::Archive(Archive::open(path, split)?)),
             ImageSource::Lmdb(path) if split.is_none() => Ok(Input::Lmdb(Lmdb::open(path)?)),
             ImageSource::Idx(path) => Ok(Input::Idx(Idx::open(path, split)?)),
+            ImageSource::Numpy(path) => Ok(Input::Numpy(Numpy::open(path, split)?)),
             ImageSource::Cifar(path) => Input::of_cifar(path, split),
             ImageSource::Packed(_) => Err(Error::Setting(format!("{self} is packed already"))),
             ImageSource::Portraits | ImageSource::Image(_) | ImageSource::Lmdb(_) => {

@@ -24,6 +24,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -55,14 +56,17 @@ impl WholeFile {
         let name = path.file_name().ok_or_else(no_name)?.to_string_lossy();
         let prefix = format!(".{name}.");
         let mut builder = Builder::new();
-        builder.prefix(&prefix).suffix(".partial");
+        builder.prefix(&prefix).suffix(PARTIAL);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             // As for any new file; the system subtracts the user's mask.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        Ok(WholeFile { temporary: builder.tempfile_in(folder(path))?, path: path.to_owned() })
+        let temporary = builder.tempfile_in(folder(path))?;
+        // A mark that it is in use; where the system has no locks, nothing is taken for abandoned either.
+        let _ = temporary.as_file().try_lock();
+        Ok(WholeFile { temporary, path: path.to_owned() })
     }
 
     /// Puts the file in its place, in place of what is there.
@@ -72,8 +76,39 @@ impl WholeFile {
     pub fn publish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
         self.temporary.persist(&self.path).map_err(|error| error.error)?;
-        sync(folder(&self.path))
+        sync_folder_of(&self.path)
     }
+}
+
+/// How files end that are not published yet.
+const PARTIAL: &str = ".partial";
+/// Files that were not written to for so long and are locked by nobody are abandoned.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Gives a file that is whole and flushed its last name, in place of what has it.
+///
+/// # Errors
+/// When there is no such file, or the folder cannot be written to.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_folder_of(to)
+}
+
+/// Deletes what processes that were killed left of files in a folder; returns how many files that were. What cannot be deleted
+/// stays.
+pub fn remove_abandoned(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| is_abandoned(path) && std::fs::remove_file(path).is_ok()).count()
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    if !name.starts_with(b".") || !name.ends_with(PARTIAL.as_bytes()) {
+        return false;
+    }
+    let age = || std::fs::metadata(path)?.modified()?.elapsed().map_err(io::Error::other);
+    let unlocked = || File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    age().is_ok_and(|age: Duration| age > LONG) && unlocked()
 }
 
 impl Write for WholeFile {
@@ -96,9 +131,13 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A rename reaches the disk with its folder. Only Unix lets folders be opened.
-fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// Flushes the folder that a path lies in: a new name, of a file or a folder, reaches the disk with it. Only Unix lets folders be
+/// opened.
+///
+/// # Errors
+/// When the disk fails.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -131,6 +170,29 @@ mod tests {
         assert!(!folder.path().join("large").exists());
         drop(file);
         assert_eq!(names(folder.path()).len(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_deleted_and_what_another_one_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let age = |path: &Path, seconds| {
+            let file = File::options().append(true).open(path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(seconds))
+                .unwrap();
+        };
+        for (name, seconds) in [(".large.a1.partial", 600), (".fresh.b2.partial", 1), ("mine.partial", 600)] {
+            fs::write(path(name), "a part").unwrap();
+            age(&path(name), seconds);
+        }
+        let writing = WholeFile::create(&path("large")).unwrap();
+        age(writing.temporary.path(), 600);
+        assert_eq!(remove_abandoned(folder.path()), 1);
+        assert!(!path(".large.a1.partial").exists() && path(".fresh.b2.partial").exists());
+        assert!(path("mine.partial").exists());
+        writing.publish().unwrap();
+        assert!(path("large").exists());
+        assert_eq!(remove_abandoned(&path("nowhere")), 0);
     }
 
     #[test]

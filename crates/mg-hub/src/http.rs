@@ -78,10 +78,28 @@ impl Http {
             let moved = headers.get(LOCATION).and_then(|to| to.to_str().ok());
             match moved {
                 // A path of the same host: the repository has another name now. Elsewhere are only the bytes.
-                Some(path) if path.starts_with('/') && !path.starts_with("//") => {
+                Some(path) if joins_within(response.url(), path) => {
                     url = response.url().join(path).map_or(url, String::from);
                 }
                 _ => return Ok(described(headers, response.status().is_redirection())),
+            }
+        }
+        Err(passing(format!("{url}: more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// What the interface says at `url`; of a repository that has another name now, at that one's.
+    pub(crate) fn interface(&self, url: &str) -> Result<Response, Failure> {
+        let mut url = url.to_owned();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(self.direct.get(&url).header(ACCEPT_ENCODING, "identity"), &url)?;
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            let moved = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            match moved.and_then(|to| response.url().join(to).ok()).filter(|to| same_host(to.as_str(), &url))
+            {
+                Some(to) => url = to.into(),
+                None => return Err(passing(format!("{url}: a redirect to another host"))),
             }
         }
         Err(passing(format!("{url}: more than {MAX_REDIRECTS} redirects")))
@@ -124,8 +142,14 @@ impl Http {
     }
 }
 
+/// Whether a redirect is a path that stays at the same scheme, host and port, whatever it is written like: a browser's rules make
+/// another host of `/\\host` and of a tab between two slashes.
+fn joins_within(at: &Url, path: &str) -> bool {
+    path.starts_with('/') && at.join(path).is_ok_and(|to| to.origin() == at.origin())
+}
+
 /// Whether two addresses have the same scheme, host and port.
-fn same_host(a: &str, b: &str) -> bool {
+pub(crate) fn same_host(a: &str, b: &str) -> bool {
     Url::parse(a).is_ok_and(|a| Url::parse(b).is_ok_and(|b| a.origin() == b.origin()))
 }
 
@@ -157,4 +181,25 @@ fn described(headers: &HeaderMap, is_redirect: bool) -> Head {
 fn range_start(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
     range.split('-').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_within_the_host_is_one_however_it_is_written() {
+        let at = Url::parse("https://hub.example:8443/a/b").unwrap();
+        for (path, within) in [
+            ("/c/d", true),
+            ("//other.example/c", false),
+            ("/\\other.example/c", false),
+            ("/\t/other.example/c", false),
+            ("\\\\other.example/c", false),
+            ("https://other.example/c", false),
+            ("//hub.example:8443/c", true),
+        ] {
+            assert_eq!(joins_within(&at, path), within, "{path:?}");
+        }
+    }
 }

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use hf_hub::HFClientSync;
-use hf_hub::repository::RepoTreeEntry;
 
+use crate::calls::Calls;
 use crate::http::Http;
 use crate::lock::Lock;
 use crate::repo::{check_path, check_revision};
@@ -79,16 +79,7 @@ impl Hub {
             let offline = || Error::Offline(format!("the commit of {revision} of {repo}"));
             return self.store.reference(repo, revision).ok_or_else(offline);
         }
-        let client = self.client(repo)?;
-        let sha = match repo.kind {
-            Kind::Dataset => {
-                client.dataset(&repo.owner, &repo.name).info().revision(revision).send().map(|info| info.sha)
-            }
-            Kind::Model => {
-                client.model(&repo.owner, &repo.name).info().revision(revision).send().map(|info| info.sha)
-            }
-        };
-        let commit = sha.map_err(|e| failed("look up", repo, &e))?.filter(|sha| is_commit(sha));
+        let commit = self.calls(repo).commit(revision)?.filter(|sha| is_commit(sha));
         let commit = commit.ok_or_else(|| Error::Hub {
             doing: "look up",
             repo: repo.to_string(),
@@ -113,22 +104,7 @@ impl Hub {
             let offline = || Error::Offline(format!("the list of files of {repo}"));
             return (!known.is_empty()).then_some(known).ok_or_else(offline);
         }
-        let client = self.client(repo)?;
-        let entries = match repo.kind {
-            Kind::Dataset => {
-                client.dataset(&repo.owner, &repo.name).list_tree().revision(commit).recursive(true).send()
-            }
-            Kind::Model => {
-                client.model(&repo.owner, &repo.name).list_tree().revision(commit).recursive(true).send()
-            }
-        };
-        let entries = entries.map_err(|e| failed("list", repo, &e))?.into_iter();
-        let mut paths: Vec<String> = entries
-            .filter_map(|entry| match entry {
-                RepoTreeEntry::File { path, .. } => Some(path),
-                RepoTreeEntry::Directory { .. } => None,
-            })
-            .collect();
+        let mut paths = self.calls(repo).files(commit)?;
         paths.sort();
         Ok(paths)
     }
@@ -272,7 +248,11 @@ impl Hub {
         format!("{}/{}/resolve/{commit}/{path}", self.options.endpoint, repo.route())
     }
 
-    /// The hub's own interface, for all that is not the content of files.
+    fn calls<'a>(&'a self, repo: &'a Repo) -> Calls<'a> {
+        Calls { http: &self.http, options: &self.options, repo }
+    }
+
+    /// The hub's own interface, for publishing.
     pub(crate) fn client(&self, repo: &Repo) -> Result<HFClientSync> {
         let mut builder = hf_hub::HFClient::builder()
             .endpoint(&self.options.endpoint)

@@ -24,7 +24,7 @@
 //! - Offline, nothing is sent; files of a commit that are there need no request online either.
 //! - The cache is laid out as every program for the hub lays it out.
 //!
-//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`, `event`; `lock`, `store`, `http`, `transfer`; `hub`, `publish`.
+//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`, `event`; `lock`, `store`, `http`, `transfer`; `calls`, `hub`, `publish`.
 
 mod catalog;
 mod digest;
@@ -36,6 +36,8 @@ mod http;
 mod lock;
 mod store;
 mod transfer;
+
+mod calls;
 
 mod hub;
 mod publish;

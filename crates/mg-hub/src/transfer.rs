@@ -192,7 +192,7 @@ impl Partial {
 
     fn publish(self, target: &Path) -> Result<()> {
         self.file.sync_all().map_err(Error::io("flush", &self.path))?;
-        fs::rename(&self.path, target).map_err(Error::io("rename", &self.path))
+        mg_files::rename(&self.path, target).map_err(Error::io("rename", &self.path))
     }
 }
 

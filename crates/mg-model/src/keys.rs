@@ -42,8 +42,8 @@ enum Values {
     Number { whole: bool, from: End, to: End },
     /// One of these words.
     Words(Vec<String>),
-    /// Any text.
-    Text,
+    /// Any text; the words say what it means.
+    Text(String),
     /// True or false.
     Flag,
     /// What the words say; whoever reads the value checks it.
@@ -58,8 +58,8 @@ struct End {
 
 impl KeyDoc {
     /// The keys of an annotated TOML text, in its order. Lines of a comment are its meaning; a line `#: ...` its range:
-    /// `whole [1, 400]`, `(0, 16]`, `[0, inf)`, `"a" | "b"`, `true | false`, `text`, or words of its own after `form`. With
-    /// `per grid` in front a list will do too.
+    /// `whole [1, 400]`, `(0, 16]`, `[0, inf)`, `"a" | "b"`, `true | false`, `text`, or words of its own after `text` or `form`.
+    /// With `per grid` in front a list will do too.
     pub fn parse(text: &str) -> Vec<Self> {
         let (mut section, mut meaning, mut range, mut keys) = (String::new(), Vec::new(), "text", Vec::new());
         for line in text.lines() {
@@ -103,7 +103,9 @@ impl Range {
             None => (false, text),
         };
         let values = if text == "text" {
-            Values::Text
+            Values::Text(text.to_string())
+        } else if let Some(meaning) = text.strip_prefix("text ") {
+            Values::Text(meaning.to_string())
         } else if text == "true | false" {
             Values::Flag
         } else if let Some(form) = text.strip_prefix("form ") {
@@ -114,6 +116,11 @@ impl Range {
             interval(text)
         };
         Range { values, per_grid }
+    }
+
+    /// Whether it is a text of any kind: whoever writes a number there means its digits.
+    pub fn is_text(&self) -> bool {
+        matches!(self.values, Values::Text(_))
     }
 
     fn allows(&self, value: &Value) -> bool {
@@ -149,7 +156,9 @@ impl Values {
                 above && below && (!whole || number.is_u64() || number.is_i64())
             }
             (Values::Words(words), Value::String(word)) => words.contains(word),
-            (Values::Text, Value::String(_)) | (Values::Flag, Value::Bool(_)) | (Values::Form(_), _) => true,
+            (Values::Text(_), Value::String(_)) | (Values::Flag, Value::Bool(_)) | (Values::Form(_), _) => {
+                true
+            }
             _ => false,
         }
     }
@@ -165,9 +174,8 @@ impl fmt::Display for Range {
 impl fmt::Display for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Values::Text => f.write_str("text"),
             Values::Flag => f.write_str("true or false"),
-            Values::Form(form) => f.write_str(form),
+            Values::Text(words) | Values::Form(words) => f.write_str(words),
             Values::Words(words) => {
                 let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
                 match quoted.split_last() {

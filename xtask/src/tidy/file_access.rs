@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/mg-data/src/listing.rs", "lists a folder of tables"),
     ("crates/mg-data/src/lmdb.rs", "reads an LMDB environment"),
     ("crates/mg-data/src/mat.rs", "reads a MATLAB file"),
+    ("crates/mg-data/src/numpy/array.rs", "reads numpy's arrays"),
     ("crates/mg-data/src/packed.rs", "maps a packed set into memory"),
     ("crates/mg-data/src/record.rs", "reads an image of a folder"),
     ("crates/mg-data/src/source.rs", "finds out what lies at a path"),

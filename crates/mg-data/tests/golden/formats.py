@@ -129,6 +129,23 @@ def hundred():
     return found
 
 
+def arrays():
+    folder = HERE / "numpy"
+    folder.mkdir(exist_ok=True)
+    pixels = np.stack([image(500 + i, 12) for i in range(5)])
+    grey, found = pixels[..., 0], {}
+    labels = np.array([2, 0, 1, 2, 0])
+    np.savez_compressed(folder / "keras.npz", x_train=grey[:3], y_train=labels[:3].astype(np.uint8), x_test=grey[3:], y_test=labels[3:].astype(np.uint8))
+    np.savez(folder / "medical.npz", train_images=pixels[:3], train_labels=labels[:3, None], val_images=pixels[3:4], val_labels=labels[3:4, None], weights=np.ones(3, np.float32))
+    np.save(folder / "planar.npy", pixels.transpose(0, 3, 1, 2))
+    same = lambda rows: [[None, sha(np.stack([g] * 3, 2))] for g in rows]
+    found["keras"] = [[int(label), pair[1]] for label, pair in zip(labels[:3], same(grey[:3]))]
+    found["keras test"] = [[int(label), pair[1]] for label, pair in zip(labels[3:], same(grey[3:]))]
+    found["medical"] = [[int(label), sha(p)] for label, p in zip(labels[:3], pixels[:3])]
+    found["planar"] = [[None, sha(p)] for p in pixels]
+    return found
+
+
 def photos():
     found = []
     for name in ("photos.tar", "photos.tgz"):
@@ -145,5 +162,5 @@ def photos():
 
 
 if __name__ == "__main__":
-    sets = {"lsun": lsun(), "digits": digits(), "cifar": cifar(), "hundred": hundred(), "photos": photos()}
+    sets = {"lsun": lsun(), "digits": digits(), "cifar": cifar(), "hundred": hundred(), "numpy": arrays(), "photos": photos()}
     json.dump(sets, (HERE / "formats.json").open("w"), indent=0)

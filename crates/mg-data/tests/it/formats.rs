@@ -94,6 +94,11 @@ fn bedrooms_are_read_from_lmdb() {
     assert_eq!(same, 63);
     assert!(open("lsun/data.mdb", 16, None).unwrap_err().to_string().contains("48"));
     assert!(open("lsun", 16, Some(Split::Train)).is_err());
+    // One of a file alone, which may have any name.
+    let root = tempfile::tempdir().unwrap();
+    let alone = root.path().join("bedrooms.lmdb");
+    std::fs::copy(golden("lsun/data.mdb"), &alone).unwrap();
+    assert_eq!(ImageSource::find(alone.to_str().unwrap()).unwrap(), ImageSource::Lmdb(alone));
 }
 
 #[test]
@@ -150,4 +155,19 @@ fn handwritten_digits_are_read_from_idx_files() {
     assert!(open(root.path(), Some(Split::Test)).unwrap_err().to_string().contains("8 x 0"));
     write("train-labels-idx1-ubyte", &[2], &[7, 0], false);
     assert!(open(root.path(), None).unwrap_err().to_string().contains("2 labels"));
+}
+
+#[test]
+fn arrays_are_read_with_the_labels_of_their_split() {
+    let expected = &expected()["numpy"];
+    for (file, split, name) in [
+        ("numpy/keras.npz", None, "keras"),
+        ("numpy/keras.npz", Some(Split::Test), "keras test"),
+        ("numpy/medical.npz", Some(Split::Train), "medical"),
+        ("numpy/planar.npy", None, "planar"),
+    ] {
+        assert_eq!(seen(&open(file, 12, split).unwrap()), expected[name], "{file} {split:?}");
+    }
+    let error = open("numpy/medical.npz", 12, Some(Split::Test)).unwrap_err().to_string();
+    assert!(error.contains("test") && error.contains("val_images (|u1, 1 x 12 x 12 x 3)"), "{error}");
 }

@@ -129,6 +129,12 @@ fn damaged_batches_of_cifar_are_errors() {
 }
 
 #[test]
+fn damaged_arrays_are_errors() {
+    survives("numpy/keras.npz", "numpy/keras.npz");
+    survives("numpy/medical.npz", "numpy/medical.npz");
+}
+
+#[test]
 fn damaged_zip_archives_are_errors() {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     for (i, bytes) in crate::common::Photographs::new(3).some().into_iter().flatten().enumerate() {

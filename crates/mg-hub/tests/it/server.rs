@@ -55,6 +55,14 @@ pub(crate) enum Fault {
     Circle,
     /// A page instead of the content.
     Page,
+    /// A list of whose pages each leads to itself.
+    Endless,
+    /// A list whose next page is at another host.
+    Foreign,
+    /// An answer that comes byte by byte, with pauses of so many milliseconds.
+    Drip(u64),
+    /// An answer of JSON without end.
+    Huge,
 }
 
 /// A file under a path.
@@ -138,6 +146,12 @@ impl Loopback {
             let fault = self.state().of_calls.pop_front().unwrap_or(Fault::None);
             return match fault {
                 Fault::None => self.call(call, request, &mut out),
+                Fault::Endless | Fault::Foreign => {
+                    let to = if fault == Fault::Endless { &self.endpoint } else { "http://127.0.0.1:9" };
+                    let next = format!("<{to}{}>; rel=\"next\"", request.path);
+                    head(&mut out, 200, &[("Link", &next)], 2)?;
+                    out.write_all(b"[]")
+                }
                 fault => fail(fault, &mut out),
             };
         }
@@ -362,6 +376,24 @@ fn fail(fault: Fault, out: &mut TcpStream) -> std::io::Result<()> {
             out.write_all(page)
         }
         Fault::HalfHeader => out.write_all(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        Fault::Silent(pause) => {
+            std::thread::sleep(Duration::from_millis(pause));
+            Ok(())
+        }
+        Fault::Drip(pause) => {
+            head(out, 200, &[], 1 << 20)?;
+            loop {
+                out.write_all(b" ")?;
+                out.flush()?;
+                std::thread::sleep(Duration::from_millis(pause));
+            }
+        }
+        Fault::Huge => {
+            head(out, 200, &[], 1 << 40)?;
+            loop {
+                out.write_all(&[b' '; 1 << 16])?;
+            }
+        }
         _ => Ok(()),
     }
 }

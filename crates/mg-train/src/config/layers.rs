@@ -12,6 +12,8 @@ use crate::{Error, Method, Methods, Result};
 pub struct Layer {
     name: String,
     table: Table,
+    /// The value of an assignment as it was written.
+    written: Option<String>,
 }
 
 /// Parts of a key, at most.
@@ -43,7 +45,7 @@ impl Layer {
         let table = text
             .parse::<Table>()
             .map_err(|e| Error::ConfigSyntax { place: name.to_string(), message: e.to_string() })?;
-        Ok(Layer { name: name.to_string(), table })
+        Ok(Layer { name: name.to_string(), table, written: None })
     }
 
     /// One assignment `key=value`. The value is TOML; what is not TOML is a string.
@@ -68,7 +70,8 @@ impl Layer {
             node = Value::Table(Table::from_iter([(part.to_string(), node)]));
         }
         let root = key.trim().split('.').next().unwrap_or_default();
-        Ok(Layer { name, table: Table::from_iter([(root.to_string(), node)]) })
+        let table = Table::from_iter([(root.to_string(), node)]);
+        Ok(Layer { name, table, written: Some(value.trim().to_string()) })
     }
 }
 
@@ -82,7 +85,7 @@ pub fn resolve(methods: Methods, layers: &[Layer]) -> Result<Config> {
     let known = defaults(method)?;
     let mut merged = Merged { table: known.clone(), places: BTreeMap::new(), keys: keys(method) };
     for layer in layers {
-        merged.lay(&known, layer.table.clone(), "", &layer.name)?;
+        merged.lay(&known, layer.table.clone(), "", layer)?;
     }
     let values = serde_json::to_value(&merged.table).unwrap_or_default();
     for key in &merged.keys {
@@ -144,31 +147,49 @@ struct Merged {
 
 impl Merged {
     /// Lays the keys of a layer, below `prefix`, over what is there; `known` holds the keys there are.
-    fn lay(&mut self, known: &Table, layer: Table, prefix: &str, place: &str) -> Result<()> {
-        for (key, value) in layer {
+    fn lay(&mut self, known: &Table, table: Table, prefix: &str, layer: &Layer) -> Result<()> {
+        let place = &layer.name;
+        for (key, value) in table {
             let path = format!("{prefix}{key}");
             let Some(known) = known.get(&key) else {
                 return Err(self.unknown(first_leaf(path, &value), place));
             };
             match (known, value) {
-                (Value::Table(known), Value::Table(layer)) => {
-                    self.lay(known, layer, &format!("{path}."), place)?;
+                (Value::Table(known), Value::Table(table)) => {
+                    self.lay(known, table, &format!("{path}."), layer)?;
                 }
                 (Value::Table(_), value) => {
                     let message = format!("{path} is a section, not {value}; set one of its keys");
                     return Err(Error::ConfigSyntax { place: place.to_string(), message });
                 }
                 (_, value) => {
+                    let value = self.as_meant(&path, value, layer)?;
                     let keys = match prefix.strip_suffix('.') {
                         None => Some(&mut self.table),
                         Some(section) => self.table.get_mut(section).and_then(Value::as_table_mut),
                     };
                     keys.map(|keys| keys.insert(key, value));
-                    self.places.insert(path, place.to_string());
+                    self.places.insert(path, place.clone());
                 }
             }
         }
         Ok(())
+    }
+
+    /// The value of a key that holds text is what was written, also where that could be a number (a class called 3). What is
+    /// too large for a number of TOML was read as text.
+    fn as_meant(&self, path: &str, value: Value, layer: &Layer) -> Result<Value> {
+        let is_text = self.keys.iter().any(|key| key.name == path && key.range.is_text());
+        match value {
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) if is_text => {
+                Ok(Value::String(layer.written.clone().unwrap_or_else(|| value.to_string())))
+            }
+            Value::String(digits) if !is_text && is_too_large(&digits) => {
+                let message = format!("{path} is {digits}; a whole number is at most {}", i64::MAX);
+                Err(Error::ConfigSyntax { place: layer.name.clone(), message })
+            }
+            value => Ok(value),
+        }
     }
 
     fn unknown(&self, path: String, place: &str) -> Error {
@@ -183,6 +204,11 @@ impl Merged {
         };
         Error::UnknownKey { key: path, place: place.to_string(), suggestion }
     }
+}
+
+/// Digits that make no number of TOML.
+fn is_too_large(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u128>().is_ok_and(|n| n > i64::MAX as u128)
 }
 
 /// `path` down to the first value that is no section, so that a mistyped section still finds its keys.
@@ -266,6 +292,26 @@ mod tests {
             message,
             "learn.batch is \"many\"; it must be a whole number from 1 to 1048576 (from --set learn.batch=many); `mg config explain KEY` says what a key may be"
         );
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_stays_as_it_was_written() {
+        for (written, meant) in
+            [("3", "3"), ("0x10", "0x10"), ("true", "true"), ("1.50", "1.50"), ("\"3\"", "3")]
+        {
+            assert_eq!(value(&format!("data.class={written}"), "/data/class"), json!(meant));
+        }
+        let file = Layer::text("file.toml", "data.class = 3").unwrap();
+        assert_eq!(resolve(METHODS, &[file]).unwrap().values()["data"]["class"], json!("3"));
+    }
+
+    #[test]
+    fn a_number_too_large_for_toml_is_called_that() {
+        for key in ["seed", "learn.iterations"] {
+            let message = with(&format!("{key}=9223372036854775808")).unwrap_err().to_string();
+            assert!(message.contains("a whole number is at most 9223372036854775807"), "{message}");
+        }
+        assert_eq!(with("seed=9223372036854775807").unwrap().seed, i64::MAX as u64);
     }
 
     #[test]

@@ -34,6 +34,7 @@ impl RunDir {
             return Err(Error::Run { path: path.to_path_buf(), reason: reason.into() });
         }
         run.write_config(config)?;
+        mg_files::sync_folder_of(path).map_err(|e| Error::io("flush the folder of", path, e))?;
         Ok(run)
     }
 
@@ -58,7 +59,11 @@ impl RunDir {
                 "there is no config.toml in it, so no run to go on with; leave out --resume to start one";
             return Err(Error::Run { path: path.to_path_buf(), reason: reason.into() });
         }
-        Ok(RunDir { path: path.to_path_buf(), _lock: lock(path)? })
+        let run = RunDir { path: path.to_path_buf(), _lock: lock(path)? };
+        for folder in [path.to_path_buf(), path.join(CHECKPOINTS), path.join(SHEETS)] {
+            mg_files::remove_abandoned(&folder);
+        }
+        Ok(run)
     }
 
     /// Where it is.
