@@ -43,7 +43,9 @@ fn missing_empty_and_corrupt_images_are_named() {
     fs::write(dir.join("bad/a.png"), b"").unwrap();
     fs::write(dir.join("bad/b.jpg"), b"\xff\xd8\xff\xe0 not really").unwrap();
     assert!(fails(dir, "train tiny.toml --data bad").contains("a.png"));
-    image::RgbImage::new(40, 40).save(dir.join("bad/c.png")).unwrap();
+    image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([6 * x as u8, 6 * y as u8, 0]))
+        .save(dir.join("bad/c.png"))
+        .unwrap();
     ok(dir, "train tiny.toml --data bad --run skipped --steps 1");
     let error = fails(dir, "train tiny.toml --data bad --set data.on_bad_image=refuse");
     assert!(error.contains("a.png"), "{error}");
@@ -83,6 +85,25 @@ fn masks_and_inputs_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn images_of_one_colour_are_refused_for_what_they_are() {
+    let dir = workplace();
+    let dir = dir.path();
+    fs::create_dir(dir.join("black")).unwrap();
+    for name in ["a.png", "b.png"] {
+        image::RgbImage::from_pixel(16, 16, image::Rgb([3, 0, 255]))
+            .save(dir.join("black").join(name))
+            .unwrap();
+    }
+    let error = fails(dir, "train tiny.toml --data black --run run --set learn.batch=2");
+    for part in ["2 images of black", "[3, 0, 255]", "nothing to learn", "data.crop"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!dir.join("run").exists());
+    image::RgbImage::from_pixel(16, 16, image::Rgb([3, 0, 254])).save(dir.join("black/c.png")).unwrap();
+    ok(dir, "train tiny.toml --data black --run run --set learn.batch=3 --steps 1");
+}
+
+#[test]
 fn sets_that_cannot_judge_features_are_refused() {
     let dir = workplace();
     let dir = dir.path();
@@ -100,7 +121,7 @@ fn sets_that_cannot_judge_features_are_refused() {
     says(&format!("run {set} --validation 800 --labels 200"), &["--labels 200", "88", "to draw 100 from"]);
     says(&format!("run {set} --validation 100 --labels 21"), &["--labels 21", "multiple of 2"]);
     says(&format!("run {set} --validation 100 --labels 0"), &["--labels 0"]);
-    says(&format!("run {set} --validation 100 --labels 20 --draws 0"), &["final_draws"]);
+    says(&format!("run {set} --validation 100 --labels 20 --draws 0"), &["--draws is 0"]);
     says(&format!("run {set} --grids 8"), &["no grid 8", "4, 16"]);
     says(&format!("run {set} --class nobody"), &["nobody"]);
     says("run --data bare --test bare --validation 1", &["bare has no labels", "sub-folders"]);
@@ -108,7 +129,7 @@ fn sets_that_cannot_judge_features_are_refused() {
         fs::create_dir_all(dir.join("other").join(class)).unwrap();
         image::RgbImage::new(16, 16).save(dir.join("other").join(class).join("0.png")).unwrap();
     }
-    says("run --data portraits --test other --validation 100", &["person, smiley", "a, b"]);
+    says("run --data portraits --test other --validation 100", &["class \"a\"", "person, smiley"]);
     says("nowhere --data portraits --test portraits", &["nowhere"]);
 }
 

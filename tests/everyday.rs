@@ -237,6 +237,28 @@ fn features_are_judged_by_few_labels() {
     assert!(pixels["run"].is_null() && error(&pixels, 0) < 50.0, "{pixels}");
 }
 
+#[test]
+fn a_class_without_test_images_is_told_and_no_hindrance() {
+    let dir = workplace();
+    let dir = dir.path();
+    for (folder, tint) in
+        [("train/a", 20), ("train/b", 120), ("train/c", 220), ("test/c", 220), ("test/a", 20)]
+    {
+        let folder = dir.join("set").join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for i in 0..12 {
+            let pixel = |x: u32, _: u32| image::Rgb([tint, (x * 9 + i * 31) as u8, 0]);
+            image::RgbImage::from_fn(16, 16, pixel).save(folder.join(format!("{i:02}.png"))).unwrap();
+        }
+    }
+    let mut command = mg(dir, "svm --pixels --data set --labels 9 --validation 9 --draws 2 --json=p.json");
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("no test image is of class b"), "{told}");
+    let json: serde_json::Value = serde_json::from_slice(&read(dir.join("p.json"))).unwrap();
+    assert!(json["scores"][0]["test_error"].as_f64().unwrap() < 20.0, "{json}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_is_no_error() {

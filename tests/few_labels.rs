@@ -97,7 +97,8 @@ fn labels_that_are_missing_or_too_few_are_refused() {
     let dir = dir.path();
     std::fs::create_dir(dir.join("plain")).unwrap();
     for i in 0..20 {
-        image::RgbImage::new(20, 20).save(dir.join(format!("plain/{i}.png"))).unwrap();
+        let image = image::RgbImage::from_pixel(20, 20, image::Rgb([10 * i, 0, 0]));
+        image.save(dir.join(format!("plain/{i}.png"))).unwrap();
     }
     for (more, expected) in [
         ("--data plain", "plain has no labels; use a table with a label column"),

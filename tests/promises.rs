@@ -183,8 +183,20 @@ fn advice_works() {
     for name in ["train/cat/0.png", "train/dog/0.png", "test/cat/0.png", "pred/0.png", "pred/1.png"] {
         let path = dir.join("tree").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::new(20, 20).save(path).unwrap();
+        let shade = name.bytes().fold(0, u8::wrapping_add);
+        image::RgbImage::from_pixel(20, 20, image::Rgb([shade, shade, shade])).save(path).unwrap();
     }
     let info = ok(dir, "data info tree");
     assert!(info.contains("tree (train)") && info.contains("pred is no split: 2 images"), "{info}");
+
+    let error = fails(dir, "train tiny.toml --data tree --set data.class=3");
+    assert!(error.contains("3") && error.contains("cat, dog"), "{error}");
+    let error = fails(dir, "train tiny.toml --seed 9223372036854775808");
+    assert!(error.contains("at most 9223372036854775807"), "{error}");
+    let error = fails(dir, "data fetch some-body/some-set --offline");
+    assert!(error.contains("without --offline") && !error.contains("slip"), "{error}");
+    // Why the system refuses is said once.
+    fs::write(dir.join("file"), "").unwrap();
+    let error = fails(dir, "sample run -n 2 --out file/images");
+    assert_eq!(error.matches("(os error").count(), 1, "{error}");
 }

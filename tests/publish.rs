@@ -114,3 +114,13 @@ fn nothing_that_is_published_names_a_folder_of_this_machine() {
     }
     assert!(String::from_utf8(read(here.join("copy/scores.json"))).unwrap().contains("a model of photos"));
 }
+
+#[test]
+fn a_file_that_is_said_to_be_larger_than_any_model_is_not_fetched() {
+    let (loopback, dir) = (Loopback::start(), workplace());
+    loopback.put("me/faces", &"1".repeat(40), "model.safetensors", vec![0; 1000], true);
+    loopback.state().said_size = Some(1 << 50);
+    let told = fails(with_hub(&loopback, dir.path(), "sample hf:me/faces -n 2 --out a"));
+    assert!(told.contains("model.safetensors of me/faces") && told.contains("nothing was fetched"), "{told}");
+    assert!(loopback.state().requests.iter().all(|request| !request.contains("/storage/")));
+}

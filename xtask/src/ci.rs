@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::repo::Repo;
-use crate::{smoke, spawn, tidy, wasm};
+use crate::{faults, smoke, spawn, tidy, wasm};
 
 /// Run what continuous integration runs.
 #[derive(clap::Args)]
@@ -35,6 +35,8 @@ enum Step {
     Package,
     /// The mg binary learns, resumes, samples and inpaints
     Smoke,
+    /// The mg binary is disturbed, and loses nothing: the short form of `cargo xtask faults`
+    Faults,
     /// Every table and figure of the paper is made, at the smallest scale
     Reproduce,
     /// Every library compiles by itself, without features that a neighbour switches on; only with `--only`, for it
@@ -96,6 +98,7 @@ fn run_step(root: &Path, step: Step) -> Result<()> {
         Step::Wasm => wasm::run(root),
         Step::Package => package(root),
         Step::Smoke => smoke::run(root),
+        Step::Faults => faults::run(root, &faults::Args::short()),
         Step::Reproduce => {
             let mg = smoke::built(root)?;
             let mg = mg.to_str().context("the path of mg is no text")?;

@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod digits;
 mod download;
+mod faults;
 mod finding;
 mod machine;
 mod repo;
@@ -42,6 +43,8 @@ enum Chore {
     Digits(digits::Args),
     /// Make a table or figure of the paper
     Reproduce(reproduce::Args),
+    /// Disturb `mg`: failing calls, full disks, kills, lost power, flipped bits, divergences
+    Faults(faults::Args),
     /// Run what continuous integration runs, in its order
     Ci(ci::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Reproduce(args) => reproduce::run(&root, &args),
         Chore::Download(args) => download::run(&root, &args),
         Chore::Digits(args) => digits::run(&args),
+        Chore::Faults(args) => faults::run(&root, &args),
         Chore::Ci(args) => ci::run(&root, &args),
     };
     match done {

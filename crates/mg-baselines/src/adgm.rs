@@ -20,18 +20,21 @@ use crate::initial::Initial;
 use crate::losses::{accuracy, choice_loss};
 use crate::net::scalar;
 use crate::net_set::{FixedSet, NetSet, Shapes, limited};
-use crate::nets::section;
+use crate::nets::{checked_section, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
 use crate::vector_learner::{Noise, Pass, VectorLearner, VectorMethod};
 use crate::vector_model::{VectorKind, VectorModel};
 use crate::vectors::{Normal, beside, every_class, marginal, mlp};
 
+/// Its keys, beside those of codings and of few labels.
+const KEYS: &str = include_str!("../keys/adgm.toml");
+
 /// The auxiliary deep generative model.
 pub const METHOD: Method = Method {
     name: "adgm",
     summary: "a deep generative model of images and classes with auxiliary variables (Maaloe et al., 2016)",
-    keys: &[CODING_KEYS, include_str!("../keys/adgm.toml"), LABEL_KEYS],
+    keys: &[CODING_KEYS, KEYS, LABEL_KEYS],
     presets: &[Preset {
         name: "adgm",
         summary: "the auxiliary deep generative model with its authors' settings",
@@ -96,7 +99,7 @@ const PX: usize = 4;
 
 impl ModelKeys {
     fn of_config(config: &Value) -> mg_model::Result<Self> {
-        let keys: ModelKeys = section(config, "model")?;
+        let keys: ModelKeys = checked_section(config, "model", &[CODING_KEYS, KEYS])?;
         keys.coding.check()?;
         Ok(keys)
     }

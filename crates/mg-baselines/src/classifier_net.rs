@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use crate::max_pool::max_pool;
 use crate::net_set::{FixedSet, NetSet, Shapes, output};
-use crate::nets::section;
+use crate::nets::checked_section;
+
+/// Its keys, and those of virtual adversarial training.
+pub(crate) const CLASSIFIER_KEYS: &str = include_str!("../keys/vat.toml");
 
 /// `[model]` of classifiers from images [n, 3, s, s] to scores of K classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,9 +40,9 @@ impl ClassifierKeys {
     /// The section of a configuration.
     ///
     /// # Errors
-    /// When a key is missing, or the side is not one that can be pooled twice.
+    /// When a key is missing or out of range, or the side is not one that can be pooled twice.
     pub(crate) fn of_config(config: &Value) -> mg_model::Result<Self> {
-        let keys: ClassifierKeys = section(config, "model")?;
+        let keys: ClassifierKeys = checked_section(config, "model", &[CLASSIFIER_KEYS])?;
         let pools = keys.net == Form::Convolutional;
         if pools && (!keys.side.is_multiple_of(4) || keys.side < 12) {
             return Err(Error::value(

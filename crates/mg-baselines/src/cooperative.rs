@@ -15,7 +15,7 @@ use mg_train::{At, Batch, Bound, Learner, Limit, Method, Preset, Report, Result,
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::descriptor_keys::DescriptorKeys;
+use crate::descriptor_keys::{DESCRIPTOR_KEYS, DescriptorKeys};
 use crate::game::{Game, say_deviations};
 use crate::initial::Initial;
 use crate::net::{Net, Uses, scalar};
@@ -28,7 +28,7 @@ use crate::saved::count;
 pub const METHOD: Method = Method {
     name: "cooperative",
     summary: "an energy whose chains begin at a generator's images and teach it (equation 11)",
-    keys: &[NET_KEYS, PRIOR_KEYS, include_str!("../keys/cooperative.toml")],
+    keys: &[NET_KEYS, PRIOR_KEYS, DESCRIPTOR_KEYS],
     presets: &[Preset {
         name: "cooperative",
         summary: "cooperative learning with its authors' settings",

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::game::{GAME_KEYS, Game, GameGuard, say_deviations};
 use crate::losses::score;
 use crate::net::{Uses, scalar};
-use crate::nets::{DISCRIMINATOR_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
+use crate::nets::{DISCRIMINATOR_KEYS, EXPERT_KEYS, NET_KEYS, NetKeys, PRIOR_KEYS, section};
 use crate::optimizer::Rule;
 use crate::recipe::{Beginning, Recipe, configured};
 
@@ -26,7 +26,7 @@ use crate::recipe::{Beginning, Recipe, configured};
 pub const METHOD: Method = Method {
     name: "deep-directed",
     summary: "an energy of experts, and a generator that keeps its entropy (Kim and Bengio, 2016)",
-    keys: &[NET_KEYS, PRIOR_KEYS, DISCRIMINATOR_KEYS, include_str!("../keys/deep-directed.toml"), GAME_KEYS],
+    keys: &[NET_KEYS, PRIOR_KEYS, DISCRIMINATOR_KEYS, EXPERT_KEYS, GAME_KEYS],
     presets: &[Preset {
         name: "deep-directed",
         summary: "deep directed generative models with their authors' settings for faces",

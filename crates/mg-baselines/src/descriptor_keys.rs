@@ -5,7 +5,10 @@ use mg_langevin::Langevin;
 use mg_model::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::nets::section;
+use crate::nets::checked_section;
+
+/// All keys of cooperative learning, beside those of nets.
+pub(crate) const DESCRIPTOR_KEYS: &str = include_str!("../keys/cooperative.toml");
 
 /// `[model]` and `[chains]` of cooperative learning, as a finished model needs them.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +43,11 @@ pub(crate) struct ChainKeys {
 
 impl DescriptorKeys {
     pub(crate) fn of_config(config: &serde_json::Value) -> Result<Self> {
-        Ok(DescriptorKeys { model: section(config, "model")?, chains: section(config, "chains")? })
+        let texts = [DESCRIPTOR_KEYS];
+        Ok(DescriptorKeys {
+            model: checked_section(config, "model", &texts)?,
+            chains: checked_section(config, "chains", &texts)?,
+        })
     }
 
     /// The energy's net for images of this side.

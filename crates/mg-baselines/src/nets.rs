@@ -5,6 +5,7 @@ use mg_energy::PrecisionKind;
 use mg_kernels::{Activation, MapLayer, MapShape, Norm};
 use mg_langevin::ChainKey;
 use mg_model::Error;
+use mg_model::keys::KeyDoc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(crate) const DISCRIMINATOR_KEYS: &str = include_str!("../keys/discriminator.
 
 /// Where latent numbers come from.
 pub(crate) const PRIOR_KEYS: &str = include_str!("../keys/prior.toml");
+
+/// What discriminators are that are products of experts, beside how these learn.
+pub(crate) const EXPERT_KEYS: &str = include_str!("../keys/deep-directed.toml");
 
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,9 +70,10 @@ impl NetKeys {
     /// The section of a configuration.
     ///
     /// # Errors
-    /// When a key is missing, or the side is not four times a power of two.
+    /// When a key is missing or out of range, or the side is not four times a power of two.
     pub(crate) fn of_config(config: &Value) -> mg_model::Result<Self> {
-        let keys: NetKeys = section(config, "model")?;
+        let texts = [NET_KEYS, DISCRIMINATOR_KEYS, PRIOR_KEYS, EXPERT_KEYS];
+        let keys: NetKeys = checked_section(config, "model", &texts)?;
         let halvings = keys.side / SMALLEST;
         if !keys.side.is_multiple_of(SMALLEST) || !halvings.is_power_of_two() || halvings < 2 {
             return Err(Error::value("model.side", keys.side, "8, 16, 32, 64, 128 or 256"));
@@ -174,6 +179,22 @@ impl NetKeys {
         }
         Tensor::from_vec(values, (n, self.latent, 1, 1), device)
     }
+}
+
+/// A section of a configuration that a model file may hold, where anything may stand: its keys are in the ranges that `texts`
+/// say.
+pub(crate) fn checked_section<T: for<'de> Deserialize<'de>>(
+    config: &Value,
+    name: &str,
+    texts: &[&str],
+) -> mg_model::Result<T> {
+    for key in texts.iter().flat_map(|text| KeyDoc::parse(text)) {
+        let own = key.name.split_once('.').filter(|(section, _)| *section == name);
+        if let Some(value) = own.and_then(|(_, own)| config.get(name)?.get(own)) {
+            key.check(value)?;
+        }
+    }
+    section(config, name)
 }
 
 /// A section of a configuration whose keys are known to be in range.

@@ -15,7 +15,7 @@ use mg_train::{At, Batch, Learner, Limit, Method, Preset, Report, Result, State}
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::classifier_net::{ClassifierKeys, learned_scores, observed_scores};
+use crate::classifier_net::{CLASSIFIER_KEYS, ClassifierKeys, learned_scores, observed_scores};
 use crate::few_labels::{FewLabels, LABEL_KEYS, LabelKeys, LossGuard};
 use crate::game::Game;
 use crate::initial::Initial;
@@ -30,7 +30,7 @@ use crate::recipe::{Beginning, Recipe, configured};
 pub const METHOD: Method = Method {
     name: "vat",
     summary: "a classifier that says the same of an image and of its most harmful neighbour (Miyato et al., 2016)",
-    keys: &[include_str!("../keys/vat.toml"), LABEL_KEYS],
+    keys: &[CLASSIFIER_KEYS, LABEL_KEYS],
     presets: &[
         Preset {
             name: "vat",

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use mg_data::{ImageSource, Spec};
-use mg_hub::{Address, Event, Hub, Kind, Known, Options, PREFIX, Plan, Weights, is_commit};
+use mg_data::{Check, ImageSource, Spec};
+use mg_hub::{Address, Event, Hub, Kind, Known, Options, PREFIX, Plan, Repo, Weights, is_commit};
 use mg_model::Model;
-use mg_train::run::{open_model, read_model};
+use mg_train::run::{MAX_MODEL, open_model, read_model};
 use mg_train::{Methods, Selection};
 
 use crate::progress;
@@ -26,29 +26,47 @@ pub(crate) fn hub(offline: bool) -> Result<Hub> {
 /// How the set of a name or path is read: a fetched one from the cache, everything else as `ImageSource::find` says. Sends
 /// nothing.
 pub(crate) fn spec(name: &str) -> Result<Spec> {
-    let Some(folder) = fetched(name)? else { return Ok(Spec::new(ImageSource::find(name)?)) };
-    let source = ImageSource::find(folder.to_str().context("the cache's path is no text")?)?;
+    let Some(fetched) = fetched(name)? else { return Ok(Spec::new(ImageSource::find(name)?)) };
+    let source = ImageSource::find(fetched.folder.to_str().context("the cache's path is no text")?)?;
     let (cache, name) = (Some(Options::from_env().cache.join(PACKED)), name.trim_start_matches(PREFIX));
-    Ok(Spec { cache, name: Some(name.replace(['/', '@'], "-")), ..Spec::new(source) })
+    let before = Some(Check::new(move || fetched.verify().map_err(Into::into)));
+    Ok(Spec { cache, name: Some(name.replace(['/', '@'], "-")), before, ..Spec::new(source) })
 }
 
 /// How the set of a run is read.
 pub(crate) fn selected(selection: &Selection) -> Result<Spec> {
-    let Spec { source, cache, name, .. } = spec(&selection.data.source)?;
-    Ok(Spec { cache, name, ..selection.spec(source) })
+    let Spec { source, cache, name, before, .. } = spec(&selection.data.source)?;
+    Ok(Spec { cache, name, before, ..selection.spec(source) })
 }
 
 /// Whether a name is that of a set that has been fetched.
 pub(crate) fn is_fetched_set(name: &str) -> bool {
-    fetched(name).is_ok_and(|folder| folder.is_some())
+    fetched(name).is_ok_and(|fetched| fetched.is_some())
 }
 
-/// The folder of a set of the hub, `None` of any other name.
-fn fetched(name: &str) -> Result<Option<PathBuf>> {
+/// A set of the hub that is in the cache.
+struct Fetched {
+    /// Where its files lie.
+    folder: PathBuf,
+    repo: Repo,
+    commit: String,
+    parts: Vec<String>,
+}
+
+impl Fetched {
+    /// Fails when its content is not what it was when it was fetched.
+    fn verify(&self) -> mg_hub::Result<()> {
+        let hub = Hub::new(Options { offline: true, ..Options::from_env() })?;
+        hub.verify(&self.repo, &self.commit, &self.parts)
+    }
+}
+
+/// The set of the hub of a name, `None` of any other name.
+fn fetched(name: &str) -> Result<Option<Fetched>> {
     let missing = || format!("{name} is not here yet; fetch it once with: mg data fetch {name}");
     let (address, folder, parts) = if let Some(entry) = mg_hub::find(name) {
         let Some(repo) = entry.repo() else {
-            anyhow::bail!("{name} is not on the hub: `mg data fetch {name}` says how to get it")
+            bail!("{name} is not on the hub: `mg data fetch {name}` says how to get it")
         };
         let address = Address { repo, revision: entry.commit.map(str::to_owned), file: None };
         let parts = entry.parts.iter().map(|part| part.prefix.to_owned()).collect();
@@ -62,8 +80,8 @@ fn fetched(name: &str) -> Result<Option<PathBuf>> {
     };
     let hub = hub(true)?;
     let commit = hub.commit(&address.repo, address.revision.as_deref()).with_context(missing)?;
-    let snapshot = hub.local(&address.repo, &commit, &parts)?.with_context(missing)?;
-    Ok(Some(snapshot.join(folder)))
+    let folder = hub.local(&address.repo, &commit, &parts)?.with_context(missing)?.join(folder);
+    Ok(Some(Fetched { folder, repo: address.repo, commit, parts }))
 }
 
 /// The model of a run directory, a file, or `hf:OWNER/NAME[@REVISION]`, which is fetched unless it is there.
@@ -86,7 +104,7 @@ pub(crate) fn model_and_bytes(
     let path = match name.to_str().filter(|name| name.starts_with(PREFIX)) {
         Some(address) => weights(address, revision)?,
         None => {
-            anyhow::ensure!(revision.is_none(), "--revision is of a model on the hub: hf:OWNER/NAME");
+            ensure!(revision.is_none(), "--revision is of a model on the hub: hf:OWNER/NAME");
             name.to_path_buf()
         }
     };
@@ -102,6 +120,11 @@ pub(crate) fn weights(address: &str, revision: Option<&str>) -> Result<PathBuf> 
     let hub = hub(false)?;
     let commit = hub.commit(&repo, revision.as_deref())?;
     let plan = hub.plan(&repo, &commit, std::slice::from_ref(&file))?;
+    ensure!(
+        plan.bytes() <= MAX_MODEL,
+        "{file} of {repo} is said to have {} bytes, and a model has at most {MAX_MODEL}: nothing was fetched",
+        plan.bytes()
+    );
     if plan.missing_bytes() > 0 {
         tracing::info!("fetching {file} of {repo} at {commit}: {}", progress::bytes(plan.bytes()));
     }

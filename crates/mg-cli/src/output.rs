@@ -217,5 +217,5 @@ fn file_name(number: usize) -> String {
 }
 
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create folder {}", folder.display()))
+    mg_files::create_dir_all(folder).with_context(|| format!("cannot create folder {}", folder.display()))
 }

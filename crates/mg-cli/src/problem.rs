@@ -72,6 +72,7 @@ fn for_training(error: &Train) -> Option<String> {
         Train::Diverged { .. } => {
             "a smaller chains.step_size or learn.rate is calmer; see `mg config explain guard`".into()
         }
+        Train::OneColour { .. } => "`mg data info NAME|PATH` looks at a set".into(),
         Train::Io { .. } => "the message names the file and the reason".into(),
         _ => return None,
     })

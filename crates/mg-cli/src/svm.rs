@@ -4,7 +4,7 @@ mod sets;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use mg_eval::svm::RadfordProtocol;
 use mg_random::Key;
 use mg_train::config::resolve;
@@ -69,6 +69,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
     args.output.check()?;
+    ensure!(args.draws > 0, "--draws is 0; a mean takes at least 1");
+    ensure!(args.choice_draws > 0, "--choice-draws is 0; C is chosen by at least 1");
     let device = args.device.open()?;
     let model = args.run.as_deref().map(|run| hub::model(run, None, methods, &device)).transpose()?;
     let model = model.map(|model| args.device.adjust(model, &device));

@@ -1,5 +1,3 @@
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +7,7 @@ use anyhow::{Context, Result};
 use candle_core::Tensor;
 use indicatif::ProgressBar;
 use mg_figures::Sheet;
-use mg_train::run::{seconds, times_path};
+use mg_train::run::{Times, seconds};
 use mg_train::{Event, Observer, Report, Training};
 
 use crate::estimate::human;
@@ -27,7 +25,7 @@ pub(crate) struct Watcher {
     pace: f64,
     limit: Option<Duration>,
     interrupted: Arc<AtomicBool>,
-    times: File,
+    times: Times,
     /// Seconds of earlier sessions.
     earlier: f64,
     /// Iterations done.
@@ -43,8 +41,6 @@ const MARKS: u64 = 100;
 impl Watcher {
     pub(crate) fn new(training: &Training, limit: Option<Duration>) -> Result<Self> {
         let run = training.run_dir().path();
-        let path = times_path(run);
-        let times = OpenOptions::new().create(true).append(true).open(&path);
         let learn = &training.learning().config().learn;
         let (start, interrupted) = (Instant::now(), Arc::new(AtomicBool::new(false)));
         listen(interrupted.clone())?;
@@ -57,7 +53,7 @@ impl Watcher {
             pace: 0.0,
             limit,
             interrupted,
-            times: times.with_context(|| format!("cannot open {}", path.display()))?,
+            times: Times::open(run)?,
             earlier: seconds(run)
                 .range(..=training.iteration())
                 .next_back()
@@ -106,8 +102,7 @@ impl Watcher {
     /// Keeps when an iteration was done.
     fn keep_time(&mut self, iteration: u64) {
         let seconds = self.earlier + self.start.elapsed().as_secs_f64();
-        let line = serde_json::json!({ "iteration": iteration, "seconds": seconds });
-        if let Err(error) = writeln!(self.times, "{line}") {
+        if let Err(error) = self.times.keep(iteration, seconds) {
             tracing::warn!("cannot keep the time of iteration {iteration}: {error}");
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::folder::is_image;
 use crate::limits::{MAX_FILE, MAX_LISTED};
+use crate::listing::entries;
 use crate::readable::readable;
 use crate::record::{Content, Record};
 use crate::split::Split;
@@ -72,6 +73,35 @@ impl Archive {
         Ok(Archive { path: path.to_owned(), is_zip, files, tree })
     }
 
+    /// The archive in a folder without images: the only one, or that of a split by its name.
+    pub(crate) fn of_folder(folder: &Path, wish: Option<Split>) -> Result<Self> {
+        let archives = archives_in(folder)?;
+        let [first, .., last] = archives.as_slice() else {
+            let only = archives.first().ok_or_else(|| Error::NoImages(folder.to_owned()))?;
+            return Archive::open(only, wish);
+        };
+        let split = wish.unwrap_or(Split::Train);
+        let is_wished =
+            |path: &&PathBuf| Split::of_name(&readable(path.file_name().unwrap_or_default())) == Some(split);
+        let mut wished = archives.iter().filter(is_wished);
+        let (Some(one), None) = (wished.next(), wished.next()) else {
+            let names = format!("{} archives, {} to {}", archives.len(), first.display(), last.display());
+            let reason = format!(
+                "{names}, of which not one alone is named after the split {split}; point at one of them"
+            );
+            return Err(Error::damaged(folder, None, reason));
+        };
+        // Inside may be folders of splits again, or not.
+        match Archive::open(one, Some(split)) {
+            Err(Error::NoSplit { .. }) => {
+                let mut whole = Archive::open(one, None)?;
+                whole.tree.split = Some(split);
+                Ok(whole)
+            }
+            opened => opened,
+        }
+    }
+
     /// The archive's file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -124,6 +154,14 @@ impl Opened {
 pub(crate) fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     [".tar", ".tar.gz", ".tgz", ".zip"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// The archives that lie in a folder, sorted.
+pub(crate) fn archives_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = entries(folder)?.into_iter().filter(|path| is_archive(path) && path.is_file());
+    let mut archives: Vec<PathBuf> = files.collect();
+    archives.sort();
+    Ok(archives)
 }
 
 /// The first bytes of a file.

@@ -2,9 +2,12 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Defect {
-    /// The file could not be read.
+    /// The file is not there, is not ours to read, or is no regular file.
     #[error("cannot be read ({0})")]
     Unreadable(String),
+    /// The system failed, which says nothing of the image: no policy leaves it out.
+    #[error("could not be read now ({0})")]
+    Failed(String),
     /// No bytes: an empty file, or a null in a table.
     #[error("empty")]
     Empty,

@@ -11,6 +11,9 @@ pub enum Error {
         "no data set `{0}`: it is neither a path that exists nor the name of a built-in set (`portraits`)"
     )]
     Unknown(String),
+    /// A source is not what it should be.
+    #[error("{0}")]
+    Check(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file or folder could not be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -60,8 +63,11 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A bad image, where the policy is to refuse.
-    #[error("{name}: {defect}; remove it, or skip bad images")]
+    /// A bad image, where the policy is to refuse, or one that the system failed to read.
+    #[error("{name}: {defect}; {}", match defect {
+        Defect::Failed(_) => "try again once the disk or the system is well",
+        _ => "remove it, or skip bad images",
+    })]
     BadImage {
         /// Path, or file and row.
         name: String,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use image::{Rgb, RgbImage};
 
-use crate::limits::MAX_PIXELS;
+use crate::limits::{MAX_FILE, MAX_PIXELS};
 use crate::readable::readable;
 use crate::record::{Content, Record};
 use crate::split::{Split, no_split};
@@ -44,11 +44,8 @@ impl Idx {
                 format!("images of {width} x {height} pixels; an image has 1 to {MAX_PIXELS} in all");
             return Err(Error::damaged(&images, None, reason));
         }
-        let labels = labels_beside(&images).map(|path| labels(&path).map_err(damaged(&path))).transpose()?;
-        if let Some(labels) = labels.as_ref().filter(|labels| labels.len() != count as usize) {
-            let reason = format!("{count} images, but {} labels in the file beside it", labels.len());
-            return Err(Error::damaged(&images, None, reason));
-        }
+        let read = |path: PathBuf| labels(&path, count).map_err(damaged(&path));
+        let labels = labels_beside(&images).map(read).transpose()?;
         Ok(Idx { images, labels, shape: [count, height, width], split })
     }
 
@@ -167,12 +164,17 @@ fn begin(path: &Path) -> io::Result<(Box<dyn Read>, Vec<u32>)> {
     Ok((values, dimensions.chunks_exact(4).map(number).collect()))
 }
 
-fn labels(path: &Path) -> io::Result<Vec<u32>> {
+/// The labels of so many images.
+fn labels(path: &Path, images: u32) -> io::Result<Vec<u32>> {
     let bad = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
     let (values, dimensions) = begin(path)?;
     let [count] = dimensions[..] else {
         return Err(bad(format!("dimensions {dimensions:?}; labels are [n]")));
     };
+    if count != images || u64::from(count) > MAX_FILE {
+        let reason = format!("{count} labels for {images} images in the file beside it; {MAX_FILE} at most");
+        return Err(bad(reason));
+    }
     let mut labels = vec![];
     values.take(u64::from(count)).read_to_end(&mut labels)?;
     match labels.len() == count as usize {

@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::archive::Archive;
+use crate::archive::{Archive, archives_in};
 use crate::cifar::{self, Cifar};
 use crate::folder::Folder;
 use crate::idx::Idx;
@@ -10,9 +9,11 @@ use crate::lmdb::Lmdb;
 use crate::mat::Mat;
 use crate::numpy::Numpy;
 use crate::portraits::Portraits;
+use crate::readable::readable;
 use crate::record::Record;
 use crate::split::{Split, no_split};
 use crate::tables::Tables;
+use crate::{Error, Result};
 
 /// The encoded images behind a source: what is decoded, in which order.
 pub(crate) enum Input {
@@ -30,7 +31,22 @@ pub(crate) enum Input {
 impl Input {
     /// The images of a folder, or of a split of it. Without a wish it is `train`, where the folder consists of splits.
     pub(crate) fn of_folder(path: &Path, wish: Option<Split>) -> Result<Self> {
-        Ok(Input::Folder(Folder::open(path, wish)?))
+        match Folder::open(path, wish) {
+            Err(Error::NoImages(_)) => Ok(Input::Archive(Archive::of_folder(path, wish)?)),
+            Err(error) => Err(error),
+            Ok(mut folder) => {
+                let archives = archives_in(path)?;
+                if let Some(first) = archives.first() {
+                    let first = readable(first.file_name().unwrap_or_default());
+                    let count = archives.len();
+                    folder
+                        .tree
+                        .notes
+                        .push(format!("archives beside images are not read: {count}, {first} first"));
+                }
+                Ok(Input::Folder(folder))
+            }
+        }
     }
 
     /// One image file.

@@ -37,6 +37,7 @@
 //! `description`.
 
 mod budget;
+mod check;
 mod decode;
 mod defect;
 mod hex;
@@ -79,6 +80,7 @@ mod order;
 
 mod error;
 
+pub use check::Check;
 pub use dataset::DataSet;
 pub use decode::decode;
 pub use defect::Defect;

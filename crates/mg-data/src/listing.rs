@@ -87,7 +87,8 @@ pub(crate) fn tables_among(files: &[PathBuf], path: &Path, ending: &str) -> Resu
     Ok(files)
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+/// What lies in a folder, but for what is hidden.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
         let visible = entries.iter().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));

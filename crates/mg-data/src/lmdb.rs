@@ -104,7 +104,7 @@ impl Lmdb {
 
     /// Entries in the order of their keys, which become names.
     pub(crate) fn records(&self) -> Entries<'_> {
-        Entries { of: self, file: None, stack: Vec::new(), row: 0, ended: false }
+        Entries { of: self, file: None, stack: Vec::new(), seen: 0, row: 0, ended: false }
     }
 }
 
@@ -115,6 +115,8 @@ pub(crate) struct Entries<'a> {
     file: Option<File>,
     /// The pages from the root to the open leaf, with the number of the next node of each.
     stack: Vec<(Vec<u8>, usize)>,
+    /// Pages read so far.
+    seen: u64,
     row: u64,
     ended: bool,
 }
@@ -218,7 +220,13 @@ impl Entries<'_> {
         Ok(page)
     }
 
+    /// So many bytes from the beginning of a page on.
     fn read(&mut self, page: u64, length: usize) -> Result<Vec<u8>> {
+        // One way leads to a page. Were there two to every page, a tree of thirty would take days.
+        self.seen += (length as u64).div_ceil(self.of.page as u64);
+        if self.seen > self.of.pages {
+            return Err(self.damaged(format!("its {} pages are led to more than once", self.of.pages)));
+        }
         let (mut bytes, path) = (vec![0; length], &self.of.path);
         let file = match &mut self.file {
             Some(file) => file,

@@ -9,7 +9,7 @@ use crate::limits::CHANNELS;
 use crate::packed::{Checksums, ContentHash, HEAD, Header, head};
 use crate::portraits::Portraits;
 use crate::record::Record;
-use crate::{Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
+use crate::{Check, Defect, Error, ImageSource, OnBadImage, Result, Skipped, Spec};
 
 /// Called now and then with the number of images done and the number of all images.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -34,7 +34,6 @@ pub fn pack(spec: &Spec, path: &Path, progress: Progress) -> Result<Skipped> {
 }
 
 pub(crate) fn pack_input(spec: &Spec, input: &Input, path: &Path, progress: Progress) -> Result<Skipped> {
-    mg_files::remove_abandoned(path.parent().unwrap_or(Path::new(".")));
     let mut file = WholeFile::create(path).map_err(Error::io("create", path))?;
     let mut out = BufWriter::with_capacity(1 << 20, &mut file);
     out.write_all(&[0; HEAD]).map_err(Error::io("write", path))?;
@@ -68,6 +67,7 @@ pub(crate) fn decode_all(
     progress: Progress,
     mut sink: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<(Header, Option<Vec<u32>>)> {
+    spec.before.as_ref().map_or(Ok(()), Check::call)?;
     let (mut kept, mut tried) = (Kept::default(), 0);
     let mut records = input.records();
     loop {
@@ -112,7 +112,7 @@ impl Kept {
     }
 
     fn leave_out(&mut self, record: Record, defect: Defect, policy: OnBadImage) -> Result<()> {
-        if policy == OnBadImage::Refuse {
+        if policy == OnBadImage::Refuse || matches!(defect, Defect::Failed(_)) {
             return Err(Error::BadImage { name: record.name, defect });
         }
         self.skipped.add(record.name.clone(), defect.to_string());

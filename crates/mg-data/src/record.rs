@@ -1,3 +1,4 @@
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -81,7 +82,11 @@ pub(crate) fn interleaved(
 
 /// The bytes of a file, if they are not too many.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Defect> {
-    let unreadable = |e: std::io::Error| Defect::Unreadable(e.to_string());
+    let unreadable = |error: Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => Defect::Unreadable(error.to_string()),
+        // Too many open files, a disk that fails: another time the image may be there.
+        _ => Defect::Failed(error.to_string()),
+    };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Defect::Unreadable("it is no regular file".to_owned())); // a pipe would be waited for

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 pub enum ImageSource {
     /// The embedded set `portraits`.
     Portraits,
-    /// A folder of png, jpeg and webp images, with everything below it.
+    /// A folder of png, jpeg and webp images, with everything below it; without images, of an archive, or of one for each split.
     Folder(PathBuf),
     /// One png, jpeg or webp image: a set of one.
     Image(PathBuf),

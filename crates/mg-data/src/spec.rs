@@ -7,7 +7,7 @@ use crate::hex::hex;
 use crate::input::Input;
 use crate::limits::MAX_SIDE;
 use crate::packed::Packed;
-use crate::{Error, ImageSource, Resize, Result, Split};
+use crate::{Check, Error, ImageSource, Resize, Result, Split};
 
 /// What to read, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Spec {
     pub cache: Option<PathBuf>,
     /// What the set is called in reports; the name of its file or folder unless given.
     pub name: Option<String>,
+    /// Called before images are decoded: not where a packed copy serves, which has checksums of its own.
+    pub before: Option<Check>,
 }
 
 /// Bytes of pixels that are kept in memory when there is no cache folder: 1 GiB.
@@ -36,7 +38,7 @@ impl Spec {
     /// The source at side 64, squashed, bad images skipped, no cache.
     pub fn new(source: ImageSource) -> Self {
         let (resize, on_bad) = (Resize::default(), OnBadImage::default());
-        Spec { source, side: 64, resize, on_bad, split: None, cache: None, name: None }
+        Spec { source, side: 64, resize, on_bad, split: None, cache: None, name: None, before: None }
     }
 
     /// Width and height of the source's first image as it is, or the side of a packed set.

@@ -7,7 +7,7 @@ use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use self::columns::{Column, Columns, beside, bytes_of_image, check_group};
+use self::columns::{Column, Columns, beside, check_group};
 use self::labels::Labels;
 use crate::readable::{readable, readable_bytes};
 use crate::record::{Content, Record};
@@ -27,11 +27,6 @@ pub(crate) struct Table {
     /// What is not read.
     pub(crate) notes: Vec<String>,
 }
-
-/// Rows decoded at once from a row group, at most.
-const ROWS: u64 = 16;
-/// Bytes of images, unpacked, that are decoded at once: 64 MiB, or one image.
-const BYTES: u64 = 1 << 26;
 
 impl Table {
     /// Reads the file's footer and its labels, finds the columns and checks that they lie within the file.
@@ -67,7 +62,7 @@ impl Table {
         (&self.labels.classes, self.labels.are_names)
     }
 
-    /// The rows in order, one row group in memory at a time, their classes renumbered by `numbers` as far as that goes. Ends
+    /// The rows in order, one page of a row group in memory at a time, their classes renumbered by `numbers` as far as that goes. Ends
     /// after the first error.
     pub(crate) fn records(&self, numbers: Vec<u32>) -> Rows {
         Rows {
@@ -78,10 +73,8 @@ impl Table {
             numbers,
             group: 0,
             left: 0,
-            at_once: 1,
             open: None,
             row: 0,
-            ready: Vec::new().into_iter(),
             ended: false,
         }
     }
@@ -99,12 +92,9 @@ pub(crate) struct Rows {
     group: usize,
     /// Rows of the open row group that are not read yet.
     left: usize,
-    /// Rows of it that are read at once.
-    at_once: usize,
     open: Option<(Column, Option<Column>)>,
     /// Number of the next row in this file.
     row: u64,
-    ready: std::vec::IntoIter<Record>,
     ended: bool,
 }
 
@@ -113,12 +103,13 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Result<Record>> {
         while !self.ended {
-            if let Some(record) = self.ready.next() {
-                return Some(Ok(record));
-            }
-            match self.advance() {
-                Ok(true) => {}
-                Ok(false) => self.ended = true,
+            let read = match self.left {
+                0 => self.open_group().map(|()| None),
+                _ => self.read_row().map(Some),
+            };
+            match read {
+                Ok(None) => {}
+                Ok(record) => return record.map(Ok),
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
@@ -130,39 +121,35 @@ impl Iterator for Rows {
 }
 
 impl Rows {
-    /// Reads the next few rows; false after the last row group.
-    fn advance(&mut self) -> Result<bool> {
-        if self.left == 0 {
-            return self.open_group();
-        }
-        let Some((bytes, paths)) = &mut self.open else { return Ok(false) };
-        let wanted = self.left.min(self.at_once);
-        let read =
-            || Ok((bytes.bytes(wanted)?, paths.as_mut().map(|paths| paths.bytes(wanted)).transpose()?));
+    /// Reads the next row of the open group. One at a time: nothing that a file says bounds how large the next few are.
+    fn read_row(&mut self) -> Result<Record> {
+        let Some((bytes, paths)) = &mut self.open else {
+            return Err(Error::damaged(&self.path, Some(self.row), "no row group is open"));
+        };
+        let read = || Ok((bytes.bytes(1)?, paths.as_mut().map(|paths| paths.bytes(1)).transpose()?));
         let (cells, paths) = guarded(&self.path, Some(self.row), read)?;
-        let paths = paths.unwrap_or_else(|| vec![None; wanted]);
-        self.left -= wanted;
-        let pairs = cells.into_iter().zip(paths);
-        self.ready = pairs.map(|(cell, path)| self.record(cell, path)).collect::<Vec<_>>().into_iter();
-        Ok(true)
+        self.left -= 1;
+        let only = |cells: Vec<Option<ByteArray>>| cells.into_iter().next().flatten();
+        Ok(self.record(only(cells), paths.and_then(only)))
     }
 
-    fn open_group(&mut self) -> Result<bool> {
+    /// Opens the next row group; there is an end to them.
+    fn open_group(&mut self) -> Result<()> {
         if self.group == self.reader.num_row_groups() {
-            return Ok(false);
+            self.ended = true;
+            return Ok(());
         }
         let (reader, group, columns) = (&self.reader, self.group, self.columns);
-        let (open, rows, of_image) = guarded(&self.path, Some(self.row), || {
+        let (open, rows) = guarded(&self.path, Some(self.row), || {
             let group = reader.get_row_group(group)?;
             let column = |number| Column::open(group.as_ref(), number);
             let open = (column(columns.image)?, columns.path.map(column).transpose()?);
-            Ok((open, group.metadata().num_rows(), bytes_of_image(group.metadata(), columns)))
+            Ok((open, group.metadata().num_rows()))
         })?;
         self.open = Some(open);
         self.left = usize::try_from(rows).unwrap_or(0);
-        self.at_once = (BYTES / of_image.max(1)).clamp(1, ROWS) as usize;
         self.group += 1;
-        Ok(true)
+        Ok(())
     }
 
     fn record(&mut self, cell: Option<ByteArray>, path: Option<ByteArray>) -> Record {

@@ -1,3 +1,5 @@
+use std::iter::once;
+
 use mg_kernels::{ConvGeometry, LayerShape, Precision, ScoreShape};
 
 use crate::{Error, Result};
@@ -160,6 +162,18 @@ impl NetSpec {
                 Ok(side)
             })
             .collect()
+    }
+
+    /// Numbers of the largest maps of one image, its own pixels among them.
+    ///
+    /// # Errors
+    /// When there is no such net.
+    pub fn largest_map(&self) -> Result<usize> {
+        let channels = once(self.channels).chain(self.layers.iter().map(|layer| layer.channels));
+        let sides = once(self.side).chain(self.map_sides()?);
+        let sizes =
+            channels.zip(sides).map(|(channels, side)| channels.saturating_mul(side).saturating_mul(side));
+        Ok(sizes.max().unwrap_or(0))
     }
 
     fn geometry(&self, number: usize, layer: ConvSpec, c_in: usize, side: usize) -> Result<ConvGeometry> {

@@ -21,12 +21,16 @@
 //!
 //! Errors are those of the system; callers name the path.
 
+mod abandoned;
+
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
+
+pub use abandoned::remove_abandoned;
+use abandoned::{PARTIAL, RANDOM};
 
 /// Puts `bytes` at `path`, in place of what is there.
 ///
@@ -63,6 +67,8 @@ impl WholeFile {
             // As for any new file; the system subtracts the user's mask.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
+        builder.rand_bytes(RANDOM);
+        abandoned::remove_once(folder(path));
         let temporary = builder.tempfile_in(folder(path))?;
         // A mark that it is in use; where the system has no locks, nothing is taken for abandoned either.
         let _ = temporary.as_file().try_lock();
@@ -75,15 +81,24 @@ impl WholeFile {
     /// When the disk is full or `path` is a folder; then what was there stays.
     pub fn publish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        // Through the C library, not past it as `persist` goes: a library that stands before it sees every commit. The file
+        // stays open, and so locked, until it has its name.
+        let (_locked, temporary) = self.temporary.keep().map_err(|error| error.error)?;
+        std::fs::rename(&temporary, &self.path).inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
         sync_folder_of(&self.path)
     }
 }
 
-/// How files end that are not published yet.
-const PARTIAL: &str = ".partial";
-/// Files that were not written to for so long and are locked by nobody are abandoned.
-const LONG: Duration = Duration::from_secs(60);
+/// Makes a folder, and those above it that are missing; their names are on the disk when this returns.
+///
+/// # Errors
+/// When one cannot be made, or the disk fails.
+pub fn create_dir_all(folder: &Path) -> io::Result<()> {
+    let above = folder.ancestors().filter(|above| !above.as_os_str().is_empty());
+    let missing: Vec<&Path> = above.take_while(|above| !above.exists()).collect();
+    std::fs::create_dir_all(folder)?;
+    missing.iter().rev().try_for_each(|made| sync_folder_of(made))
+}
 
 /// Gives a file that is whole and flushed its last name, in place of what has it.
 ///
@@ -94,21 +109,24 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder_of(to)
 }
 
-/// Deletes what processes that were killed left of files in a folder; returns how many files that were. What cannot be deleted
-/// stays.
-pub fn remove_abandoned(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| is_abandoned(path) && std::fs::remove_file(path).is_ok()).count()
-}
-
-fn is_abandoned(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    if !name.starts_with(b".") || !name.ends_with(PARTIAL.as_bytes()) {
-        return false;
+/// Whether a file holds these bytes and no others, read piece by piece.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != bytes.len() as u64 {
+        return Ok(false);
     }
-    let age = || std::fs::metadata(path)?.modified()?.elapsed().map_err(io::Error::other);
-    let unlocked = || File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-    age().is_ok_and(|age: Duration| age > LONG) && unlocked()
+    let mut read = vec![0; 1 << 20];
+    for piece in bytes.chunks(read.len()) {
+        let read = &mut read[..piece.len()];
+        file.read_exact(read)?;
+        if read != piece {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Write for WholeFile {
@@ -162,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_holds_what_was_written_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let bytes: Vec<u8> = (0..(1 << 20) + 77).map(|i| i as u8).collect();
+        write(&path, &bytes).unwrap();
+        assert!(holds(&path, &bytes).unwrap());
+        for (place, len) in [(0, bytes.len()), (1 << 20, bytes.len()), (0, bytes.len() - 1)] {
+            let mut other = bytes[..len].to_vec();
+            other[place] ^= 1;
+            assert!(!holds(&path, &other).unwrap());
+        }
+        assert!(holds(&folder.path().join("nowhere"), &bytes).is_err());
+    }
+
+    #[test]
     fn a_file_that_is_not_published_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = WholeFile::create(&folder.path().join("large")).unwrap();
@@ -173,26 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_deleted_and_what_another_one_writes_is_not() {
+    fn folders_are_made_with_those_above_them() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let age = |path: &Path, seconds| {
-            let file = File::options().append(true).open(path).unwrap();
-            file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(seconds))
-                .unwrap();
-        };
-        for (name, seconds) in [(".large.a1.partial", 600), (".fresh.b2.partial", 1), ("mine.partial", 600)] {
-            fs::write(path(name), "a part").unwrap();
-            age(&path(name), seconds);
+        let deep = folder.path().join("a/b/c");
+        for _ in 0..2 {
+            create_dir_all(&deep).unwrap();
+            assert!(deep.is_dir());
         }
-        let writing = WholeFile::create(&path("large")).unwrap();
-        age(writing.temporary.path(), 600);
-        assert_eq!(remove_abandoned(folder.path()), 1);
-        assert!(!path(".large.a1.partial").exists() && path(".fresh.b2.partial").exists());
-        assert!(path("mine.partial").exists());
-        writing.publish().unwrap();
-        assert!(path("large").exists());
-        assert_eq!(remove_abandoned(&path("nowhere")), 0);
+        fs::write(folder.path().join("file"), "x").unwrap();
+        assert!(create_dir_all(&folder.path().join("file/d")).is_err());
     }
 
     #[test]

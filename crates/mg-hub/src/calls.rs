@@ -16,7 +16,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 /// Pages of a list, at most; the hub's have a thousand files each.
 const MAX_PAGES: usize = 1000;
 /// An answer is whole within so many times the silence that is waited for.
-const WHOLE: u32 = 4;
+pub(crate) const WHOLE: u32 = 4;
 
 /// Asks the interface about a repository.
 pub(crate) struct Calls<'a> {

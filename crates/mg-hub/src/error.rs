@@ -53,7 +53,9 @@ pub enum Error {
         found: String,
     },
     /// A set of which some files are in the cache and some are not.
-    #[error("{repo}: {missing} of {of} files are missing, {file} first; fetch it again to complete it")]
+    #[error(
+        "{repo}: {missing} of {of} files are missing or damaged, {file} first; fetch it again to complete it"
+    )]
     Incomplete {
         /// The repository.
         repo: String,
@@ -61,7 +63,7 @@ pub enum Error {
         missing: usize,
         /// Files that there should be.
         of: usize,
-        /// The first missing one.
+        /// The first of those.
         file: String,
     },
     /// A request would have been needed in offline mode.

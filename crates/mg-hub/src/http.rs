@@ -45,14 +45,15 @@ pub(crate) struct Body {
     pub(crate) reader: Box<dyn Read>,
 }
 
+/// What every request says of the program that makes it.
+pub(crate) const AGENT: &str = concat!("multigrid/", env!("CARGO_PKG_VERSION"));
 /// Redirects within the hub (of renamed repositories) that are followed.
 const MAX_REDIRECTS: usize = 5;
 
 impl Http {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let agent = concat!("multigrid/", env!("CARGO_PKG_VERSION"));
         let client = |policy| {
-            let builder = Client::builder().user_agent(agent).redirect(policy);
+            let builder = Client::builder().user_agent(AGENT).redirect(policy);
             let builder = builder.connect_timeout(options.timeout).timeout(options.timeout);
             builder.build().map_err(|e| Error::Hub {
                 doing: "prepare requests to",

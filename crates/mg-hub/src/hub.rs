@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use hf_hub::HFClientSync;
-
 use crate::calls::Calls;
 use crate::http::Http;
 use crate::lock::Lock;
@@ -60,8 +58,9 @@ impl Hub {
     /// A lock file in the cache that cannot be read; an HTTP client that cannot be set up.
     pub fn new(options: Options) -> Result<Self> {
         let store = Store { cache: options.cache.clone() };
-        let (http, lock) = (Http::new(&options)?, Mutex::new(Lock::open(&options.cache)?));
-        Ok(Hub { options, http, store, lock })
+        // The lock first: it may be damaged, and an HTTP client takes a while to set up.
+        let lock = Mutex::new(Lock::open(&options.cache)?);
+        Ok(Hub { http: Http::new(&options)?, options, store, lock })
     }
 
     /// The commit of a revision: of a branch or tag, `main` unless given. A revision that is a commit is returned as it
@@ -145,8 +144,8 @@ impl Hub {
             let files = self.locks().under(repo, commit, part);
             let mut missing = Vec::new();
             for (path, known) in &files {
-                let is_good = snapshot.join(path).exists() && self.store.state(repo, known)? == State::Good;
-                if !is_good {
+                let is_linked = self.store.is_linked(repo, commit, path, known);
+                if !is_linked || self.store.state(repo, known)? != State::Good {
                     missing.push(path.clone());
                 }
             }
@@ -157,6 +156,32 @@ impl Hub {
             any |= missing.is_empty() && !files.is_empty();
         }
         Ok(any.then_some(snapshot))
+    }
+
+    /// Computes the hashes of the files of [`local`](Hub::local) that are there anew: a disk may alter what it keeps, and leave
+    /// the time as it was. What is found so is fetched anew by the next [`fetch`](Hub::fetch).
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] when a file is not what it should be.
+    pub fn verify(&self, repo: &Repo, commit: &str, parts: &[String]) -> Result<()> {
+        for part in parts {
+            let files = self.locks().under(repo, commit, part);
+            let mut bad = Vec::new();
+            for (path, known) in &files {
+                if self.store.hashed(repo, known)? == State::Bad {
+                    bad.push(path.clone());
+                }
+            }
+            if let Some(file) = bad.first().cloned() {
+                return Err(Error::Incomplete {
+                    repo: repo.to_string(),
+                    missing: bad.len(),
+                    of: files.len(),
+                    file,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Fetches what a plan lacks, verifies it, and returns the folder in which the files lie under their paths.
@@ -251,21 +276,4 @@ impl Hub {
     fn calls<'a>(&'a self, repo: &'a Repo) -> Calls<'a> {
         Calls { http: &self.http, options: &self.options, repo }
     }
-
-    /// The hub's own interface, for publishing.
-    pub(crate) fn client(&self, repo: &Repo) -> Result<HFClientSync> {
-        let mut builder = hf_hub::HFClient::builder()
-            .endpoint(&self.options.endpoint)
-            .cache_enabled(false)
-            .retry_max_attempts(self.options.attempts as usize)
-            .retry_base_delay(self.options.backoff);
-        if let Some(token) = &self.options.token {
-            builder = builder.token(token);
-        }
-        builder.build_sync().map_err(|e| failed("prepare requests to", repo, &e))
-    }
-}
-
-pub(crate) fn failed(doing: &'static str, repo: &Repo, error: &hf_hub::HFError) -> Error {
-    Error::Hub { doing, repo: repo.to_string(), reason: error.to_string() }
 }

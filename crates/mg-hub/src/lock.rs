@@ -55,8 +55,9 @@ impl Lock {
             return Ok(());
         }
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(Error::io("create folder", folder))?;
+        mg_files::create_dir_all(folder).map_err(Error::io("create folder", folder))?;
         let guard = self.path.with_extension("json.lock");
+        crate::store::remove_link(&guard)?;
         let guard = File::create(&guard).and_then(|file| file.lock().map(|()| file));
         let guard = guard.map_err(Error::io("lock", &self.path))?;
         self.met = read(&self.path)?;

@@ -52,28 +52,53 @@ impl Store {
         mg_files::write(&path, commit.as_bytes()).map_err(Error::io("write", &path))
     }
 
-    /// What a file of a snapshot must be by the name of what it links to, which is its hash.
+    /// What a file of a snapshot must be by the name of what it links to, which is its hash. Where anybody may write, nobody is
+    /// believed.
     pub(crate) fn linked(&self, repo: &Repo, commit: &str, file: &str) -> Option<Known> {
+        if self.is_open_to_all(repo) {
+            return None;
+        }
         let path = self.snapshot(repo, commit).join(file);
         let name = fs::read_link(&path).ok()?.file_name()?.to_str()?.to_owned();
         Some(Known { bytes: fs::metadata(&path).ok()?.len(), digest: crate::Digest::of_hex(&name)? })
     }
 
-    /// Judges a blob; its hash is computed once for every size and time it has had.
+    /// Whether a snapshot's file leads to this content, and nowhere else.
+    pub(crate) fn is_linked(&self, repo: &Repo, commit: &str, file: &str, known: &Known) -> bool {
+        let (path, blob) = (self.snapshot(repo, commit).join(file), self.blob(repo, known));
+        if cfg!(unix) {
+            fs::canonicalize(path).is_ok_and(|path| fs::canonicalize(blob).is_ok_and(|blob| path == blob))
+        } else {
+            fs::metadata(path).is_ok_and(|metadata| metadata.len() == known.bytes)
+        }
+    }
+
+    /// Judges a blob; its hash is computed once for every size and time it has had, or each time where anybody may write.
     pub(crate) fn state(&self, repo: &Repo, known: &Known) -> Result<State> {
         let blob = self.blob(repo, known);
-        let Ok(metadata) = fs::metadata(&blob) else { return Ok(State::Missing) };
-        if metadata.len() != known.bytes {
-            return Ok(State::Bad);
+        let is_known = || {
+            let mark = fs::read_to_string(self.mark(repo, known));
+            mark.is_ok_and(|mark| seen(&blob).is_ok_and(|seen| seen == mark))
+        };
+        let is_file = fs::symlink_metadata(&blob).is_ok_and(|metadata| metadata.is_file());
+        match is_file && !self.is_open_to_all(repo) && is_known() {
+            true => Ok(State::Good),
+            false => self.hashed(repo, known),
         }
-        let mark = self.mark(repo, known);
-        let seen = seen(&blob)?;
-        if fs::read_to_string(&mark).is_ok_and(|text| text == seen) {
-            return Ok(State::Good);
+    }
+
+    /// Judges a blob by its hash, which is computed now.
+    pub(crate) fn hashed(&self, repo: &Repo, known: &Known) -> Result<State> {
+        let blob = self.blob(repo, known);
+        let Ok(metadata) = fs::symlink_metadata(&blob) else { return Ok(State::Missing) };
+        if !metadata.is_file() || metadata.len() != known.bytes {
+            return Ok(State::Bad); // a link leads to what may change behind its name
         }
         let mut hasher = Hasher::new(known);
         hasher.read(&blob, known.bytes)?;
         if hasher.finish() != known.digest {
+            // So that nobody takes it for good by its time.
+            let _ = fs::remove_file(self.mark(repo, known));
             return Ok(State::Bad);
         }
         self.set_good(repo, known)?;
@@ -84,7 +109,14 @@ impl Store {
     pub(crate) fn set_good(&self, repo: &Repo, known: &Known) -> Result<()> {
         let mark = self.mark(repo, known);
         make_folder_of(&mark)?;
-        fs::write(&mark, seen(&self.blob(repo, known))?).map_err(Error::io("write", &mark))
+        let seen = seen(&self.blob(repo, known))?;
+        mg_files::write(&mark, seen.as_bytes()).map_err(Error::io("write", &mark))
+    }
+
+    /// Whether everybody on this computer may write to the cache.
+    fn is_open_to_all(&self, repo: &Repo) -> bool {
+        let folder = self.folder(repo);
+        [&self.cache, &folder, &folder.join("blobs")].into_iter().any(|path| is_open_to_all(path))
     }
 
     fn mark(&self, repo: &Repo, known: &Known) -> PathBuf {
@@ -121,6 +153,7 @@ impl Store {
     pub(crate) fn lock(&self, repo: &Repo, known: &Known, waiting: impl FnOnce()) -> Result<File> {
         let path = self.cache.join(".locks").join(repo.folder()).join(format!("{}.lock", known.digest.hex()));
         make_folder_of(&path)?;
+        remove_link(&path)?;
         let file = File::create(&path).map_err(Error::io("create", &path))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -136,7 +169,26 @@ impl Store {
 
 pub(crate) fn make_folder_of(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(Error::io("create folder", folder))
+    mg_files::create_dir_all(folder).map_err(Error::io("create folder", folder))
+}
+
+/// Removes a link where a file is to be written, which would otherwise write to where it leads.
+pub(crate) fn remove_link(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => fs::remove_file(path).map_err(Error::io("replace", path)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_path: &Path) -> bool {
+    false
 }
 
 /// Size and time of a file, as a mark holds them.

@@ -153,6 +153,7 @@ impl Partial {
         let mut path = target.as_os_str().to_owned();
         path.push(".multigrid-partial");
         let path = PathBuf::from(path);
+        crate::store::remove_link(&path)?;
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(Error::io("create", &path))?;
         let bytes = file.metadata().map_err(Error::io("look at", &path))?.len();

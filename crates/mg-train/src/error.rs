@@ -123,6 +123,19 @@ pub enum Error {
         /// How often it had rolled back.
         rollbacks: u32,
     },
+    /// Images of which no pixel differs from any other.
+    #[error(
+        "all pixels of the {images} images of {set} have the colour {colour:?}, so there is nothing to learn; look at the \
+         files, and at data.crop, which may keep only what lies in the middle"
+    )]
+    OneColour {
+        /// Name of the set.
+        set: String,
+        /// How many images there are.
+        images: u64,
+        /// Red, green and blue, of 255.
+        colour: Vec<u8>,
+    },
     /// A class was named that the data do not have, or labels are missing.
     #[error("{0}")]
     Class(String),

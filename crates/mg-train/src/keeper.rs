@@ -1,6 +1,6 @@
 use crate::run::checkpoint::{self, CheckpointHeader};
 use crate::run::{Checkpoint, LineFile, RunDir, write_atomically};
-use crate::{Learning, Result};
+use crate::{Error, Learning, Result};
 
 /// What of a run is on disk. A state is saved once it is known to be sound, which only iterations made from it tell.
 #[derive(Debug)]
@@ -90,12 +90,23 @@ impl Keeper {
         Ok(Some(held.iteration))
     }
 
-    /// Writes a sound state: the checkpoint, then the model, each whole or not at all.
+    /// Writes a sound state: the checkpoint, then the model, each whole or not at all. Older checkpoints are deleted once the new
+    /// one has been read back.
     pub(crate) fn write(&mut self, held: &Held) -> Result<()> {
         self.metrics.sync()?;
-        write_atomically(&self.run_dir.checkpoint_path(held.iteration), &held.checkpoint)?;
+        let path = self.run_dir.checkpoint_path(held.iteration);
+        write_atomically(&path, &held.checkpoint)?;
         write_atomically(&self.run_dir.model_path(), &held.model)?;
         self.saved = Some(held.iteration);
-        self.run_dir.prune_checkpoints(held.iteration, held.keep)
+        match mg_files::holds(&path, &held.checkpoint) {
+            Ok(true) => self.run_dir.prune_checkpoints(held.iteration, held.keep),
+            Ok(false) => {
+                let reason =
+                    "what was just written reads back otherwise, so older ones stay; look after this disk"
+                        .to_string();
+                Err(Error::Format { path, what: "checkpoint", reason })
+            }
+            Err(_) => Ok(()), // it cannot be read at this moment; the next one makes up for it
+        }
     }
 }

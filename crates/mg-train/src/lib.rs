@@ -27,6 +27,7 @@
 
 mod batch;
 mod batches;
+mod checksum;
 mod class;
 mod classes;
 mod collective;

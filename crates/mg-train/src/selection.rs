@@ -121,3 +121,14 @@ pub fn open_data(config: &Config, cache: Option<PathBuf>) -> Result<DataSet> {
     let source = ImageSource::find(&config.data.source)?;
     Ok(DataSet::open(&Spec { cache, ..Selection::of_config(config).spec(source) })?)
 }
+
+/// Refuses images of which no pixel differs from any other: whatever is learned of them diverges or says nothing.
+pub(crate) fn check_differ(data: &DataSet) -> Result<()> {
+    let colour = data.image(0)?[..data.channels()].to_vec();
+    for i in 0..data.len() {
+        if data.image(i)?.chunks_exact(colour.len()).any(|pixel| pixel != colour) {
+            return Ok(());
+        }
+    }
+    Err(Error::OneColour { set: data.name().to_string(), images: data.len(), colour })
+}

@@ -8,6 +8,7 @@ use crate::learning::data_id;
 use crate::run::checkpoint::CheckpointHeader;
 use crate::run::{Checkpoint, LineFile, ROLLED_BACK, RunDir};
 use crate::same_run::check_same;
+use crate::selection::check_differ;
 use crate::{Error, Event, Learning, Observer, Report, Result, Selection};
 
 /// A run in progress: learning with its directory and its guard.
@@ -53,7 +54,9 @@ impl Training {
     }
 
     fn learning_of(config: &Config, data: &DataSet, device: &Device) -> Result<Learning> {
-        Learning::new(config, &Selection::of_config(config).to_learn(data)?, device)
+        let data = Selection::of_config(config).to_learn(data)?;
+        check_differ(&data)?;
+        Learning::new(config, &data, device)
     }
 
     fn begin(learning: Learning, run_dir: RunDir, device: &Device) -> Result<Self> {
@@ -149,7 +152,7 @@ impl Training {
 
     fn keep(&mut self, report: &Report, verdict: Verdict, observer: &mut dyn Observer) -> Result<()> {
         self.iteration = report.iteration;
-        self.keeper.metrics.append(&to_json(report))?;
+        self.keeper.metrics.append(report)?;
         observer.iteration_done(report);
         self.doubt = match verdict {
             Verdict::Suspicious(reason) => {
@@ -232,7 +235,7 @@ impl Training {
         let event = serde_json::json!({
             "event": ROLLED_BACK, "from": from, "to": to, "reason": reason, "rate_scale": rate_scale,
         });
-        self.keeper.metrics.append(&event.to_string())?;
+        self.keeper.metrics.append(&event)?;
         let again = self.keeper.state_of(&self.learning, to)?.map_err(diverged)?;
         self.keeper.write(&again)?;
         observer.happened(&Event::RolledBack { from, to, reason, rate_scale });
@@ -247,8 +250,4 @@ fn take_over(learning: &mut Learning, run_dir: &RunDir, checkpoint: &Checkpoint)
         what: "checkpoint",
         reason: error.to_string(),
     })
-}
-
-fn to_json(report: &Report) -> String {
-    serde_json::to_string(report).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"))
 }

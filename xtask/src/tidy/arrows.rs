@@ -8,6 +8,7 @@ use crate::repo::Repo;
 /// A crate and the crates of ours that it may use. Each row uses only rows above it, so the graph has no cycle.
 const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
+    ("faulty-disk", &[]),
     ("mg-random", &[]),
     ("mg-files", &[]),
     ("mg-kernels", &[]),
@@ -72,6 +73,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mean-image", &["mg-cli", "mg-langevin", "mg-model", "mg-random", "mg-train"]),
+    ("readers", &["mg-baselines", "mg-data", "mg-hub", "mg-model", "mg-pyramid", "mg-train"]),
+    ("readers-fuzz", &[]),
 ];
 
 /// What the tests of every crate may use too: they draw numbers.

@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/mg-data/src/source.rs", "finds out what lies at a path"),
     ("crates/mg-data/src/spec.rs", "tells by size and time whether a packed copy is still good"),
     ("crates/mg-data/src/table.rs", "reads a parquet file"),
+    ("crates/mg-files/src/abandoned.rs", "deletes what killed processes left"),
     ("crates/mg-files/src/lib.rs", "writes whole files or none"),
     ("crates/mg-hub/src/digest.rs", "hashes a file"),
     ("crates/mg-hub/src/lock.rs", "reads what pinned files are"),

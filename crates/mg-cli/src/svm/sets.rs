@@ -1,6 +1,6 @@
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
-use mg_data::DataSet;
+use mg_data::{DataSet, Labelled};
 use mg_eval::svm::LabelledFeatures;
 use mg_train::Selection;
 
@@ -11,21 +11,20 @@ use super::features::Features;
 pub(super) struct Sets {
     pub(super) train: DataSet,
     pub(super) validation: DataSet,
-    pub(super) test: DataSet,
+    /// Its classes are those of the training images; some may have no test image.
+    pub(super) test: Labelled,
 }
 
 impl Sets {
     /// Opens them as the configuration says images become squares.
     pub(super) fn open(args: &Args, selection: &Selection) -> Result<Self> {
         let (whole, test) = args.set.labelled(selection, &args.data, args.test.as_deref())?;
-        let (classes, others) = (whole.class_names(), test.class_names());
-        if classes != others {
-            bail!(
-                "{} has the classes {}, the test images {}; give both the same",
-                args.data,
-                classes.join(", "),
-                others.join(", ")
-            );
+        let test = Labelled::among(&test, whole.class_names())?;
+        let is_absent = |class: &usize| !test.labels().contains(&(*class as u32));
+        let absent: Vec<usize> = (0..test.classes().len()).filter(is_absent).collect();
+        if !absent.is_empty() {
+            let names: Vec<&str> = absent.iter().map(|&class| test.classes()[class].as_str()).collect();
+            tracing::warn!("no test image is of class {}: the errors say nothing of it", names.join(", "));
         }
         let (train, validation) = hold_out(&whole, args)?;
         Ok(Sets { train, validation, test })
@@ -54,16 +53,17 @@ impl Sets {
     ) -> Result<[LabelledFeatures; 3]> {
         let train = features.of_set("training", &self.train, device)?;
         let scale = if raw { None } else { features.scale(&train)? };
-        let labelled = |what: &'static str, data: &DataSet, values: Tensor| -> Result<LabelledFeatures> {
-            let labels = data.labels().with_context(|| format!("the {what} images have no labels"))?;
+        let labelled = |what, labels: &[u32], values: Tensor| -> Result<LabelledFeatures> {
             let values = scale.as_ref().map_or(Ok(values.clone()), |scale| values.broadcast_mul(scale))?;
-            Ok(LabelledFeatures::new(what, &values, &labels, self.classes())?)
+            Ok(LabelledFeatures::new(what, &values, labels, self.classes())?)
         };
-        let of = |what, data| labelled(what, data, features.of_set(what, data, device)?);
+        let validation = features.of_set("validation", &self.validation, device)?;
+        let test = features.of_set("test", self.test.data(), device)?;
+        let own = |data: &DataSet| data.labels().with_context(|| format!("{} has no labels", data.name()));
         Ok([
-            labelled("training", &self.train, train)?,
-            of("validation", &self.validation)?,
-            of("test", &self.test)?,
+            labelled("training", &own(&self.train)?, train)?,
+            labelled("validation", &own(&self.validation)?, validation)?,
+            labelled("test", self.test.labels(), test)?,
         ])
     }
 }

@@ -1,3 +1,5 @@
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::readable::readable;
@@ -17,4 +19,13 @@ impl Entry {
     pub(super) fn shown(&self) -> String {
         readable(self.name.as_os_str())
     }
+}
+
+/// A path out of bytes, which may be no text.
+pub(super) fn path_of(name: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    let path = std::ffi::OsStr::from_bytes(name).into();
+    #[cfg(not(unix))]
+    let path = crate::readable::readable_bytes(name).into();
+    path
 }

@@ -1,12 +1,10 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-#[cfg(unix)]
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::entry::Entry;
+use super::entry::{Entry, path_of};
 
 /// A zip archive, whose files are found by their numbers.
 pub(super) struct Zipped(ZipArchive<BufReader<File>>);
@@ -45,13 +43,4 @@ impl Zipped {
             )),
         }
     }
-}
-
-/// A path out of bytes, which may be no text.
-fn path_of(name: &[u8]) -> PathBuf {
-    #[cfg(unix)]
-    let path = std::ffi::OsStr::from_bytes(name).into();
-    #[cfg(not(unix))]
-    let path = crate::readable::readable_bytes(name).into();
-    path
 }

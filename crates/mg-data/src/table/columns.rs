@@ -122,7 +122,7 @@ pub(super) fn check_group(
 }
 
 /// Bytes of an image of a row group, unpacked, on average.
-pub(super) fn bytes_of_image(group: &RowGroupMetaData, columns: Columns) -> u64 {
+fn bytes_of_image(group: &RowGroupMetaData, columns: Columns) -> u64 {
     let bytes = u64::try_from(group.column(columns.image).uncompressed_size()).unwrap_or(u64::MAX);
     bytes / u64::try_from(group.num_rows()).unwrap_or(1).max(1)
 }

@@ -23,6 +23,8 @@ pub(super) struct Labels {
 
 /// Rows whose labels are read at once.
 const ROWS: usize = 1 << 16;
+/// Rows of a table whose labels are read: a gigabyte of them. A few bytes can say that so many rows have none.
+const MOST_ROWS: i64 = 1 << 26;
 
 impl Labels {
     /// Reads the column of labels; or why there are none.
@@ -33,8 +35,16 @@ impl Labels {
         let metadata = reader.metadata().file_metadata();
         let descriptor = metadata.schema_descr().column(column);
         let name = descriptor.name().to_owned();
+        let rows = reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .fold(0i64, |sum, group| sum.saturating_add(group.num_rows()));
+        if rows > MOST_ROWS {
+            return Ok(Err(format!("the column {name} is not read: {rows} rows, more than {MOST_ROWS}")));
+        }
         if descriptor.physical_type() == Type::BYTE_ARRAY {
-            return Ok(Self::of_names(&name, &texts(reader, column)?));
+            return Self::of_names(reader, column, &name);
         }
         let numbers = each_group(reader, column, |column, rows| column.integers(rows))?;
         let wrong = numbers.iter().flatten().find(|label| !(-1..=MAX_LABEL).contains(*label));
@@ -52,19 +62,28 @@ impl Labels {
         Ok(Ok(Labels { of_rows, classes, are_names: false }.or_none()))
     }
 
-    /// Labels that are the names of classes.
-    fn of_names(column: &str, names: &[Option<String>]) -> Result<Self, String> {
-        let known: BTreeSet<&String> = names.iter().flatten().collect();
-        if known.len() as i64 > MAX_LABEL + 1 {
-            let (count, most) = (known.len(), MAX_LABEL + 1);
-            return Err(format!(
-                "the column {column} is not read: it has {count} different texts, more than {most}"
-            ));
+    /// Labels that are the names of classes. Every name is kept once, for a few bytes can say that a long one stands in
+    /// millions of rows.
+    fn of_names(
+        reader: &SerializedFileReader<File>,
+        column: usize,
+        name: &str,
+    ) -> Result<Result<Self, String>, ParquetError> {
+        let mut known = Names::default();
+        let of_rows = each_group(reader, column, |column, rows| {
+            let cells = column.bytes(rows)?;
+            Ok(cells.iter().map(|cell| known.number(cell.as_ref()?.data())).collect())
+        })?;
+        if let Some(why) = known.refused {
+            return Ok(Err(format!("the column {name} is not read: {why}")));
         }
-        let number: BTreeMap<&String, u32> = known.iter().copied().zip(0..).collect();
-        let of_rows = names.iter().map(|name| number.get(name.as_ref()?).copied()).collect();
-        let classes = known.into_iter().cloned().collect();
-        Ok(Labels { of_rows, classes, are_names: true }.or_none())
+        let shown: Vec<String> = known.in_order.iter().map(|name| readable_bytes(name)).collect();
+        let sorted: BTreeSet<&String> = shown.iter().collect();
+        let place: BTreeMap<&String, u32> = sorted.iter().copied().zip(0..).collect();
+        let class = |number: u32| place.get(shown.get(number as usize)?).copied();
+        let of_rows = of_rows.into_iter().map(|number: Option<u32>| number.and_then(class)).collect();
+        let classes = sorted.into_iter().cloned().collect();
+        Ok(Ok(Labels { of_rows, classes, are_names: true }.or_none()))
     }
 
     /// Nothing, when no row has a label.
@@ -73,11 +92,36 @@ impl Labels {
     }
 }
 
-fn texts(reader: &SerializedFileReader<File>, column: usize) -> Result<Vec<Option<String>>, ParquetError> {
-    each_group(reader, column, |column, rows| {
-        let cells = column.bytes(rows)?.into_iter();
-        Ok(cells.map(|cell| cell.map(|cell| readable_bytes(cell.data()))).collect())
-    })
+/// Bytes of the name of a class, at most.
+const MOST_NAME: usize = 1 << 12;
+
+/// Names of classes, each once, in the order in which they were met.
+#[derive(Default)]
+struct Names {
+    numbers: BTreeMap<Vec<u8>, u32>,
+    in_order: Vec<Vec<u8>>,
+    /// Why these are none.
+    refused: Option<String>,
+}
+
+impl Names {
+    fn number(&mut self, name: &[u8]) -> Option<u32> {
+        if let Some(number) = self.numbers.get(name) {
+            return Some(*number);
+        }
+        let (number, most) = (self.in_order.len() as i64, MAX_LABEL + 1);
+        if name.len() > MOST_NAME {
+            self.refused = Some(format!("a text of {} bytes is no class, {MOST_NAME} at most", name.len()));
+        } else if number == most {
+            self.refused = Some(format!("it has more than {most} different texts"));
+        }
+        if self.refused.is_some() {
+            return None;
+        }
+        self.numbers.insert(name.to_owned(), number as u32);
+        self.in_order.push(name.to_owned());
+        Some(number as u32)
+    }
 }
 
 /// All values of a column.

@@ -33,6 +33,35 @@ fn forms(names: &[&str]) -> (tempfile::TempDir, [ImageSource; 3]) {
     (root, found)
 }
 
+#[test]
+fn archives_in_a_folder_are_read_where_there_is_no_image() {
+    let (root, _) = forms(&["cat/0.png", "dog/0.png", "dog/1.png"]);
+    let set = |folder: &Path, split| {
+        DataSet::open(&Spec { side: 8, split, ..Spec::new(ImageSource::Folder(folder.to_owned())) })
+    };
+    let alone = root.path().join("alone");
+    std::fs::create_dir(&alone).unwrap();
+    std::fs::rename(root.path().join("photos.zip"), alone.join("photos.zip")).unwrap();
+    let found = set(&alone, None).unwrap();
+    assert_eq!((found.len(), found.class_names().to_vec()), (3, classes(["cat", "dog"])));
+    // One for each split, here with the split's folder inside and there without.
+    let (test, _) = forms(&["test/cat/0.png", "test/dog/0.png"]);
+    let splits = root.path().join("splits");
+    std::fs::create_dir(&splits).unwrap();
+    std::fs::rename(root.path().join("photos.tar"), splits.join("train.tar")).unwrap();
+    std::fs::rename(test.path().join("photos.zip"), splits.join("test.zip")).unwrap();
+    let (train, test) = (set(&splits, None).unwrap(), set(&splits, Some(Split::Test)).unwrap());
+    assert_eq!((train.len(), train.split()), (3, Some("train")));
+    assert_eq!((test.len(), test.split(), test.class_names().len()), (2, Some("test"), 2));
+    // Which of several is meant must be said.
+    std::fs::copy(splits.join("train.tar"), alone.join("more.tar")).unwrap();
+    assert!(set(&alone, None).unwrap_err().to_string().contains("point at one of them"));
+    // Beside images they are not read, and that is said.
+    write_images(&alone, &["a.png"]);
+    let notes = set(&alone, None).unwrap().skipped().notes.clone();
+    assert!(notes.iter().any(|note| note.contains("archives beside images are not read: 2")), "{notes:?}");
+}
+
 /// Number of images, classes, labels, split and what is said, which are the same of a folder and of archives.
 type Read = (u64, Vec<String>, Option<Vec<u32>>, Option<String>, Vec<String>);
 

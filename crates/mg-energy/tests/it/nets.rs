@@ -1,7 +1,9 @@
 //! Claims about whole nets: sizes, initialisation, gradients, statistics.
 
 use candle_core::{DType, Device, Tensor};
-use mg_energy::{Activation, ConvNet, Energy, EnergyNet, Error, NetSpec, Norm, Padding, Params, Reference};
+use mg_energy::{
+    Activation, ConvNet, ConvSpec, Energy, EnergyNet, Error, NetSpec, Norm, Padding, Params, Reference,
+};
 use mg_random::Key;
 
 const CPU: &Device = &Device::Cpu;
@@ -65,6 +67,15 @@ fn padding_two_gives_the_maps_of_table_3() {
         |side| NetSpec { padding: Padding::Pixels(2), ..NetSpec::paper(side) }.map_sides().unwrap()[2];
     assert_eq!([4, 16, 64].map(third), [6, 12, 19]);
     assert_eq!(64 * (6 * 6 + 12 * 12 + 19 * 19), 34_624);
+}
+
+#[test]
+fn the_largest_map_may_be_any_layers_or_the_image_itself() {
+    let of = |layers| NetSpec { layers, ..NetSpec::paper(64) }.largest_map().unwrap();
+    let conv = |channels, stride| ConvSpec { channels, kernel: 3, stride };
+    assert_eq!(of(vec![conv(8, 1), conv(64, 2)]), 64 * 32 * 32);
+    assert_eq!(of(vec![conv(8, 1), conv(16, 2)]), 8 * 64 * 64);
+    assert_eq!(of(vec![conv(8, 2)]), 3 * 64 * 64);
 }
 
 #[test]

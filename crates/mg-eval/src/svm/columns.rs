@@ -43,6 +43,12 @@ impl Columns {
         self.values.iter().skip(number).step_by(self.width).copied()
     }
 
+    /// Puts the values of a matrix of one column in place of one.
+    pub(super) fn set_column(&mut self, number: usize, column: &Columns) {
+        let places = self.values.iter_mut().skip(number).step_by(self.width);
+        places.zip(&column.values).for_each(|(to, from)| *to = *from);
+    }
+
     /// Element by element.
     pub(super) fn zip(&self, other: &Columns, f: impl Fn(f64, f64) -> f64) -> Self {
         let values = self.values.iter().zip(&other.values).map(|(a, b)| f(*a, *b)).collect();
@@ -98,6 +104,8 @@ mod tests {
         assert_eq!(b.values, [3., -2., 5., -2.]);
         b.scale_and_add(&[0., 1.], &a);
         assert_eq!(b.values, [1., 0., 3., 2.]);
+        b.set_column(1, &Columns { values: vec![7., 8.], width: 1 });
+        assert_eq!(b.values, [1., 7., 3., 8.]);
         assert_eq!(Columns::of(&a.tensor().unwrap()).unwrap().values, a.values);
     }
 }

@@ -1,5 +1,6 @@
 use super::columns::Columns;
 use super::conjugate::Conjugate;
+use super::direct;
 use super::line_search::Line;
 use super::point::{ClassFit, Point};
 use super::problem::Problem;
@@ -16,6 +17,8 @@ pub(super) struct Solution {
 const MAX_STEPS: usize = 100;
 /// Gap, as a share of the objective, that is rounding alone.
 pub(super) const ROUNDING: f64 = f64::EPSILON;
+/// Rows up to which every class gets factors of its own: so few often depend on each other, and factors cost nothing.
+const SMALL: usize = 256;
 /// Gap that is accepted when rounding keeps it from falling further.
 const LARGEST_GAP: f64 = 1e-10;
 
@@ -38,8 +41,20 @@ pub(super) fn solve(space: &Space, signs: &Columns, c: f64, enough: f64) -> Resu
         if !done.contains(&false) {
             return Ok(Solution { coordinates: u, fits: at.fits });
         }
+        let is_exact = |k: usize| {
+            let (gap, last) = (at.fits[k].gap, last[k]);
+            space.is_span() && !done[k] && (u.rows() <= SMALL || !(gap > 0.0 && gap < 0.5 * last))
+        };
+        let exact: Vec<usize> = (0..done.len()).filter(|&k| is_exact(k)).collect();
+        let passed: Vec<bool> =
+            done.iter().enumerate().map(|(k, done)| *done || exact.contains(&k)).collect();
         last = at.gaps();
-        let (direction, image) = direction(&problem, &at, &first, &done)?;
+        let (mut direction, mut image) = direction(&problem, &at, &first, &passed)?;
+        for k in exact {
+            let column = direct::direction(&problem, &u, &at, k)?;
+            image.set_column(k, &space.image(&column)?);
+            direction.set_column(k, &column);
+        }
         let steps = steps(&problem, &u, &at, (&direction, &image), &done);
         u.add_scaled(&steps, &direction);
         at = problem.at(&u)?;

@@ -252,6 +252,25 @@ mod tests {
     use super::*;
     use crate::svm::LinearSvm;
 
+    #[test]
+    fn rows_that_depend_on_each_other_are_told_apart() {
+        // Images of 12 patterns in three tints: most of their differences are one of two directions.
+        let (images, pixels) = (36, 64 * 64);
+        let value = |i: usize, at: usize| {
+            let pattern = (at % 64) / 4 * 9 + (i / 3) * 31;
+            [20 + 100 * (i % 3), pattern % 256, 0].map(|value| value as f32 / 127.5 - 1.0)
+        };
+        let values: Vec<f32> =
+            (0..images).flat_map(|i| (0..pixels).flat_map(move |at| value(i, at))).collect();
+        let x = Tensor::from_vec(values, (images, 3 * pixels), &Device::Cpu).unwrap();
+        let labels: Vec<u32> = (0..images as u32).map(|i| i % 3).collect();
+        let set = LabelledFeatures::new("training", &x, &labels, 3).unwrap();
+        let (c_grid, draws_per_c, final_draws) = (RadfordProtocol::default().c_grid, 4, 8);
+        let protocol = RadfordProtocol { labels_per_class: 3, c_grid, draws_per_c, final_draws };
+        let score = protocol.run(&set, &set, &set, Key::new(0), &mut |_, _| {}).unwrap();
+        assert!(score.test_error.mean < 40.0, "{score}");
+    }
+
     /// 40 rows of two classes with 30 features.
     fn set(what: &'static str) -> LabelledFeatures {
         let mut values = vec![0f32; 40 * 30];

@@ -78,6 +78,12 @@ impl Space {
         if self.is_span() { u.dots(image) } else { u.dots(v) }
     }
 
+    /// Of a span, the scalar products of some rows, [m, m].
+    pub(super) fn products(&self, rows: &[u32]) -> Result<Tensor> {
+        let rows = Tensor::from_slice(rows, rows.len(), &Device::Cpu)?;
+        Ok(self.gram.index_select(&rows, 0)?.index_select(&rows, 1)?)
+    }
+
     /// The factored curvature for one C.
     ///
     /// # Errors

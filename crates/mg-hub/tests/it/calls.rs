@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mg_hub::{Error, Hub};
+use mg_hub::{Error, Hub, Kind, Options, Repo, Upload};
 
 use crate::server::Fault;
 use crate::support::{COMMIT, FILE, Scene, random, repo};
@@ -55,4 +55,18 @@ fn a_list_without_end_and_one_that_goes_on_at_another_host_are_errors() {
     assert!(error.to_string().contains("more than 1000 pages"), "{error}");
     let [_, error] = errors(Fault::Foreign);
     assert!(error.to_string().contains("another host"), "{error}");
+}
+
+#[test]
+fn publishing_ends_when_the_hub_is_silent_or_slow() {
+    for fault in [Fault::Silent(60_000), Fault::Drip(1000)] {
+        let scene = Scene::new(random(50, 1), true);
+        scene.loopback.state().of_calls = vec![fault; 5000].into();
+        let token = Options { token: Some("secret".to_owned()), ..scene.options() };
+        let (start, repo) = (Instant::now(), Repo::new(Kind::Model, "me/a-model").unwrap());
+        let files = [Upload { path: "config.json".to_owned(), bytes: b"{}".to_vec() }];
+        let error = Hub::new(token).unwrap().publish(&repo, &files, "x", false).unwrap_err();
+        assert!(matches!(&error, Error::Hub { repo, .. } if repo == "me/a-model"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(40), "{fault:?}: {:?}", start.elapsed());
+    }
 }

@@ -276,23 +276,6 @@ fn nobody_listening_is_an_error_that_says_so() {
     assert!(error.contains("127.0.0.1:9") && error.contains("refused"), "{error}");
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_is_an_error_and_what_fits_is_kept() {
-    // A device that is always full stands for the partial file: 1 case.
-    let scene = large();
-    fs::create_dir_all(scene.blob().parent().unwrap()).unwrap();
-    let partial = scene.blob().with_extension("multigrid-partial");
-    std::os::unix::fs::symlink("/dev/full", &partial).unwrap();
-    let error = scene.fetch().unwrap_err();
-    assert!(
-        matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull),
-        "{error}"
-    );
-    fs::remove_file(&partial).unwrap();
-    scene.is_whole(&scene.fetch().unwrap());
-}
-
 #[test]
 #[cfg_attr(not(has_real_data), ignore = "no real data sets beside the repository")]
 fn a_file_of_the_real_sets_arrives_through_faults() {

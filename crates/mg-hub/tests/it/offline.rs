@@ -113,3 +113,72 @@ fn a_set_is_there_when_all_files_of_a_part_are() {
     fs::remove_file(folder.join(train)).unwrap();
     assert!(matches!(local(&parts), Err(Error::Incomplete { missing: 1, of: 2, .. })));
 }
+
+#[cfg(unix)]
+#[test]
+fn planted_links_are_neither_read_nor_written_through() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::new(random(50_000, 1), true);
+    let elsewhere = scene.cache.path().join("elsewhere");
+    fs::write(&elsewhere, random(50_000, 9)).unwrap();
+    // What is received does not go where a link leads.
+    let blob = scene.blob();
+    fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    symlink(&elsewhere, format!("{}.multigrid-partial", blob.display())).unwrap();
+    let path = scene.fetch().unwrap();
+    scene.is_whole(&path);
+    assert!(fs::read(&elsewhere).unwrap() == random(50_000, 9));
+    // A snapshot's file that leads elsewhere is missing, and put right by fetching again.
+    fs::remove_file(&path).unwrap();
+    symlink(&elsewhere, &path).unwrap();
+    let local = || Hub::new(offline(&scene)).unwrap().local(&repo(), COMMIT, &["data/".to_owned()]);
+    assert_eq!(local().unwrap(), None);
+    scene.is_whole(&scene.fetch().unwrap());
+    assert!(local().unwrap().is_some());
+    // Content that is a link is no content.
+    fs::remove_file(&blob).unwrap();
+    symlink(&elsewhere, &blob).unwrap();
+    assert!(scene.fetch_with(offline(&scene)).is_err());
+    scene.is_whole(&scene.fetch().unwrap());
+    assert!(fs::read(&elsewhere).unwrap() == random(50_000, 9));
+}
+
+#[cfg(unix)]
+#[test]
+fn in_a_cache_that_all_may_write_to_every_hash_is_computed_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new(random(50_000, 1), true);
+    scene.fetch().unwrap();
+    let blob = scene.blob();
+    let time = fs::metadata(&blob).unwrap().modified().unwrap();
+    fs::write(&blob, random(50_000, 9)).unwrap();
+    fs::File::options().append(true).open(&blob).unwrap().set_modified(time).unwrap();
+    // Size and time are as they were, and whoever can change files can set times.
+    assert!(scene.fetch_with(offline(&scene)).is_ok());
+    fs::set_permissions(scene.cache.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(scene.fetch_with(offline(&scene)), Err(Error::Offline(_))));
+    scene.is_whole(&scene.fetch().unwrap());
+}
+
+#[test]
+fn content_that_changed_and_kept_its_time_is_found() {
+    let scene = Scene::new(random(50_000, 1), true);
+    let hub = Hub::new(scene.options()).unwrap();
+    let plan = hub.plan(&repo(), COMMIT, &[FILE.to_owned()]).unwrap();
+    let path = hub.fetch(&plan, &mut |_| {}).unwrap().join(FILE);
+    let parts = [FILE.to_owned()];
+    hub.verify(&repo(), COMMIT, &parts).unwrap();
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40_000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+    // By size and time it is what it was.
+    assert!(hub.local(&repo(), COMMIT, &parts).unwrap().is_some());
+    assert!(matches!(hub.verify(&repo(), COMMIT, &parts), Err(Error::Incomplete { missing: 1, of: 1, .. })));
+    let plan = hub.plan(&repo(), COMMIT, &parts).unwrap();
+    assert_eq!(plan.missing_bytes(), 50_000);
+    hub.fetch(&plan, &mut |_| {}).unwrap();
+    scene.is_whole(&path);
+    hub.verify(&repo(), COMMIT, &parts).unwrap();
+}

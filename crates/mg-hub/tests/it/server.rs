@@ -93,6 +93,8 @@ pub(crate) struct State {
     pub(crate) ranges: Vec<usize>,
     /// What files are said to be, in place of what they are.
     pub(crate) lie: Option<String>,
+    /// How many bytes large files are said to have, in place of what they have.
+    pub(crate) said_size: Option<u64>,
     /// Whether no hash is given.
     pub(crate) is_silent_of_hashes: bool,
     /// A path that this route leads to: the repository was renamed.
@@ -200,6 +202,7 @@ impl Loopback {
         let bytes = file.bytes.len();
         let state = self.state();
         let (lie, silent) = (state.lie.clone(), state.is_silent_of_hashes);
+        let size = state.said_size.unwrap_or(bytes as u64).to_string();
         drop(state);
         if silent {
             return head(out, 200, &[], bytes);
@@ -211,9 +214,12 @@ impl Loopback {
         let hash = hex(&Sha256::digest(file.bytes.as_slice()));
         let (etag, to) =
             (format!("\"{}\"", lie.unwrap_or(hash.clone())), format!("{}/storage/{hash}", self.endpoint));
-        let (size, commit) = (bytes.to_string(), "X-Repo-Commit");
-        let linked =
-            [("X-Linked-ETag", etag.as_str()), ("X-Linked-Size", &size), (commit, "-"), ("Location", &to)];
+        let linked = [
+            ("X-Linked-ETag", etag.as_str()),
+            ("X-Linked-Size", &size),
+            ("X-Repo-Commit", "-"),
+            ("Location", &to),
+        ];
         head(out, 302, &linked, 0)
     }
 

@@ -8,7 +8,7 @@ use crate::{
     ScoreWeights,
 };
 
-fn ramp(dims: &[usize], scale: f64, dtype: DType) -> Result<Tensor> {
+pub(super) fn ramp(dims: &[usize], scale: f64, dtype: DType) -> Result<Tensor> {
     let count: usize = dims.iter().product();
     let values: Vec<f64> = (0..count).map(|i| (i as f64 * 12.9898).sin() * scale).collect();
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?.to_dtype(dtype)?)
@@ -33,7 +33,7 @@ fn net(norm: Norm, activation: Activation, dtype: DType) -> Result<(ScoreShape, 
     Ok((shape, ScoreWeights { layers: weights, head, head_bias }))
 }
 
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
 }
 

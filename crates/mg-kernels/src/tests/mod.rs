@@ -4,4 +4,5 @@ mod agreement;
 mod levels;
 mod map_shapes;
 mod maps;
+mod small;
 mod throughput;

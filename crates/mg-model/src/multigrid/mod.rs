@@ -65,7 +65,9 @@ pub(crate) mod tests {
             ("/model/norm", json!("layer")),
             ("/chains/steps", json!([1, 2])),
             ("/chains/hidden_square", json!(65)),
+            ("/chains/steps", json!(1_000_000_000_000_000_u64)),
             ("/learn/batch", json!(0)),
+            ("/learn/batch", json!(1 << 20)),
         ] {
             let error = config(&[(at, value.clone())]).unwrap_err().to_string();
             assert!(!error.is_empty() && !error.contains("serde"), "{at} {value}: {error}");

@@ -1,6 +1,6 @@
 #![allow(missing_docs, reason = "the comments of keys/multigrid.toml say what every key means; see KEYS")]
 
-use mg_energy::{ActivationKind, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
+use mg_energy::{ActivationKind, NetSpec, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
 use mg_pyramid::{Grids, InitialForm, UpscaleKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -118,6 +118,8 @@ fn one() -> PerGrid<f64> {
 
 /// The most images of a batch.
 const MAX_BATCH: usize = 1 << 20;
+/// The most numbers in the maps of one layer, of all images of a batch: 4 GiB of them.
+const MAX_MAPS: usize = 1 << 30;
 /// The largest channel number, kernel or stride of a layer.
 const MAX_LAYER: usize = 1 << 14;
 
@@ -162,18 +164,27 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let levels = self.grids()?.sides().len() - 1;
         if !(1..=MAX_BATCH).contains(&self.batch) {
-            return Err(Error::value(
-                "learn.batch",
-                self.batch,
-                format!("a whole number from 1 to {MAX_BATCH}"),
-            ));
+            let must = format!("a whole number from 1 to {MAX_BATCH}");
+            return Err(Error::value("learn.batch", self.batch, must));
         }
         self.check_layers()?;
         for level in 0..levels {
-            self.net_spec(level)?.shape()?;
+            self.check_memory(&self.net_spec(level)?)?;
         }
         self.check_lists(levels)?;
         self.check_methods()
+    }
+
+    /// Refuses what no computer has the memory for: images of a batch are learned, and drawn, together.
+    fn check_memory(&self, spec: &NetSpec) -> Result<()> {
+        let most = MAX_MAPS / spec.largest_map()?.max(1);
+        if self.batch <= most {
+            return Ok(());
+        }
+        let must = format!(
+            "at most {most} with such nets: a layer's maps of a batch hold {MAX_MAPS} numbers at most"
+        );
+        Err(Error::value("learn.batch", self.batch, must))
     }
 
     fn check_layers(&self) -> Result<()> {

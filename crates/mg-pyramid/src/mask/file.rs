@@ -1,6 +1,8 @@
+use std::panic::catch_unwind;
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, ImageReader, Luma};
+use image::error::{DecodingError, ImageFormatHint};
+use image::{DynamicImage, GrayImage, ImageError, ImageReader, Luma};
 
 use super::{Mask, check_side};
 use crate::{Error, Result};
@@ -20,12 +22,16 @@ impl Mask {
         let io = |source| Error::MaskIo { path: path.to_owned(), source };
         let not_an_image = |source| Error::MaskImage { path: path.to_owned(), source };
         let open = || ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io);
-        // The header first, so that a huge image is refused before it is decoded.
-        let (width, height) = open()?.into_dimensions().map_err(not_an_image)?;
-        if (width as usize, height as usize) != (side, side) {
-            return Err(Error::MaskFileSize { path: path.to_owned(), width, height, side });
-        }
-        Mask::new(side, bright(&open()?.decode().map_err(not_an_image)?))
+        let read = || {
+            // The header first, so that a huge image is refused before it is decoded.
+            let (width, height) = open()?.into_dimensions().map_err(not_an_image)?;
+            if (width as usize, height as usize) != (side, side) {
+                return Err(Error::MaskFileSize { path: path.to_owned(), width, height, side });
+            }
+            Mask::new(side, bright(&open()?.decode().map_err(not_an_image)?))
+        };
+        // The decoders are not ours, and none promises never to panic on hostile bytes.
+        catch_unwind(read).unwrap_or_else(|_| Err(not_an_image(panicked())))
     }
 
     /// The mask as an image, hidden = white: what [`from_png`](Mask::from_png) reads.
@@ -34,6 +40,10 @@ impl Mask {
         let white = |x: u32, y: u32| self.hidden[y as usize * self.side + x as usize];
         GrayImage::from_fn(side, side, |x, y| Luma([if white(x, y) { 255 } else { 0 }]))
     }
+}
+
+fn panicked() -> ImageError {
+    ImageError::Decoding(DecodingError::new(ImageFormatHint::Unknown, "the decoder panicked"))
 }
 
 fn bright(image: &DynamicImage) -> Vec<bool> {

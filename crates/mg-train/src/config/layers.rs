@@ -5,6 +5,7 @@ use mg_model::keys::KeyDoc;
 use toml::{Table, Value};
 
 use super::{Config, FIRST_METHOD, PRESETS, find_method, keys, pointer, preset};
+use crate::checksum::is_sound_text;
 use crate::{Error, Method, Methods, Result};
 
 /// One layer of configuration and where it came from.
@@ -31,9 +32,15 @@ impl Layer {
     /// A TOML file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not TOML.
+    /// When it cannot be read, is not TOML, or holds a checksum and is not what was written with it.
     pub fn file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        if !is_sound_text(&text) {
+            let message = "it has been altered since it was written, by its checksum; if you changed it on purpose, delete \
+                           the line of the checksum";
+            let place = path.display().to_string();
+            return Err(Error::ConfigSyntax { place, message: message.to_string() });
+        }
         Layer::text(&path.display().to_string(), &text)
     }
 
@@ -42,9 +49,8 @@ impl Layer {
     /// # Errors
     /// When it is not TOML.
     pub fn text(name: &str, text: &str) -> Result<Self> {
-        let table = text
-            .parse::<Table>()
-            .map_err(|e| Error::ConfigSyntax { place: name.to_string(), message: e.to_string() })?;
+        let wrong = |message: String| Error::ConfigSyntax { place: name.to_string(), message };
+        let table = text.parse::<Table>().map_err(|e| wrong(e.to_string()))?;
         Ok(Layer { name: name.to_string(), table, written: None })
     }
 
@@ -312,6 +318,16 @@ mod tests {
             assert!(message.contains("a whole number is at most 9223372036854775807"), "{message}");
         }
         assert_eq!(with("seed=9223372036854775807").unwrap().seed, i64::MAX as u64);
+    }
+
+    #[test]
+    fn a_key_of_very_many_parts_is_refused_before_it_is_read() {
+        for n in [999, 60_000] {
+            let text = format!("seed = 1\n{}a = 1", "a.".repeat(n));
+            let message = Layer::text("deep.toml", &text).and_then(|layer| resolve(METHODS, &[layer]));
+            let message = message.map(drop).unwrap_err().to_string();
+            assert!(message.contains("deep.toml: recursion limit"), "{message:.200}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use candle_core::Device;
 use super::Checkpoint;
 use super::files::{CHECKPOINTS, CONFIG, LOCK, METRICS, MODEL, SHEETS};
 use super::lines::write_atomically;
+use crate::checksum::sealed_text;
 use crate::config::{Config, Layer, resolve};
 use crate::{Error, Methods, Result};
 
@@ -25,7 +26,7 @@ impl RunDir {
     /// When it already holds a run, is in use, or cannot be written.
     pub fn create(path: &Path, config: &Config) -> Result<Self> {
         for folder in [path.to_path_buf(), path.join(CHECKPOINTS), path.join(SHEETS)] {
-            fs::create_dir_all(&folder).map_err(|e| Error::io("create folder", &folder, e))?;
+            make_folder(&folder)?;
         }
         let run = RunDir { path: path.to_path_buf(), _lock: lock(path)? };
         if run.config_path().exists() {
@@ -61,6 +62,7 @@ impl RunDir {
         }
         let run = RunDir { path: path.to_path_buf(), _lock: lock(path)? };
         for folder in [path.to_path_buf(), path.join(CHECKPOINTS), path.join(SHEETS)] {
+            make_folder(&folder)?; // the power may have gone before it was on the disk
             mg_files::remove_abandoned(&folder);
         }
         Ok(run)
@@ -105,7 +107,10 @@ impl RunDir {
     /// When it cannot be written.
     pub fn write_config(&self, config: &Config) -> Result<()> {
         let text = config.to_toml();
-        let text = format!("# Every key of this run; `mg config explain` says what they mean.\n\n{text}");
+        let text = format!(
+            "# Every key of this run; `mg config explain` says what they mean.\n{}",
+            sealed_text(&text)
+        );
         write_atomically(&self.config_path(), text.as_bytes())
     }
 
@@ -175,6 +180,10 @@ impl RunDir {
         iterations.sort_unstable();
         Ok(iterations)
     }
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    mg_files::create_dir_all(folder).map_err(|e| Error::io("create folder", folder, e))
 }
 
 fn lock(path: &Path) -> Result<File> {

@@ -7,12 +7,14 @@ mod lines;
 mod model;
 mod newest;
 mod record;
+mod times;
 
 pub use checkpoint::Checkpoint;
 pub use dir::RunDir;
 pub use files::MODEL;
 pub(crate) use lines::{LineFile, write_atomically};
-pub use model::{model_file, open_model, read_model};
+pub use model::{MAX_MODEL, model_file, open_model, read_model};
 pub use newest::{newest, runs};
 pub(crate) use record::ROLLED_BACK;
-pub use record::{RunRecord, Session, seconds, times_path};
+pub use record::{RunRecord, Session};
+pub use times::{Times, seconds};

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{CONFIG, METRICS, SESSIONS, TIMES};
-use super::lines::{read_lines, write_atomically};
+use super::files::{CONFIG, METRICS, SESSIONS};
+use super::lines::{LineFile, read_lines, to_line, write_atomically};
+use super::times::read_times;
 use crate::config::{Config, Layer, resolve};
 use crate::{Error, Methods, Report, Result};
 
@@ -62,13 +62,6 @@ enum Line {
     Event { event: String },
 }
 
-/// A line of `times.jsonl`.
-#[derive(Deserialize)]
-struct Time {
-    iteration: u64,
-    seconds: f64,
-}
-
 impl RunRecord {
     /// Reads a run directory.
     ///
@@ -83,7 +76,7 @@ impl RunRecord {
                 Line::Event { event } => rollbacks += usize::from(event == ROLLED_BACK),
             }
         }
-        let seconds = times(path, &mut unreadable);
+        let seconds = read_times(path, &mut unreadable);
         let sessions = read_lines(&path.join(SESSIONS), &mut unreadable);
         Ok(RunRecord { path: path.to_path_buf(), config, reports, rollbacks, seconds, sessions, unreadable })
     }
@@ -105,11 +98,7 @@ impl Session {
     /// # Errors
     /// When the file cannot be written.
     pub fn begin(&self, run: &Path) -> Result<()> {
-        let path = run.join(SESSIONS);
-        let line = serde_json::to_string(self).unwrap_or_default();
-        let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).open(&path).map_err(|e| Error::io("open", &path, e));
-        writeln!(file?, "{line}").map_err(|e| Error::io("write", &path, e))
+        LineFile::open_at_end(&run.join(SESSIONS))?.append(self)
     }
 
     /// Writes when this session ended, if it is the last one of the run directory.
@@ -119,25 +108,8 @@ impl Session {
     pub fn finish(&self, run: &Path, end: u64) -> Result<()> {
         let path = run.join(SESSIONS);
         let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
-        let begun = serde_json::to_string(self).unwrap_or_default();
-        let Some(before) = text.strip_suffix(&format!("{begun}\n")) else { return Ok(()) };
+        let Some(before) = text.strip_suffix(&to_line(self)) else { return Ok(()) };
         let ended = Session { end: Some(end), ..self.clone() };
-        let line = serde_json::to_string(&ended).unwrap_or_default();
-        write_atomically(&path, format!("{before}{line}\n").as_bytes())
+        write_atomically(&path, format!("{before}{}", to_line(&ended)).as_bytes())
     }
-}
-
-/// The times file of a run directory.
-pub fn times_path(run: &Path) -> PathBuf {
-    run.join(TIMES)
-}
-
-/// Seconds that a run has taken up to each of its iterations, all sessions counted. Lines that cannot be read do not count.
-pub fn seconds(run: &Path) -> BTreeMap<u64, f64> {
-    times(run, &mut Vec::new())
-}
-
-fn times(run: &Path, unreadable: &mut Vec<String>) -> BTreeMap<u64, f64> {
-    let times: Vec<Time> = read_lines(&times_path(run), unreadable);
-    times.into_iter().map(|time| (time.iteration, time.seconds)).collect()
 }
