@@ -14,23 +14,40 @@ pub(super) fn ramp(dims: &[usize], scale: f64, dtype: DType) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?.to_dtype(dtype)?)
 }
 
-fn net(norm: Norm, activation: Activation, dtype: DType) -> Result<(ScoreShape, ScoreWeights)> {
-    let (mut layers, mut weights) = (vec![], vec![]);
-    for (c_in, c_out, kernel, stride) in [(3, 12, 5, 2), (12, 40, 3, 1), (40, 6, 3, 2)] {
-        let conv = ConvGeometry { c_in, c_out, kernel, stride, pad_before: 1, pad_after: kernel / 2 };
-        layers.push(LayerShape { conv, norm, activation });
-        let affine = (Tensor::ones(c_out, dtype, &Device::Cpu)?, ramp(&[c_out], 0.2, dtype)?);
+/// A net of these convolutions on images of this side, with weights that are a ramp.
+pub(super) fn net(
+    convs: &[ConvGeometry],
+    side: usize,
+    (norm, activation): (Norm, Activation),
+    dtype: DType,
+) -> Result<(ScoreShape, ScoreWeights)> {
+    let mut weights = vec![];
+    for conv in convs {
+        let affine = (Tensor::ones(conv.c_out, dtype, &Device::Cpu)?, ramp(&[conv.c_out], 0.2, dtype)?);
         weights.push(LayerWeights {
             weight: ramp(&conv.weight_dims(), 0.2, dtype)?,
-            bias: ramp(&[c_out], 0.2, dtype)?,
+            bias: ramp(&[conv.c_out], 0.2, dtype)?,
             affine: (norm != Norm::None).then_some(affine),
             statistics: None,
         });
     }
-    let shape = ScoreShape { channels: 3, side: 13, layers };
-    let side = shape.sides()?[3];
-    let (head, head_bias) = (ramp(&[6 * side * side], 1.0, dtype)?, ramp(&[1], 1.0, dtype)?);
+    let layers = convs.iter().map(|&conv| LayerShape { conv, norm, activation }).collect();
+    let shape = ScoreShape { channels: 3, side, layers };
+    let last = shape.sides()?[convs.len()];
+    let features = convs[convs.len() - 1].c_out * last * last;
+    let (head, head_bias) = (ramp(&[features], 1.0, dtype)?, ramp(&[1], 1.0, dtype)?);
     Ok((shape, ScoreWeights { layers: weights, head, head_bias }))
+}
+
+/// Scores, gradients with respect to images, and with respect to weights.
+pub(super) fn scores_and_gradients(net: &ScoreNet, x: &Tensor) -> Result<Vec<Vec<f64>>> {
+    let (f, dx) = net.score_and_grad(x)?;
+    let (_, gradients) = net.score_and_weight_grads(x, &|i, _| 1.0 + i as f64)?;
+    let mut all = vec![numbers(&f)?, numbers(&dx)?, numbers(&gradients.head)?];
+    for layer in &gradients.layers {
+        all.push(numbers(&layer.weight)?);
+    }
+    Ok(all)
 }
 
 pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
@@ -44,15 +61,13 @@ fn results(
     activation: Activation,
     (dtype, precision): (DType, Precision),
 ) -> Result<Vec<Vec<f64>>> {
-    let (shape, weights) = net(norm, activation, dtype)?;
+    let convs = [(3, 12, 5, 2), (12, 40, 3, 1), (40, 6, 3, 2)].map(|(c_in, c_out, kernel, stride)| {
+        ConvGeometry { c_in, c_out, kernel, stride, pad_before: 1, pad_after: kernel / 2 }
+    });
+    let (shape, weights) = net(&convs, 13, (norm, activation), dtype)?;
     let net = ScoreNet::at_level(&shape, &weights, (precision, Route::Fused), level)?;
     let x = ramp(&[7, 3, 13, 13], 1.0, dtype)?;
-    let (f, dx) = net.score_and_grad(&x)?;
-    let (_, grads) = net.score_and_weight_grads(&x, &|i, _| 1.0 + i as f64)?;
-    let mut all = vec![numbers(&f)?, numbers(&dx)?, numbers(&grads.head)?];
-    for layer in &grads.layers {
-        all.push(numbers(&layer.weight)?);
-    }
+    let mut all = scores_and_gradients(&net, &x)?;
     for (mean, variance) in net.statistics(&x)? {
         all.extend([numbers(&mean)?, numbers(&variance)?]);
     }

@@ -3,12 +3,11 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::levels::{numbers, ramp};
+use super::levels::{net, numbers, ramp, scores_and_gradients};
 use crate::simd::Level;
 use crate::{
-    Activation, Clip, ConvGeometry, Graph, Inference, LayerShape, LayerWeights, MapLayer, MapPlan, MapShape,
-    Norm, Precision, Result, Route, ScoreNet, ScoreShape, ScoreWeights, Window, add_scaled_and_norms, conv2d,
-    conv2d_input_adjoint, conv2d_weight_adjoint,
+    Activation, Clip, ConvGeometry, Graph, Inference, MapLayer, MapPlan, MapShape, Norm, Precision, Result,
+    Route, ScoreNet, Window, add_scaled_and_norms, conv2d, conv2d_input_adjoint, conv2d_weight_adjoint,
 };
 
 const EPS: f64 = 1e-5;
@@ -29,30 +28,17 @@ fn close(a: &[f64], b: &[f64], limit: f64) -> bool {
 
 /// Two layers on images of side 8: a stride of 2, then enough channels for Winograd's transforms.
 fn scores(norm: Norm, (dtype, precision): (DType, Precision), level: Level) -> Result<Vec<f64>> {
-    let (mut layers, mut weights) = (vec![], vec![]);
-    for (c_in, c_out, kernel, stride) in [(3, 8, 4, 2), (8, 8, 3, 1)] {
-        let conv = ConvGeometry { c_in, c_out, kernel, stride, pad_before: 1, pad_after: 1 };
-        layers.push(LayerShape { conv, norm, activation: Activation::LeakyRelu { slope: 0.2 } });
-        let affine = (Tensor::ones(c_out, dtype, &Device::Cpu)?, ramp(&[c_out], 0.2, dtype)?);
-        weights.push(LayerWeights {
-            weight: ramp(&conv.weight_dims(), 0.2, dtype)?,
-            bias: ramp(&[c_out], 0.2, dtype)?,
-            affine: (norm != Norm::None).then_some(affine),
-            statistics: None,
-        });
-    }
-    let shape = ScoreShape { channels: 3, side: 8, layers };
-    let (head, head_bias) = (ramp(&[8 * 4 * 4], 1.0, dtype)?, ramp(&[1], 1.0, dtype)?);
-    let weights = ScoreWeights { layers: weights, head, head_bias };
+    let convs = [(3, 8, 4, 2), (8, 8, 3, 1)].map(|(c_in, c_out, kernel, stride)| ConvGeometry {
+        c_in,
+        c_out,
+        kernel,
+        stride,
+        pad_before: 1,
+        pad_after: 1,
+    });
+    let (shape, weights) = net(&convs, 8, (norm, Activation::LeakyRelu { slope: 0.2 }), dtype)?;
     let net = ScoreNet::at_level(&shape, &weights, (precision, Route::Fused), level)?;
-    let x = ramp(&[2, 3, 8, 8], 1.0, dtype)?;
-    let (f, dx) = net.score_and_grad(&x)?;
-    let (_, gradients) = net.score_and_weight_grads(&x, &|i, _| 1.0 + i as f64)?;
-    let mut all = vec![numbers(&f)?, numbers(&dx)?, numbers(&gradients.head)?];
-    for layer in &gradients.layers {
-        all.push(numbers(&layer.weight)?);
-    }
-    Ok(all.concat())
+    Ok(scores_and_gradients(&net, &ramp(&[2, 3, 8, 8], 1.0, dtype)?)?.concat())
 }
 
 #[test]
