@@ -12,16 +12,15 @@ pub(super) struct Format {
     pub(super) before: &'static [&'static str],
     /// How its path begins and ends.
     pub(super) path: (&'static str, &'static str),
-    /// What an error may call it: its own name unless given.
-    pub(super) called: Option<&'static str>,
+    /// What an error may call it besides its own name.
+    pub(super) called: &'static [&'static str],
     /// A call in the folder that is read later, before a bit is flipped; the file's time then stays as it is.
     pub(super) settle: Option<&'static str>,
     /// Calls that read it.
     pub(super) reads: &'static [&'static str],
 }
 
-const PLAIN: Format =
-    Format { name: "", before: &[], path: ("", ""), called: None, settle: None, reads: &[] };
+const PLAIN: Format = Format { name: "", before: &[], path: ("", ""), called: &[], settle: None, reads: &[] };
 
 const PACK: &str = "data pack photos --side 8 --out set.mgpack";
 const RUN: &str = train!("run", "photos");
@@ -31,7 +30,7 @@ const DRAW: &str = "sample run -n 3 --seed 5 --out drawn --threads 1";
 const EVAL: &str = "eval --input photos --ref others --side 16 --kid --features features --json --threads 1";
 const FETCH: &str = "data fetch some-one/images --yes";
 const FETCHED: &[&str] = &["data info hf:some-one/images/train-images-idx3-ubyte --side 8"];
-const HUB: Option<&str> = Some("some-one/images");
+const HUB: &[&str] = &["some-one/images", "train-images-idx3-ubyte"];
 
 /// All of them.
 pub(super) const FORMATS: [Format; 17] = [
@@ -140,6 +139,6 @@ impl Format {
     /// Whether a text names the file at a path.
     pub(super) fn is_named(&self, path: &str, text: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
-        text.contains(name) || self.called.is_some_and(|called| text.contains(called))
+        text.contains(name) || self.called.iter().any(|called| text.contains(called))
     }
 }
