@@ -18,9 +18,9 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 const PACKED: &str = "multigrid-packed";
 
 /// The hub as the environment says, or without a single request.
-pub(crate) fn hub(offline: bool) -> Result<Hub> {
+pub(crate) fn hub(offline: bool) -> mg_hub::Result<Hub> {
     let options = Options::from_env();
-    Ok(Hub::new(Options { offline: offline || options.offline, ..options })?)
+    Hub::new(Options { offline: offline || options.offline, ..options })
 }
 
 /// How the set of a name or path is read: a fetched one from the cache, everything else as `ImageSource::find` says. Sends
@@ -56,8 +56,7 @@ struct Fetched {
 impl Fetched {
     /// Fails when its content is not what it was when it was fetched.
     fn verify(&self) -> mg_hub::Result<()> {
-        let hub = Hub::new(Options { offline: true, ..Options::from_env() })?;
-        hub.verify(&self.repo, &self.commit, &self.parts)
+        hub(true)?.verify(&self.repo, &self.commit, &self.parts)
     }
 }
 

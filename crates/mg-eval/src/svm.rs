@@ -14,7 +14,8 @@
 //! search ends after finitely many steps (Mangasarian 2002; Keerthi and DeCoste 2005), here about eight. Its linear
 //! systems differ from class to class by the rows that have slack; conjugate gradients solve them for all classes side
 //! by side, preconditioned by the system in which every row has slack, which is one Cholesky factor per C; where that gets
-//! nowhere, as it may when rows depend on each other, a class gets a factor of its own. The gradient bounds what is left: the duality gap at w is |gradient|^2 / 2.
+//! nowhere, as it may when rows depend on each other, a class gets a factor of its own, and so it does where rows are few. The
+//! gradient bounds what is left: the duality gap at w is |gradient|^2 / 2.
 //!
 //! Everything is computed in f64 and has the same bits on any number of threads.
 

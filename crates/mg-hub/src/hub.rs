@@ -141,19 +141,14 @@ impl Hub {
     pub fn local(&self, repo: &Repo, commit: &str, parts: &[String]) -> Result<Option<PathBuf>> {
         let (mut any, snapshot) = (false, self.store.snapshot(repo, commit));
         for part in parts {
-            let files = self.locks().under(repo, commit, part);
-            let mut missing = Vec::new();
-            for (path, known) in &files {
+            let (missing, of) = self.lacking(repo, commit, part, |path, known| {
                 let is_linked = self.store.is_linked(repo, commit, path, known);
-                if !is_linked || self.store.state(repo, known)? != State::Good {
-                    missing.push(path.clone());
-                }
+                Ok(!is_linked || self.store.state(repo, known)? != State::Good)
+            })?;
+            if missing.len() < of {
+                complete(repo, &missing, of)?;
             }
-            if !missing.is_empty() && missing.len() < files.len() {
-                let (repo, of, file) = (repo.to_string(), files.len(), missing.swap_remove(0));
-                return Err(Error::Incomplete { repo, missing: missing.len() + 1, of, file });
-            }
-            any |= missing.is_empty() && !files.is_empty();
+            any |= missing.is_empty() && of > 0;
         }
         Ok(any.then_some(snapshot))
     }
@@ -165,23 +160,28 @@ impl Hub {
     /// [`Error::Incomplete`] when a file is not what it should be.
     pub fn verify(&self, repo: &Repo, commit: &str, parts: &[String]) -> Result<()> {
         for part in parts {
-            let files = self.locks().under(repo, commit, part);
-            let mut bad = Vec::new();
-            for (path, known) in &files {
-                if self.store.hashed(repo, known)? == State::Bad {
-                    bad.push(path.clone());
-                }
-            }
-            if let Some(file) = bad.first().cloned() {
-                return Err(Error::Incomplete {
-                    repo: repo.to_string(),
-                    missing: bad.len(),
-                    of: files.len(),
-                    file,
-                });
-            }
+            let is_bad = |_: &str, known: &Known| Ok(self.store.hashed(repo, known)? == State::Bad);
+            let (bad, of) = self.lacking(repo, commit, part, is_bad)?;
+            complete(repo, &bad, of)?;
         }
         Ok(())
+    }
+
+    /// The files of a part that are not as they should be, and how many files it has.
+    fn lacking(
+        &self,
+        repo: &Repo,
+        commit: &str,
+        part: &str,
+        is_lacking: impl Fn(&str, &Known) -> Result<bool>,
+    ) -> Result<(Vec<String>, usize)> {
+        let (files, mut lacking) = (self.locks().under(repo, commit, part), Vec::new());
+        for (path, known) in &files {
+            if is_lacking(path, known)? {
+                lacking.push(path.clone());
+            }
+        }
+        Ok((lacking, files.len()))
     }
 
     /// Fetches what a plan lacks, verifies it, and returns the folder in which the files lie under their paths.
@@ -276,4 +276,10 @@ impl Hub {
     fn calls<'a>(&'a self, repo: &'a Repo) -> Calls<'a> {
         Calls { http: &self.http, options: &self.options, repo }
     }
+}
+
+/// Fails when files of a set are missing or damaged.
+fn complete(repo: &Repo, lacking: &[String], of: usize) -> Result<()> {
+    let Some(file) = lacking.first() else { return Ok(()) };
+    Err(Error::Incomplete { repo: repo.to_string(), missing: lacking.len(), of, file: file.clone() })
 }

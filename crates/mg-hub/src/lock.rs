@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::{make_folder_of, remove_link};
 use crate::{Error, Known, Repo, Result};
 
 /// What pinned files are: those of the checked-in list, and those that this cache has met.
@@ -54,10 +55,9 @@ impl Lock {
         if files.keys().all(|file| self.get(repo, commit, file).is_some()) {
             return Ok(());
         }
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        mg_files::create_dir_all(folder).map_err(Error::io("create folder", folder))?;
+        make_folder_of(&self.path)?;
         let guard = self.path.with_extension("json.lock");
-        crate::store::remove_link(&guard)?;
+        remove_link(&guard)?;
         let guard = File::create(&guard).and_then(|file| file.lock().map(|()| file));
         let guard = guard.map_err(Error::io("lock", &self.path))?;
         self.met = read(&self.path)?;

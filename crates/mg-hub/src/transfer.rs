@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::digest::Hasher;
 use crate::http::{Body, Failure, Http, passing};
+use crate::store::{make_folder_of, remove_link};
 use crate::{Error, Event, Known, Options, Result};
 
 /// One file on its way: from an address to verified content at a path.
@@ -149,11 +150,11 @@ impl Transfer<'_> {
 
 impl Partial {
     fn open(target: &Path, known: &Known) -> Result<Self> {
-        crate::store::make_folder_of(target)?;
+        make_folder_of(target)?;
         let mut path = target.as_os_str().to_owned();
         path.push(".multigrid-partial");
         let path = PathBuf::from(path);
-        crate::store::remove_link(&path)?;
+        remove_link(&path)?;
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(Error::io("create", &path))?;
         let bytes = file.metadata().map_err(Error::io("look at", &path))?.len();

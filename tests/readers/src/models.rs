@@ -12,10 +12,15 @@ use crate::watch::watched;
 
 /// A model file, or the [`Described`] one. A model that opens can be written, and what is written opens.
 pub fn model(bytes: &[u8]) {
+    both(bytes, opened);
+}
+
+/// Reads a file, and the [`Described`] one if there is one.
+fn both(bytes: &[u8], read: impl Fn(&[u8])) {
     watched(|| {
-        opened(bytes);
+        read(bytes);
         if let Some(file) = Described::file_of(bytes) {
-            opened(&file);
+            read(&file);
         }
     });
 }
@@ -33,12 +38,7 @@ fn opened(bytes: &[u8]) {
 
 /// A checkpoint, or the [`Described`] one; a small run then takes over its state, and makes an iteration if it could.
 pub fn checkpoint(bytes: &[u8]) {
-    watched(|| {
-        resumed(bytes);
-        if let Some(file) = Described::file_of(bytes) {
-            resumed(&file);
-        }
-    });
+    both(bytes, resumed);
 }
 
 fn resumed(bytes: &[u8]) {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::interposed::Disturbance;
 use super::kind::Kind;
 use super::log::{Event, EventKind};
-use super::scenario::SCENARIOS;
 use super::workshop::{Prepared, Workshop};
 
 /// Cases are calls of scenarios with the errors that they can fail with.
@@ -34,14 +33,12 @@ const NO_SPACE: Error = ("ENOSPC", 28);
 
 impl<'a> Calls<'a> {
     pub(super) fn new(workshop: &'a Workshop) -> Result<Self> {
-        let (mut prepared, mut cases) = (Vec::new(), Vec::new());
-        for (scenario, of) in SCENARIOS.iter().enumerate() {
-            let ready = workshop.prepare(of)?;
-            let events = workshop.events(&ready)?;
+        let prepared = workshop.scenarios(|ready| workshop.events(ready))?;
+        let mut cases = Vec::new();
+        for (scenario, (_, events)) in prepared.iter().enumerate() {
             for (call, event) in events.iter().enumerate() {
                 cases.extend(errors(event.kind).iter().map(|&error| Case { scenario, call, error }));
             }
-            prepared.push((ready, events));
         }
         Ok(Calls { workshop, prepared, cases })
     }

@@ -8,7 +8,6 @@ use anyhow::Result;
 use super::dice::Dice;
 use super::kind::Kind;
 use super::program::Environment;
-use super::scenario::SCENARIOS;
 use super::workshop::{Prepared, Trial, Workshop};
 
 /// Cases are kills, whose moments the dice choose. The moment, not what happens at it, is the same every time.
@@ -24,13 +23,10 @@ const AGAIN: f64 = 0.3;
 
 impl<'a> Kills<'a> {
     pub(super) fn new(workshop: &'a Workshop) -> Result<Self> {
-        let mut prepared = Vec::new();
-        for scenario in &SCENARIOS {
-            let ready = workshop.prepare(scenario)?;
-            let beside = workshop.folder.join("prepared").join(scenario.name);
-            let ending = Trial::new(workshop, &ready, &beside)?.begin(&Environment::new())?.wait()?;
-            prepared.push((ready, ending.took));
-        }
+        let prepared = workshop.scenarios(|ready| {
+            let beside = workshop.beside(ready.scenario.name);
+            Ok(Trial::new(workshop, ready, &beside)?.begin(&Environment::new())?.wait()?.took)
+        })?;
         Ok(Kills { workshop, prepared })
     }
 

@@ -10,7 +10,6 @@ use super::dice::Dice;
 use super::disk::Disk;
 use super::kind::Kind;
 use super::log::{Event, EventKind};
-use super::scenario::SCENARIOS;
 use super::tree::{Entry, Tree};
 use super::weather::{WEATHERS, Weather};
 use super::workshop::{Prepared, Trial, Workshop};
@@ -36,11 +35,11 @@ type Hash = [u8; 32];
 impl<'a> Power<'a> {
     pub(super) fn new(workshop: &'a Workshop) -> Result<Self> {
         let (mut stories, mut moments) = (Vec::new(), Vec::new());
-        for (number, scenario) in SCENARIOS.iter().enumerate() {
-            let prepared = workshop.prepare(scenario)?;
-            let events = workshop.events(&prepared)?;
-            let story = Story::new(prepared, events)
-                .with_context(|| format!("what was written down of {}", scenario.name))?;
+        let prepared = workshop.scenarios(|ready| workshop.events(ready))?;
+        for (number, (prepared, events)) in prepared.into_iter().enumerate() {
+            let name = prepared.scenario.name;
+            let story =
+                Story::new(prepared, events).with_context(|| format!("what was written down of {name}"))?;
             let altered = story.events.iter().enumerate().filter(|(_, event)| event.alters());
             moments.extend(altered.map(|(at, _)| (number, at + 1)));
             stories.push(story);

@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use super::disk::Disk;
 use super::interposed::Disturbance;
 use super::kind::Kind;
-use super::scenario::SCENARIOS;
 use super::workshop::{Prepared, Workshop};
 
 /// Cases are scenarios on disks of several sizes.
@@ -23,17 +22,15 @@ const SPARE: usize = 4096;
 
 impl<'a> Space<'a> {
     pub(super) fn new(workshop: &'a Workshop) -> Result<Self> {
-        let mut prepared = Vec::new();
-        for scenario in &SCENARIOS {
-            let ready = workshop.prepare(scenario)?;
+        let prepared = workshop.scenarios(|ready| {
             let mut disk = Disk::new(&ready.before);
             let (first, mut most) = (disk.bytes(), disk.bytes());
-            for event in workshop.events(&ready)? {
+            for event in workshop.events(ready)? {
                 disk.apply(&event)?;
                 most = most.max(disk.bytes());
             }
-            prepared.push((ready, most - first + SPARE));
-        }
+            Ok(most - first + SPARE)
+        })?;
         Ok(Space { workshop, prepared })
     }
 

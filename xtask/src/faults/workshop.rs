@@ -10,7 +10,7 @@ use super::interposed::{self, Disturbance, Library};
 use super::log::Event;
 use super::pictures;
 use super::program::{self, Ending, Environment, Place, Running};
-use super::scenario::Scenario;
+use super::scenario::{SCENARIOS, Scenario};
 use super::tree::{self, Entry, Tree};
 
 /// What all cases need.
@@ -67,18 +67,33 @@ impl Workshop {
     pub(super) fn made_by(&self, name: &str, calls: &[&str]) -> Result<Tree> {
         let mut tree = pictures::folder("photos", 66)?;
         tree.extend(pictures::folder("others", 4)?);
-        let (place, _hub) = self.place(&self.folder.join("prepared").join(name), &tree)?;
+        let (place, _hub) = self.place(&self.beside(name), &tree)?;
         for words in calls {
             self.call(&place, words)?.succeeded()?;
         }
         tree::read(&place.folder)
     }
 
+    /// The folder in which something is prepared.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join("prepared").join(name)
+    }
+
+    /// All scenarios, prepared, with what is found out of each.
+    pub(super) fn scenarios<T>(&self, find: impl Fn(&Prepared) -> Result<T>) -> Result<Vec<(Prepared, T)>> {
+        let prepared = |scenario| {
+            let ready = self.prepare(scenario)?;
+            let found = find(&ready)?;
+            Ok((ready, found))
+        };
+        SCENARIOS.iter().map(prepared).collect()
+    }
+
     /// Makes what a scenario needs, and does it once.
-    pub(super) fn prepare(&self, scenario: &'static Scenario) -> Result<Prepared> {
+    fn prepare(&self, scenario: &'static Scenario) -> Result<Prepared> {
         let before = self.made_by(scenario.name, scenario.before)?;
         let mut prepared = Prepared { scenario, before, after: Tree::new() };
-        let trial = Trial::new(self, &prepared, &self.folder.join("prepared").join(scenario.name))?;
+        let trial = Trial::new(self, &prepared, &self.beside(scenario.name))?;
         trial.begin(&Environment::new())?.wait()?.succeeded()?;
         let after = tree::read(&trial.place.folder)?;
         drop(trial);
@@ -89,7 +104,7 @@ impl Workshop {
     /// The calls that a scenario makes; nothing disturbs them, and they leave what they should.
     pub(super) fn events(&self, prepared: &Prepared) -> Result<Vec<Event>> {
         let library = self.library.as_ref().context("disks are disturbed on Linux only")?;
-        let trial = Trial::new(self, prepared, &self.folder.join("prepared").join(prepared.scenario.name))?;
+        let trial = Trial::new(self, prepared, &self.beside(prepared.scenario.name))?;
         let environment = library.environment(&trial.place, Disturbance::None)?;
         let ending = trial.begin(&environment)?.wait()?;
         ensure!(trial.ended(&ending)?, "`{}` failed with the library before it", ending.line);
