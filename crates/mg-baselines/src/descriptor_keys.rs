@@ -60,7 +60,16 @@ impl DescriptorKeys {
             Descriptor::MultiGrid => paper.layers,
         };
         let activation = Activation::LeakyRelu { slope: 0.2 };
-        NetSpec { channels: 3, side, layers, padding: Padding::Same, norm: Norm::None, activation, precision }
+        NetSpec {
+            channels: 3,
+            clock: 0,
+            side,
+            layers,
+            padding: Padding::Same,
+            norm: Norm::None,
+            activation,
+            precision,
+        }
     }
 
     pub(crate) fn reference(&self) -> Reference {

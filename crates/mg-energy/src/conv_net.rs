@@ -1,15 +1,21 @@
 use candle_core::Tensor;
 use mg_kernels::{Part, ScoreNet};
 
+use crate::clock::with_clock;
 use crate::params::Statistics;
 use crate::{Error, NetSpec, Params, Result};
 
 /// The score f: a bottom-up ConvNet with its parameters, packed for evaluation. Pack once per set of parameters;
 /// the steps of a chain share it.
+///
+/// The score f(x, t) of a net with a clock is evaluated at one time t, which is 1 until [`at`](ConvNet::at) says
+/// otherwise: images come and gradients go without the planes that tell it.
 #[derive(Clone)]
 pub struct ConvNet {
     spec: NetSpec,
     net: ScoreNet,
+    /// For a net with a clock.
+    time: f64,
 }
 
 /// Scores of a batch and the gradient of their weighted sum with respect to every parameter.
@@ -32,7 +38,7 @@ impl ConvNet {
             return Err(Error::NoStatistics { norm: spec.norm.name() });
         }
         let net = ScoreNet::with_precision(&spec.shape()?, &params.to_weights(spec, None)?, spec.precision)?;
-        Ok(ConvNet { spec: spec.clone(), net })
+        Ok(ConvNet { spec: spec.clone(), net, time: 1.0 })
     }
 
     /// The net of `spec` normalised with these statistics, whatever the spec's own normalisation is: the way to
@@ -48,7 +54,13 @@ impl ConvNet {
         let spec = NetSpec { norm: crate::Norm::Frozen, ..spec.clone() };
         let weights = params.to_weights(&spec, Some(statistics))?;
         let net = ScoreNet::with_precision(&spec.shape()?, &weights, spec.precision)?;
-        Ok(ConvNet { spec, net })
+        Ok(ConvNet { spec, net, time: 1.0 })
+    }
+
+    /// The same net at `time`, in [0, 1], if it has a clock. What is packed is shared.
+    #[must_use]
+    pub fn at(&self, time: f64) -> Self {
+        ConvNet { time, ..self.clone() }
     }
 
     /// What the net looks like.
@@ -58,17 +70,19 @@ impl ConvNet {
 
     /// f(x): [n, c, s, s] -> `[n]`.
     pub fn score(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.net.score(x)?)
+        Ok(self.net.score(&self.timed(x)?)?)
     }
 
     /// f(x) `[n]` and df/dx [n, c, s, s]; no parameter gradient is computed.
     pub fn score_and_grad(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        Ok(self.net.score_and_grad(x)?)
+        self.score_and_scaled_grad(x, 1.0)
     }
 
     /// f(x) `[n]` and `factor` df/dx [n, c, s, s], the factor at no cost.
     pub fn score_and_scaled_grad(&self, x: &Tensor, factor: f64) -> Result<(Tensor, Tensor)> {
-        Ok(self.net.score_and_scaled_grad(x, factor)?)
+        let (score, grad) = self.net.score_and_scaled_grad(&self.timed(x)?, factor)?;
+        let grad = if self.spec.clock == 0 { grad } else { grad.narrow(1, 0, x.dim(1)?)?.contiguous()? };
+        Ok((score, grad))
     }
 
     /// f(x) `[n]` and the parameter gradient of sum_i c_i f(x_i), where c_i = `coefficient(i, f(x_i))` counts as a
@@ -78,7 +92,7 @@ impl ConvNet {
         x: &Tensor,
         coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
     ) -> Result<Scored> {
-        let (score, grads) = self.net.score_and_weight_grads(x, coefficient)?;
+        let (score, grads) = self.net.score_and_weight_grads(&self.timed(x)?, coefficient)?;
         Ok(Scored { score, grads: Params::from_weights(grads)? })
     }
 
@@ -95,7 +109,7 @@ impl ConvNet {
         part: Part,
         coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
     ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
-        Ok(self.net.score_and_weight_sums(x, part, coefficient)?)
+        Ok(self.net.score_and_weight_sums(&self.timed(x)?, part, coefficient)?)
     }
 
     /// The gradients that the total of all sums of a batch stands for.
@@ -115,19 +129,19 @@ impl ConvNet {
             let layers = self.spec.layers.len();
             return Err(Error::Spec(format!("layer {layer} of a net of {layers}; layers count from 0")));
         }
-        Ok(self.net.features(x, layer)?)
+        Ok(self.net.features(&self.timed(x)?, layer)?)
     }
 
     /// Activations of every layer, bottom-up, in one pass: [n, channels, side, side] each.
     pub fn all_features(&self, x: &Tensor) -> Result<Vec<Tensor>> {
-        Ok(self.net.all_features(x)?)
+        Ok(self.net.all_features(&self.timed(x)?)?)
     }
 
     /// Mean and variance of every layer's maps over this batch, each layer normalised by this batch.
     pub fn statistics(spec: &NetSpec, params: &Params, x: &Tensor) -> Result<Statistics> {
         let norm = if spec.norm.needs_statistics() { crate::Norm::Batch } else { spec.norm };
         let net = ConvNet::new(&NetSpec { norm, ..spec.clone() }, params)?;
-        Ok(net.net.statistics(x)?)
+        Ok(net.net.statistics(&net.timed(x)?)?)
     }
 
     /// Mean over batches of their [`statistics`](Self::statistics), the batches weighing the same: what a net that was
@@ -147,6 +161,14 @@ impl ConvNet {
             n += 1.0;
         }
         Ok(total.map(|sum| divided(&sum, n)).transpose()?)
+    }
+
+    /// The images with the planes that tell the time.
+    fn timed(&self, x: &Tensor) -> Result<Tensor> {
+        if self.spec.clock == 0 {
+            return Ok(x.clone());
+        }
+        with_clock(&self.spec, x, &vec![self.time; x.dim(0)?])
     }
 }
 

@@ -22,17 +22,22 @@
 //! # }
 //! ```
 //!
+//! A net may have a clock: its score f(x, t) is then of an image and a time, [`Matching`] learns
+//! what its gradient df/dx is, and [`ConvNet::at`] is its score at one time.
+//!
 //! The feature `serde` writes and reads the kinds ([`NormKind`] and the like) as the words of configurations.
 //!
 //! Invariants: an energy does not know that grids exist; [`Energy::value_and_grad`] never computes a parameter
 //! gradient; initial parameters depend on the seed and their own name only, so adding a layer moves no other.
 
 mod classifier;
+mod clock;
 mod conv_net;
 mod energy;
 mod energy_net;
 mod error;
 mod kinds;
+mod matching;
 mod optimizer;
 mod params;
 mod reference;
@@ -45,6 +50,7 @@ pub use energy::{Energy, ValueAndGrad};
 pub use energy_net::EnergyNet;
 pub use error::{Error, Result};
 pub use kinds::{ActivationKind, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
+pub use matching::{Matched, Matching, Targets};
 pub use mg_kernels::{Part, Precision};
 pub use optimizer::{DescentRule, Optimizer, moving_average};
 pub use params::{Params, Statistics, below};

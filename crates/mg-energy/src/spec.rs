@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub struct NetSpec {
     /// Channels of the image.
     pub channels: usize,
+    /// Planes beside the image's channels that tell the time; 0 for a net whose score is of the image alone.
+    pub clock: usize,
     /// Side of the square image.
     pub side: usize,
     /// The convolutions, bottom-up.
@@ -104,6 +106,7 @@ impl NetSpec {
         let conv = |&(channels, kernel, stride)| ConvSpec { channels, kernel, stride };
         NetSpec {
             channels: 3,
+            clock: 0,
             side,
             layers: layers.iter().map(conv).collect(),
             padding: Padding::Same,
@@ -135,7 +138,8 @@ impl NetSpec {
                 self.layers.len()
             )));
         }
-        let (mut c_in, mut side) = (self.channels, self.side);
+        let channels = self.channels + self.clock;
+        let (mut c_in, mut side) = (channels, self.side);
         let mut layers = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
             let conv = self.geometry(i + 1, *layer, c_in, side)?;
@@ -147,7 +151,7 @@ impl NetSpec {
             side = conv.out_side(side)?;
             c_in = layer.channels;
         }
-        Ok(ScoreShape { channels: self.channels, side: self.side, layers })
+        Ok(ScoreShape { channels, side: self.side, layers })
     }
 
     /// Side of the maps of every layer, bottom-up.
@@ -169,7 +173,7 @@ impl NetSpec {
     /// # Errors
     /// When there is no such net.
     pub fn largest_map(&self) -> Result<usize> {
-        let channels = once(self.channels).chain(self.layers.iter().map(|layer| layer.channels));
+        let channels = once(self.channels + self.clock).chain(self.layers.iter().map(|layer| layer.channels));
         let sides = once(self.side).chain(self.map_sides()?);
         let sizes =
             channels.zip(sides).map(|(channels, side)| channels.saturating_mul(side).saturating_mul(side));

@@ -50,6 +50,26 @@ impl Activation {
         }
     }
 
+    /// The activation's second derivative at every value of `y`, by tensor operations; leaky ReLU's is 0 everywhere.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn second_derivative(self, y: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::LeakyRelu { .. } => Ok(y.zeros_like()?),
+            Self::Silu => {
+                let s = logistic(y)?;
+                let inner = (y * s.affine(-2.0, 1.0)?)?.affine(1.0, 2.0)?;
+                Ok((logistic_derivative(&s)? * inner)?)
+            }
+            Self::Tanh => {
+                let tanh = y.tanh()?;
+                Ok((tanh.affine(-2.0, 0.0)? * tanh.sqr()?.affine(-1.0, 1.0)?)?)
+            }
+            Self::Softplus => logistic_derivative(&logistic(y)?),
+        }
+    }
+
     /// [`apply`](Self::apply) and [`derivative`](Self::derivative), with what they share computed once.
     ///
     /// # Errors
@@ -77,6 +97,11 @@ impl Activation {
 /// `1 / (1 + exp(-y))`.
 fn logistic(y: &Tensor) -> Result<Tensor> {
     Ok((y.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+/// `s (1 - s)`, with the logistic function `s`.
+fn logistic_derivative(s: &Tensor) -> Result<Tensor> {
+    Ok((s * s.affine(-1.0, 1.0)?)?)
 }
 
 /// `s (1 + y (1 - s))`, with the logistic function `s` of `y`.

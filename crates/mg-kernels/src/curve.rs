@@ -77,6 +77,38 @@ pub(crate) unsafe fn derivative<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) ->
     }
 }
 
+/// The activation's first and second derivatives at `y`; leaky ReLU's second is 0 everywhere.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn derivatives<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> [S::Vector; 2] {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let (zero, one) = (S::splat(S::Elem::ZERO), S::splat(S::Elem::of(1.0)));
+        match curve {
+            Curve::Leaky(slope) => [leaky::<S>(y, one, S::splat(slope)), zero],
+            Curve::Silu => {
+                let s = logistic::<S>(y);
+                let rest = S::sub(one, s);
+                let first = S::mul(s, S::mul_add(y, rest, one));
+                // s (1 - s) (2 + y (1 - 2 s))
+                let inner = S::mul_add(y, S::sub(rest, s), S::add(one, one));
+                [first, S::mul(S::mul(s, rest), inner)]
+            }
+            Curve::Tanh => {
+                let t = tanh::<S>(y);
+                let first = S::sub(one, S::mul(t, t));
+                [first, S::mul(S::sub(zero, S::add(t, t)), first)]
+            }
+            Curve::Softplus => {
+                let s = logistic::<S>(y);
+                [s, S::mul(s, S::sub(one, s))]
+            }
+        }
+    }
+}
+
 /// `1 / (1 + exp(-y))`.
 #[inline(always)]
 unsafe fn logistic<S: Simd>(y: S::Vector) -> S::Vector {
@@ -133,13 +165,21 @@ mod tests {
         {
             let curve = Curve::of(activation);
             // SAFETY: every processor has the portable unit.
-            let (below, above, slopes) = unsafe {
-                let at = |e: f64| activate::<Four>(curve, y.map(|y| y + e));
-                (at(-e), at(e), derivative::<Four>(curve, y))
+            let (values, slopes, both) = unsafe {
+                let at = |e: f64| y.map(|y| y + e);
+                let values = [at(-e), at(e)].map(|y| activate::<Four>(curve, y));
+                let slopes = [at(-e), at(e)].map(|y| derivative::<Four>(curve, y));
+                (values, slopes, derivatives::<Four>(curve, y))
             };
-            for (i, slope) in slopes.iter().enumerate() {
-                let expected = (above[i] - below[i]) / (2.0 * e);
-                assert!((slope - expected).abs() < 1e-9, "{activation:?} at {}: {slope} {expected}", y[i]);
+            for ([below, above], found) in [values, slopes].iter().zip(both) {
+                for (i, found) in found.iter().enumerate() {
+                    let expected = (above[i] - below[i]) / (2.0 * e);
+                    assert!(
+                        (found - expected).abs() < 1e-9,
+                        "{activation:?} at {}: {found} {expected}",
+                        y[i]
+                    );
+                }
             }
         }
     }

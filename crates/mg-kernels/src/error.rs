@@ -112,6 +112,16 @@ pub enum Error {
         layer: usize,
     },
 
+    /// Derivatives along directions were asked of a network that normalises maps by what is in them.
+    #[error(
+        "layer {layer} normalises its maps by their own statistics, and gradients of scores along directions have no such \
+         pass: use `Norm::None` or `Norm::Fixed`"
+    )]
+    Normalises {
+        /// The first layer with [`Norm::Batch`](crate::Norm::Batch) or [`Norm::Group`](crate::Norm::Group), from 0.
+        layer: usize,
+    },
+
     /// A list of weight sums of another length than the network's.
     #[error(
         "a list of {found} weight sums where the network has {expected}: give the sum, tensor by tensor, of the lists \

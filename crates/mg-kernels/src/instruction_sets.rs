@@ -3,7 +3,7 @@
 
 use crate::kernels::{GatedBy, Kernels, Rows};
 use crate::map::Map;
-use crate::pointwise::{self, Apply, Combine, Head, Sums};
+use crate::pointwise::{self, Apply, Bend, Combine, Head, Sums};
 use crate::share::Shared;
 use crate::simd::{ElemOf, Level, Simd, StoredOf, Unit};
 use crate::tile::{self, Tile};
@@ -33,6 +33,24 @@ macro_rules! kernels {
             $(#[target_feature(enable = $features)])?
             unsafe fn gate<U: Unit>(pass: &Apply<'_, U::Format>, grad: &mut [StoredOf<U>]) {
                 unsafe { pointwise::gate::<U>(pass, grad) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn slope<U: Unit>(
+                pass: &Apply<'_, U::Format>,
+                v: &[StoredOf<U>],
+                to: &mut [StoredOf<U>],
+                map: &Map,
+            ) {
+                unsafe { pointwise::slope::<U>(pass, v, to, map) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn bend<U: Unit>(
+                pass: &Apply<'_, U::Format>,
+                by: &Bend<'_, StoredOf<U>>,
+                to: &mut [StoredOf<U>],
+                map: &Map,
+            ) {
+                unsafe { pointwise::bend::<U>(pass, by, to, map) }
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn combine<U: Unit>(pass: &Combine<'_, U::Format>, to: &mut [StoredOf<U>], map: &Map) {
@@ -114,6 +132,8 @@ macro_rules! kernels {
                     }),*],
                     apply: apply::<U>,
                     gate: gate::<U>,
+                    slope: slope::<U>,
+                    bend: bend::<U>,
                     combine: combine::<U>,
                     sums: sums::<U>,
                     dot: dot::<U>,

@@ -3,7 +3,7 @@
 
 use crate::format::Format;
 use crate::map::Map;
-use crate::pointwise::{Apply, Combine, Head, Sums};
+use crate::pointwise::{Apply, Bend, Combine, Head, Sums};
 use crate::share::Shared;
 use crate::simd::Level;
 use crate::tile::Tile;
@@ -42,6 +42,8 @@ pub(crate) struct Kernels<P: Format> {
     pub(crate) tiles: &'static [Rows<P>],
     pub(crate) apply: unsafe fn(&Apply<'_, P>, &mut [P::Stored], &Map),
     pub(crate) gate: unsafe fn(&Apply<'_, P>, &mut [P::Stored]),
+    pub(crate) slope: unsafe fn(&Apply<'_, P>, &[P::Stored], &mut [P::Stored], &Map),
+    pub(crate) bend: unsafe fn(&Apply<'_, P>, &Bend<'_, P::Stored>, &mut [P::Stored], &Map),
     pub(crate) combine: unsafe fn(&Combine<'_, P>, &mut [P::Stored], &Map),
     pub(crate) sums: unsafe fn(&Sums<'_, P>, &mut [f64], &mut [f64]),
     pub(crate) dot: unsafe fn(&Head<'_, P::Elem>, usize, &[P::Stored]) -> f64,
@@ -79,6 +81,18 @@ impl<P: Format> Kernels<P> {
     }
     pub(crate) fn gate(&self, pass: &Apply<'_, P>, grad: &mut [P::Stored]) {
         unsafe { (self.gate)(pass, grad) }
+    }
+    pub(crate) fn slope(&self, pass: &Apply<'_, P>, v: &[P::Stored], to: &mut [P::Stored], map: &Map) {
+        unsafe { (self.slope)(pass, v, to, map) }
+    }
+    pub(crate) fn bend(
+        &self,
+        pass: &Apply<'_, P>,
+        by: &Bend<'_, P::Stored>,
+        to: &mut [P::Stored],
+        map: &Map,
+    ) {
+        unsafe { (self.bend)(pass, by, to, map) }
     }
     pub(crate) fn combine(&self, pass: &Combine<'_, P>, to: &mut [P::Stored], map: &Map) {
         unsafe { (self.combine)(pass, to, map) }

@@ -80,6 +80,8 @@
 //! - **Adjoints are convolutions.** With stride `s`, each of the `s * s` phases of the input's gradient is a stride-1
 //!   convolution of the output's gradient with its share of the kernel: nothing is multiplied by inserted zeros. For
 //!   the images themselves, with few channels, all phases are channels of one convolution.
+//! - **Tangents** ([`TangentNet`]): a direction of each image follows it through the network, both come back, and the gradient of
+//!   a derivative along the direction costs twice an ordinary weight gradient.
 //! - **Norms.** Constant statistics are folded into the weights. Group norms are per image. Batch statistics couple the
 //!   images: then the network runs layer by layer over all blocks, and only what the backward pass needs is kept.
 //! - **The same bits on any number of threads.** Where results are sums over images, blocks and lanes depend on the
@@ -104,14 +106,15 @@
 //!
 //! | | |
 //! |---|---|
-//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`Precision`], [`Route`]; [`Part`]; [`Error`] |
+//! | the contract | [`ConvGeometry`]; [`ScoreShape`], [`LayerShape`], [`Norm`], [`Activation`]; [`ScoreWeights`], [`LayerWeights`]; [`ScoreNet`], [`TangentNet`], [`Precision`], [`Route`]; [`Part`]; [`Error`] |
 //! | a network from maps to maps that learns, one node of candle's graph | [`MapShape`], [`MapLayer`], [`Direction`], [`Parameter`]; [`MapPlan`], [`MapNet`], [`GradientSum`], [`Observed`] |
 //! | any network that is only evaluated | [`Graph`], [`Window`], [`Clip`], [`Inference`] |
 //! | single operations, differentiable by candle's autograd | [`conv2d`], [`conv2d_input_adjoint`], [`conv2d_weight_adjoint`] |
 //! | a Gaussian reference's share, in one pass | [`add_scaled_and_norms`] |
 //! | norms and activations by tensor operations, with their adjoints | [`Normalised`]; [`Activation::apply`], [`Activation::derivative`], [`Activation::apply_and_derive`]; [`per_channel`], [`channel_sum`], [`channel_mean`] |
+//! | a network on its route (private) | `routed` |
 //! | any device (private) | `tensor_route`, `tensor_conv` |
-//! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent` and `coupled` |
+//! | a network on the CPU (private) | `engine`: `plan`, `fold`, `workspace`; `pass` forward and `backward` over a block, `moments` and `coefficients` of norms, `gradients` and `sums`; the drivers `independent`, `directions` and `coupled` |
 //! | a network from maps to maps (private) | `stack`: `layer` (which form), `layout`, `weights`, `weight_sums`, `pool` (memory, with `memory`), `forward`, `backward`, `channelwise`; `map_operations` (any device) |
 //! | a graph (private) | `inference`: `graph`, `plan` (places and steps), `tensor` (any device) |
 //! | a convolution on the CPU (private) | `convolution` (which form), `packed` and `packing` (direct), `panel` (direct, by a tile unit), `winograd`, `weight_gradient`, `winograd_convolution`, `winograd_gradient`, with `winograd_weights`, `winograd_layout` and `winograd_cost`, `product` (of matrices), `cpu_conv`; `map` (layout), `taps` and `places` (addresses), `target` (results), `block` and `share` (one block, several threads) |
@@ -161,12 +164,14 @@ mod pointwise;
 mod precision;
 mod product;
 mod route;
+mod routed;
 mod score_net;
 mod shape;
 mod share;
 mod simd;
 mod stack;
 mod sum_list;
+mod tangent_net;
 mod taps;
 mod target;
 mod tensor_conv;
@@ -205,4 +210,5 @@ pub use precision::Precision;
 pub use route::Route;
 pub use score_net::ScoreNet;
 pub use shape::{LayerShape, ScoreShape};
+pub use tangent_net::TangentNet;
 pub use weights::{LayerWeights, ScoreWeights};

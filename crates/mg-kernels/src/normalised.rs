@@ -64,6 +64,13 @@ impl Normalised {
         Ok(centred.broadcast_mul(&self.factor)?)
     }
 
+    /// From a tangent of `z` to that of the normalised values, and of `y`, where the statistics are constants.
+    pub(crate) fn tangent(&self, dz: &Tensor) -> Result<(Tensor, Tensor)> {
+        let values = dz.broadcast_mul(&self.factor)?;
+        let y = values.broadcast_mul(&per_channel(&self.gamma)?)?;
+        Ok((values, y))
+    }
+
     /// The gradients of gamma and beta, `[c]` each, from that of `y [n, c, h, w]`.
     ///
     /// # Errors

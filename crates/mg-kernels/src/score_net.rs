@@ -1,16 +1,11 @@
 use std::ops::Range;
-use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use crate::compiled::Compiled;
 use crate::cpu_conv::with_elements;
-use crate::element::Element;
-use crate::engine::Engine;
-use crate::expect::expect;
-use crate::format::{Half, Whole};
+use crate::engine::Purpose;
+use crate::routed::{Routed, check_independent, count, on, vector};
 use crate::simd::Level;
-use crate::tensor_route::TensorNet;
 use crate::{Error, Norm, Part, Precision, Result, Route, ScoreShape, ScoreWeights};
 
 /// A network packed for evaluation: build it once per set of weights, use it many times, from any thread.
@@ -22,29 +17,9 @@ pub struct ScoreNet {
     shape: ScoreShape,
     weights: ScoreWeights,
     dtype: DType,
+    precision: Precision,
     level: Level,
-    net: Net,
-}
-
-/// The network on its route.
-#[derive(Clone, Debug)]
-enum Net {
-    F32(Arc<Engine<Whole<f32>>>),
-    F64(Arc<Engine<Whole<f64>>>),
-    Bf16(Arc<Engine<Half>>),
-    Tensor(Arc<TensorNet>),
-}
-
-/// Runs `$fused` with the engine as `$net`, or `$tensor` with the tensor route's network.
-macro_rules! on {
-    ($self:ident, $net:ident => $fused:expr, $tensor:expr) => {
-        match &$self.net {
-            Net::F32($net) => $fused,
-            Net::F64($net) => $fused,
-            Net::Bf16($net) => $fused,
-            Net::Tensor($net) => $tensor,
-        }
-    };
+    net: Routed,
 }
 
 impl ScoreNet {
@@ -75,10 +50,6 @@ impl ScoreNet {
         precision: Precision,
         route: Route,
     ) -> Result<Self> {
-        let (dtype, device) = weights.kind();
-        if route == Route::Fused && !Route::fused_runs(dtype, &device) {
-            return Err(Error::Route { dtype, device: format!("{:?}", device.location()) });
-        }
         Self::at_level(shape, weights, (precision, route), Level::best())
     }
 
@@ -88,25 +59,10 @@ impl ScoreNet {
         (precision, route): (Precision, Route),
         level: Level,
     ) -> Result<Self> {
-        weights.check(shape)?;
-        if precision == Precision::Bf16 && weights.head.dtype() != DType::F32 {
-            let (expected, found) = (DType::F32, weights.head.dtype());
-            return Err(Error::DType { what: "weights to compute with in bf16".into(), expected, found });
-        }
+        let net = Routed::new(shape, weights, (precision, route), (level, Purpose::Scores))?;
         // Variables change in place; this network must not.
-        let weights = &weights.copied()?;
-        let dtype = weights.head.dtype();
-        // A head alone is one product: no work for the engine.
-        let route = if shape.layers.is_empty() { Route::Tensor } else { route };
-        let net = match (route, precision, dtype) {
-            (Route::Fused, Precision::Bf16, _) => Net::Bf16(Arc::new(Engine::new(shape, weights, level)?)),
-            (Route::Fused, Precision::Full, DType::F64) => {
-                Net::F64(Arc::new(Engine::new(shape, weights, level)?))
-            }
-            (Route::Fused, Precision::Full, _) => Net::F32(Arc::new(Engine::new(shape, weights, level)?)),
-            (Route::Tensor, ..) => Net::Tensor(Arc::new(TensorNet::new(shape, weights, precision)?)),
-        };
-        Ok(Self { shape: shape.clone(), weights: weights.clone(), dtype, level, net })
+        let weights = weights.copied()?;
+        Ok(Self { shape: shape.clone(), dtype: weights.head.dtype(), weights, precision, level, net })
     }
 
     /// The architecture.
@@ -116,7 +72,7 @@ impl ScoreNet {
 
     /// The route taken.
     pub fn route(&self) -> Route {
-        on!(self, _net => Route::Fused, Route::Tensor)
+        self.net.route()
     }
 
     /// Scores `f [n]` of images `x [n, channels, side, side]`.
@@ -124,8 +80,8 @@ impl ScoreNet {
     /// # Errors
     /// Another shape or element type of `x`.
     pub fn score(&self, x: &Tensor) -> Result<Tensor> {
-        let n = self.check(x)?;
-        on!(self, net => vector(with_elements(x, |x| net.score(x, n))?, x), net.score(x))
+        let n = count(x, &self.shape, self.dtype)?;
+        on!(&self.net, net => vector(with_elements(x, |x| net.score(x, n))?, x), net.score(x))
     }
 
     /// Scores `f [n]` and `df_i/dx_i [n, channels, side, side]`; with [`Norm::Batch`], where scores depend on the
@@ -143,8 +99,8 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn score_and_scaled_grad(&self, x: &Tensor, factor: f64) -> Result<(Tensor, Tensor)> {
-        let n = self.check(x)?;
-        on!(self, net => {
+        let n = count(x, &self.shape, self.dtype)?;
+        on!(&self.net, net => {
             let (f, grad) = with_elements(x, |x| net.score_and_grad(x, n, factor))?;
             Ok((vector(f, x)?, Tensor::from_vec(grad, x.dims(), x.device())?))
         }, net.score_and_grad(x, factor))
@@ -160,8 +116,8 @@ impl ScoreNet {
         x: &Tensor,
         coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
     ) -> Result<(Tensor, ScoreWeights)> {
-        let n = self.check(x)?;
-        on!(self, net => {
+        let n = count(x, &self.shape, self.dtype)?;
+        on!(&self.net, net => {
             let (f, grads) = with_elements(x, |x| net.score_and_weight_grads(x, n, coefficient))??;
             Ok((vector(f, x)?, grads))
         }, net.score_and_weight_grads(x, coefficient))
@@ -189,10 +145,10 @@ impl ScoreNet {
         part: Part,
         coefficient: &(dyn Fn(usize, f64) -> f64 + Sync),
     ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
-        let n = self.check(x)?;
-        self.check_independent()?;
+        let n = count(x, &self.shape, self.dtype)?;
+        check_independent(&self.shape)?;
         let lanes = part.lanes(n)?;
-        on!(self, net => {
+        on!(&self.net, net => {
             let (f, sums) =
                 with_elements(x, |x| net.score_and_weight_sums(x, part.of, lanes, coefficient))??;
             Ok((vector(f, x)?, sums))
@@ -206,8 +162,8 @@ impl ScoreNet {
     /// [`Error::WeightSums`], [`Error::Shape`] or [`Error::DType`] for another list; [`Error::Coupled`] with
     /// [`Norm::Batch`].
     pub fn finish_weight_sums(&self, total: Vec<Tensor>) -> Result<ScoreWeights> {
-        self.check_independent()?;
-        on!(self, net => net.finish_weight_sums(total), net.finish_weight_sums(total))
+        check_independent(&self.shape)?;
+        on!(&self.net, net => net.finish_weight_sums(total), net.finish_weight_sums(total))
     }
 
     /// Maps `[n, c, h, w]` after the activation of `layer` (0 is the first).
@@ -229,11 +185,11 @@ impl ScoreNet {
     }
 
     fn features_of(&self, x: &Tensor, layers: Range<usize>) -> Result<Vec<Tensor>> {
-        let n = self.check(x)?;
+        let n = count(x, &self.shape, self.dtype)?;
         let sides = self.shape.sides()?;
         let dims =
             |layer: usize| (n, self.shape.layers[layer].conv.c_out, sides[layer + 1], sides[layer + 1]);
-        on!(self, net => {
+        on!(&self.net, net => {
             let features = with_elements(x, |x| net.features(x, n, layers.clone()))?;
             let tensor = |(layer, map)| Ok(Tensor::from_vec(map, dims(layer), x.device())?);
             layers.zip(features).map(tensor).collect()
@@ -247,56 +203,19 @@ impl ScoreNet {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn statistics(&self, x: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
-        let n = self.check(x)?;
+        let n = count(x, &self.shape, self.dtype)?;
         let mut shape = self.shape.clone();
         for layer in &mut shape.layers {
             if let Norm::Fixed { eps } = layer.norm {
                 layer.norm = Norm::Batch { eps };
             }
         }
-        match &self.net {
-            Net::F32(_) => observe::<Whole<f32>>(&shape, &self.weights, self.level, x, n),
-            Net::F64(_) => observe::<Whole<f64>>(&shape, &self.weights, self.level, x, n),
-            Net::Bf16(_) => observe::<Half>(&shape, &self.weights, self.level, x, n),
-            Net::Tensor(net) => TensorNet::new(&shape, &self.weights, net.precision)?.statistics(x),
-        }
+        let (how, purpose) = ((self.precision, self.net.route()), (self.level, Purpose::Statistics));
+        on!(&Routed::new(&shape, &self.weights, how, purpose)?, net => {
+            let observed = with_elements(x, |x| net.statistics(x, n))?;
+            let tensor =
+                |values| Ok::<_, Error>(Tensor::new::<Vec<f64>>(values, x.device())?.to_dtype(self.dtype)?);
+            observed.into_iter().map(|(mean, variance)| Ok((tensor(mean)?, tensor(variance)?))).collect()
+        }, net.statistics(x))
     }
-
-    /// Refuses networks that normalise over the batch.
-    fn check_independent(&self) -> Result<()> {
-        let coupled = self.shape.layers.iter().position(|layer| matches!(layer.norm, Norm::Batch { .. }));
-        coupled.map_or(Ok(()), |layer| Err(Error::Coupled { layer }))
-    }
-
-    /// Checks the images and counts them.
-    fn check(&self, x: &Tensor) -> Result<usize> {
-        let ScoreShape { channels, side, .. } = self.shape;
-        expect("x", x, &[0, channels, side, side], self.dtype)?;
-        if x.dim(0)? == 0 {
-            let expected = vec![1, channels, side, side];
-            return Err(Error::Shape {
-                what: "x (an empty batch)".into(),
-                expected,
-                found: x.dims().to_vec(),
-            });
-        }
-        Ok(x.dim(0)?)
-    }
-}
-
-fn vector<E: Element>(values: Vec<E>, like: &Tensor) -> Result<Tensor> {
-    Ok(Tensor::new(values, like.device())?)
-}
-
-fn observe<P: Compiled>(
-    shape: &ScoreShape,
-    weights: &ScoreWeights,
-    level: Level,
-    x: &Tensor,
-    n: usize,
-) -> Result<Vec<(Tensor, Tensor)>> {
-    let engine = Engine::<P>::observing(shape, weights, level)?;
-    let observed = with_elements(x, |x| engine.statistics(x, n))?;
-    let tensor = |values: &[f64]| vector(values.iter().map(|v| <P::Elem as Element>::of(*v)).collect(), x);
-    observed.iter().map(|(mean, variance)| Ok((tensor(mean)?, tensor(variance)?))).collect()
 }

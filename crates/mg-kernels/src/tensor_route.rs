@@ -3,7 +3,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 
 use crate::channels::{channel_mean, channel_sum, per_channel};
-use crate::{LayerWeights, Normalised, Precision, Result, ScoreShape, ScoreWeights, tensor_conv};
+use crate::{LayerShape, LayerWeights, Normalised, Precision, Result, ScoreShape, ScoreWeights, tensor_conv};
 
 /// The network by candle's tensor operations, with back propagation written out: runs on every device and in every
 /// float type, and is the reference for the fused engine.
@@ -14,7 +14,6 @@ pub(crate) struct TensorNet {
     weights: ScoreWeights,
     /// Per layer, the kernel of the input adjoint.
     adjoints: Vec<Tensor>,
-    pub(crate) precision: Precision,
     /// What layers compute with; the head, and all that goes in and out, has the weights' own type.
     inner: DType,
 }
@@ -26,6 +25,15 @@ struct Trace {
     conv: Tensor,
     /// None without a norm.
     normalised: Option<Normalised>,
+    /// Before the activation.
+    before: Tensor,
+}
+
+/// What a direction of the images was at one layer.
+struct Tangent {
+    input: Tensor,
+    /// After a norm with constant statistics, before its gamma.
+    normalised: Option<Tensor>,
     /// Before the activation.
     before: Tensor,
 }
@@ -52,7 +60,7 @@ impl TensorNet {
         let adjoints = layers.map(|(layer, w)| tensor_conv::adjoint_kernel(&w.weight, &layer.conv));
         let adjoints = adjoints.collect::<Result<_>>()?;
         let (shape, sides, weights) = (shape.clone(), shape.sides()?, weights.clone());
-        Ok(Self { shape, sides, weights, adjoints, precision, inner })
+        Ok(Self { shape, sides, weights, adjoints, inner })
     }
 
     pub(crate) fn score(&self, x: &Tensor) -> Result<Tensor> {
@@ -111,6 +119,76 @@ impl TensorNet {
     ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
         let (f, grads) = self.score_and_weight_grads(x, &|i, f| coefficient(first + i, f))?;
         Ok((f, vec![grads.into_tensors()]))
+    }
+
+    /// See [`crate::TangentNet::weight_grads`].
+    pub(crate) fn directional_weight_grads(
+        &self,
+        x: &Tensor,
+        direction: &(dyn Fn(usize, &mut [f64]) -> f64 + Sync),
+    ) -> Result<(Vec<f64>, ScoreWeights)> {
+        let (traces, last) = self.forward(x)?;
+        // Per layer, the score's gradient after and before the activation.
+        let mut grad = self.head_map()?.broadcast_as(last.shape())?.contiguous()?;
+        let mut grads = Vec::with_capacity(traces.len());
+        for (layer, trace) in traces.iter().enumerate().rev() {
+            let before = self.through_activation(layer, trace, &grad)?;
+            let next = self.through_conv(layer, &trace.through_norm(before.clone())?)?;
+            grads.push((std::mem::replace(&mut grad, next), before));
+        }
+        grads.reverse();
+        let (found, direction) = steered(&grad.to_dtype(x.dtype())?, direction)?;
+        let (tangents, last) = self.follow(&traces, direction.to_dtype(self.inner)?)?;
+        let head = last.to_dtype(x.dtype())?.flatten_from(1)?.sum(0)?;
+        let head_bias = self.weights.head_bias.zeros_like()?;
+        // The way back of the derivative, which does not depend on the last activations themselves.
+        let (mut grad, mut layers) = (last.zeros_like()?, Vec::with_capacity(traces.len()));
+        for (layer, (trace, tangent)) in traces.iter().zip(&tangents).enumerate().rev() {
+            let LayerShape { conv, activation, .. } = &self.shape.layers[layer];
+            let (after, of_tangent) = &grads[layer];
+            let bent = ((activation.second_derivative(&trace.before)? * &tangent.before)? * after)?;
+            let dy = (self.through_activation(layer, trace, &grad)? + bent)?;
+            let affine = match (&trace.normalised, &tangent.normalised) {
+                (Some(norm), Some(values)) => {
+                    let (gamma, beta) = norm.affine_grads(&dy)?;
+                    Some(((gamma + channel_sum(&(of_tangent * values)?)?)?, beta))
+                }
+                _ => None,
+            };
+            let (dz, dz_tangent) = (trace.through_norm(dy)?, trace.through_norm(of_tangent.clone())?);
+            let weight = tensor_conv::weight_adjoint(&trace.input, &dz, conv)?;
+            let weight = (weight + tensor_conv::weight_adjoint(&tangent.input, &dz_tangent, conv)?)?;
+            layers.push(LayerWeights { weight, bias: channel_sum(&dz)?, affine, statistics: None });
+            if layer > 0 {
+                grad = self.through_conv(layer, &dz)?;
+            }
+        }
+        layers.reverse();
+        Ok((found, ScoreWeights { layers, head, head_bias }.layers_in(x.dtype())?))
+    }
+
+    /// Takes a direction of every image through the network; what it was at each layer, and after the last.
+    fn follow(&self, traces: &[Trace], direction: Tensor) -> Result<(Vec<Tangent>, Tensor)> {
+        let (mut input, mut tangents) = (direction, Vec::with_capacity(traces.len()));
+        for ((trace, weights), shape) in traces.iter().zip(&self.weights.layers).zip(&self.shape.layers) {
+            let dz = tensor_conv::conv2d(&input, &weights.weight, &shape.conv)?;
+            let normalised = trace.normalised.as_ref().map(|norm| norm.tangent(&dz)).transpose()?;
+            let (normalised, before) = normalised.map_or((None, dz), |(values, y)| (Some(values), y));
+            let next = (shape.activation.derivative(&trace.before)? * &before)?;
+            tangents.push(Tangent { input: std::mem::replace(&mut input, next), normalised, before });
+        }
+        Ok((tangents, input))
+    }
+
+    /// As [`crate::TangentNet::weight_sums`], with one list for the whole part.
+    pub(crate) fn directional_weight_sums(
+        &self,
+        x: &Tensor,
+        first: usize,
+        direction: &(dyn Fn(usize, &mut [f64]) -> f64 + Sync),
+    ) -> Result<(Vec<f64>, Vec<Vec<Tensor>>)> {
+        let (found, grads) = self.directional_weight_grads(x, &|i, g| direction(first + i, g))?;
+        Ok((found, vec![grads.into_tensors()]))
     }
 
     /// Gradients from the sum of such lists.
@@ -179,4 +257,15 @@ impl TensorNet {
             self.sides[layer],
         )
     }
+}
+
+/// What `direction` finds for each gradient `[n, c, h, w]`, and the directions that it leaves.
+fn steered(
+    gradient: &Tensor,
+    direction: &(dyn Fn(usize, &mut [f64]) -> f64 + Sync),
+) -> Result<(Vec<f64>, Tensor)> {
+    let mut images = gradient.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let found = images.iter_mut().enumerate().map(|(i, image)| direction(i, image)).collect();
+    let directions = Tensor::new(images, gradient.device())?.to_dtype(gradient.dtype())?;
+    Ok((found, directions.reshape(gradient.shape())?))
 }

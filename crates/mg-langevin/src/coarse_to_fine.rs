@@ -14,16 +14,16 @@ use crate::{ChainKey, Error, Level, Result, Run, StepObserver};
 ///
 /// ```
 /// # use candle_core::{DType, Device, Tensor};
-/// # use mg_energy::toy::Normal;
+/// # use mg_energy::{Energy, toy::Normal};
 /// # use mg_langevin::{Begin, Clamped, Kernel, Langevin, Level, climb, unobserved};
 /// # let energy = Normal { mean: 0.0, std_dev: 1.0 };
 /// # let start = Tensor::zeros((2, 3, 1, 1), DType::F32, &Device::Cpu)?;
 /// # let key = mg_random::Key::new(0);
 /// let learning = Langevin { step_size: 5.0, noise_scale: 0.005 };
 /// let synthesis = Clamped { inner: learning.noise_free(), min: -1.0, max: 1.0 };
-/// let kernels: &[&dyn Kernel] = &[&synthesis];
+/// let (kernels, energies): (&[&dyn Kernel], &[&dyn Energy]) = (&[&synthesis], &[&energy]);
 /// let level =
-///     |side| Level { side, energy: &energy, kernels, n_steps: 30, begin: Begin::default(), held: None };
+///     |side| Level { side, energies, kernels, n_steps: 30, begin: Begin::default(), held: None };
 /// let levels = [4, 16, 64].map(level);
 /// let images = climb(&levels, &start, key, &mut unobserved)?;
 /// # assert_eq!(images[2].x.dims(), [2, 3, 64, 64]);

@@ -69,6 +69,13 @@ pub enum Error {
         level: usize,
     },
 
+    /// A level has nothing to sample.
+    #[error("level {level} has no energy; give one for all its steps, or several")]
+    NoEnergy {
+        /// Number of the level, from 0.
+        level: usize,
+    },
+
     /// A recovery must end on the grid of the image.
     #[error(
         "the image is {side} x {side} but the levels end at side {finest:?}; make the last level the image's grid"

@@ -4,13 +4,14 @@ use mg_energy::Energy;
 use crate::run::run_level;
 use crate::{ChainKey, Error, Kernel, Observed, Result, Run, StepObserver, Upscaling};
 
-/// One grid of a [`climb`](crate::climb): which energy is sampled there, how, for how long, and from where.
+/// One grid of a [`climb`](crate::climb): which energies are sampled there, how, for how long, and from where.
 #[derive(Clone, Copy)]
 pub struct Level<'a> {
     /// Side of the grid's images.
     pub side: usize,
-    /// The grid's model.
-    pub energy: &'a dyn Energy,
+    /// The grid's model: one energy for all steps, or several, each for an equal share of the steps, such as those of a
+    /// model that changes with time.
+    pub energies: &'a [&'a dyn Energy],
     /// How its chains move: one kernel for all steps, or several, each for an equal share of the steps, such as steps
     /// that shorten towards the end.
     pub kernels: &'a [&'a dyn Kernel],
@@ -65,7 +66,7 @@ impl Level<'_> {
     /// `key.fold(t)`.
     ///
     /// # Errors
-    /// When there is no kernel, one fails, the energy fails, held pixels do not fit, or the observer stops the run.
+    /// When there is no kernel or no energy, one fails, held pixels do not fit, or the observer stops the run.
     pub(crate) fn run(
         &self,
         number: usize,
@@ -74,13 +75,13 @@ impl Level<'_> {
         observer: &mut StepObserver<'_>,
     ) -> Result<Run> {
         let Some(Held { known, values }) = self.held else {
-            return run_level(number, self.kernels, self.energy, x, self.n_steps, key, observer);
+            return run_level(number, (self.kernels, self.energies), x, self.n_steps, key, observer);
         };
         let kernels = self.kernels.iter().map(|kernel| Observed::new(*kernel, known, values));
         let kernels = kernels.collect::<Result<Vec<_>>>()?;
         let x = kernels.first().ok_or(Error::NoKernel { level: number })?.impose(x)?;
         let kernels: Vec<&dyn Kernel> = kernels.iter().map(|kernel| kernel as &dyn Kernel).collect();
-        run_level(number, &kernels, self.energy, &x, self.n_steps, key, observer)
+        run_level(number, (&kernels, self.energies), &x, self.n_steps, key, observer)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use mg_energy::toy::DoubleWell;
+//! use mg_energy::{Energy, toy::DoubleWell};
 //! use mg_langevin::{Begin, Clamped, Kernel, Langevin, Level, Mala, climb, run, unobserved};
 //! use mg_random::Key;
 //!
@@ -21,8 +21,8 @@
 //!
 //! // Images on the grids 4 and 16, coarse to fine, from a 1x1 image: equation (6) with delta = 0.1, clamped.
 //! let kernel = Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 };
-//! let kernels: &[&dyn Kernel] = &[&kernel];
-//! let level = |side| Level { side, energy: &wells, kernels, n_steps: 30, begin: Begin::default(), held: None };
+//! let (kernels, energies): (&[&dyn Kernel], &[&dyn Energy]) = (&[&kernel], &[&wells]);
+//! let level = |side| Level { side, energies, kernels, n_steps: 30, begin: Begin::default(), held: None };
 //! let levels = [4, 16].map(level);
 //! let minimal = Tensor::zeros((5, 3, 1, 1), DType::F32, &Device::Cpu)?; // [n, c, 1, 1]
 //! let runs = climb(&levels, &minimal, Key::new(8), &mut unobserved)?;

@@ -52,23 +52,28 @@ pub fn run(
     key: impl Into<ChainKey>,
     observer: &mut StepObserver<'_>,
 ) -> Result<Run> {
-    run_level(0, &[kernel], energy, x, n_steps, key.into(), observer)
+    run_level(0, (&[kernel], &[energy]), x, n_steps, key.into(), observer)
 }
 
 pub(crate) fn run_level(
     level: usize,
-    kernels: &[&dyn Kernel],
-    energy: &dyn Energy,
+    (kernels, energies): (&[&dyn Kernel], &[&dyn Energy]),
     x: &Tensor,
     n_steps: usize,
     key: ChainKey,
     observer: &mut StepObserver<'_>,
 ) -> Result<Run> {
     let mut chain = Chain::new(x.clone())?;
-    let mut infos = Vec::with_capacity(n_steps.min(1 << 16));
+    let (mut infos, mut before) = (Vec::with_capacity(n_steps.min(1 << 16)), None);
     for step in 0..n_steps {
-        let kernel = kernels.get(step * kernels.len() / n_steps).ok_or(Error::NoKernel { level })?;
-        let (next, info) = kernel.step(energy, chain, key.fold(step as u64))?;
+        let turn = |count: usize| step * count / n_steps;
+        let kernel = kernels.get(turn(kernels.len())).ok_or(Error::NoKernel { level })?;
+        let now = turn(energies.len());
+        if before.replace(now).is_some_and(|before| before != now) {
+            chain = Chain::new(chain.into_x())?; // what it knows of its energy is of another one
+        }
+        let energy = energies.get(now).ok_or(Error::NoEnergy { level })?;
+        let (next, info) = kernel.step(*energy, chain, key.fold(step as u64))?;
         observer(&Progress { level, step, n_steps, x: next.x(), info: &info })
             .map_err(|source| Error::Stopped { level, step, source })?;
         chain = next;

@@ -1,15 +1,17 @@
-//! The Gaussian of a grid's images given a coarser one: the type and its sampling here, learning in [`learner`], storage
-//! in [`stored`].
+//! The Gaussian of a grid's images given a coarser one: the type and its sampling here, the covariance of grids too large for
+//! all pairs of pixels in [`spectrum`], learning in [`learner`], storage in [`stored`].
 
 mod learner;
+mod spectrum;
 mod stored;
 
 use candle_core::{DType, Device, Tensor};
 use mg_random::Key;
 
 use crate::scale::image_dims;
-use crate::{Error, Result};
+use crate::{Error, Result, Upscale};
 pub use learner::{GaussianLearner, MAX_GAUSSIAN};
+use spectrum::Spectrum;
 
 /// The normal law of the images of one grid given their version on a coarser grid, with the mean and the covariance of
 /// observed images: where chains can start in place of an upscaled image.
@@ -22,6 +24,10 @@ pub use learner::{GaussianLearner, MAX_GAUSSIAN};
 /// A draw is a linear function of the coarse image c and of d = channels side^2 standard normal numbers z (Matheron's
 /// rule: draw y from the joint law, then add G (c - down(y)), with G the regression of fine on coarse images):
 /// y = mean + z factor + c gain.
+///
+/// That takes the covariance of all pairs of pixels ([`Covariance::Full`]). On larger grids it is of detail that is alike
+/// everywhere ([`Covariance::Stationary`]): y is the smoothest image with the means c, and detail with the mean and the
+/// spectrum of what observed images have beyond theirs, made to keep c.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -45,12 +51,33 @@ pub struct ConditionalGaussian {
     coarse: usize,
     side: usize,
     n_images: u64,
-    /// The mean where the coarse image is 0, [1, d].
-    mean: Tensor,
-    /// What z is multiplied by, [d, d].
-    factor: Tensor,
-    /// What the coarse image is multiplied by, [channels coarse^2, d].
-    gain: Tensor,
+    law: Law,
+}
+
+/// What is known of how pixels go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covariance {
+    /// The covariance of all pairs, of up to [`MAX_GAUSSIAN`] numbers per image.
+    Full,
+    /// That of the channels at every pair of frequencies of the cosine transform.
+    Stationary,
+}
+
+#[derive(Clone, Debug)]
+enum Law {
+    Full {
+        /// The mean where the coarse image is 0, [1, d].
+        mean: Tensor,
+        /// What z is multiplied by, [d, d].
+        factor: Tensor,
+        /// What the coarse image is multiplied by, [channels coarse^2, d].
+        gain: Tensor,
+    },
+    Stationary {
+        /// The mean detail, [1, d].
+        mean: Tensor,
+        spectrum: Spectrum,
+    },
 }
 
 impl ConditionalGaussian {
@@ -61,7 +88,7 @@ impl ConditionalGaussian {
     /// As for [`GaussianLearner::new`] and [`GaussianLearner::observe`].
     pub fn learn(x: &Tensor, coarse: usize) -> Result<Self> {
         let (_, channels, side) = image_dims(x)?;
-        let mut learner = GaussianLearner::new(channels, coarse, side)?;
+        let mut learner = GaussianLearner::new(channels, coarse, side, Covariance::Full)?;
         learner.observe(x)?;
         learner.finish()
     }
@@ -96,13 +123,17 @@ impl ConditionalGaussian {
     /// As [`sample`](Self::sample).
     pub fn sample_from(&self, coarse: &Tensor, key: Key, first: u64) -> Result<Tensor> {
         let d = self.dim();
-        let n = image_dims(coarse)?.0;
+        let n = self.check(coarse)?;
         let mut z = vec![0f32; n * d];
         for (number, z) in (first..).zip(z.chunks_exact_mut(d)) {
             key.fold(number).fill_normal(z);
         }
         let z = Tensor::from_vec(z, (n, d), coarse.device())?;
-        self.images(coarse, &(self.expected(coarse)? + product(&z, &self.factor)?)?)
+        let random = match &self.law {
+            Law::Full { factor, .. } => product(&z, factor)?,
+            Law::Stationary { spectrum, .. } => spectrum.detail(&z, self.coarse)?,
+        };
+        self.images(coarse, &(self.expected(coarse)? + random)?)
     }
 
     /// The mean for each of `coarse`, [n, c, s, s] -> [n, c, side, side]: the linear prediction of least squared error.
@@ -118,9 +149,16 @@ impl ConditionalGaussian {
     /// # Errors
     /// When the device has no room.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
-        let [mean, factor, gain] =
-            [&self.mean, &self.factor, &self.gain].map(|tensor| tensor.to_device(device));
-        Ok(ConditionalGaussian { mean: mean?, factor: factor?, gain: gain?, ..*self })
+        let law = match &self.law {
+            Law::Full { mean, factor, gain } => {
+                let [mean, factor, gain] = [mean, factor, gain].map(|tensor| tensor.to_device(device));
+                Law::Full { mean: mean?, factor: factor?, gain: gain? }
+            }
+            Law::Stationary { mean, spectrum } => {
+                Law::Stationary { mean: mean.to_device(device)?, spectrum: spectrum.to_device(device)? }
+            }
+        };
+        Ok(ConditionalGaussian { law, ..*self })
     }
 
     /// Numbers per image.
@@ -128,15 +166,27 @@ impl ConditionalGaussian {
         self.channels * self.side * self.side
     }
 
-    /// The mean for each coarse image, [n, d], f32.
-    fn expected(&self, coarse: &Tensor) -> Result<Tensor> {
-        let (_, channels, side) = image_dims(coarse)?;
+    /// How many coarse images there are.
+    fn check(&self, coarse: &Tensor) -> Result<usize> {
+        let (n, channels, side) = image_dims(coarse)?;
         if (channels, side) != (self.channels, self.coarse) {
             let (given, needed) = ((channels, side), (self.channels, self.coarse));
             return Err(Error::GaussianImages { given, needed });
         }
-        let rows = coarse.to_dtype(DType::F32)?.flatten_from(1)?.contiguous()?;
-        Ok(product(&rows, &self.gain)?.broadcast_add(&self.mean.to_device(coarse.device())?)?)
+        Ok(n)
+    }
+
+    /// The mean for each coarse image, [n, d], f32.
+    fn expected(&self, coarse: &Tensor) -> Result<Tensor> {
+        self.check(coarse)?;
+        let coarse = coarse.to_dtype(DType::F32)?;
+        let (rows, mean) = match &self.law {
+            Law::Full { mean, gain, .. } => (product(&coarse.flatten_from(1)?.contiguous()?, gain)?, mean),
+            Law::Stationary { mean, .. } => {
+                (Upscale::Smooth.apply(&coarse, self.side)?.flatten_from(1)?, mean)
+            }
+        };
+        Ok(rows.broadcast_add(&mean.to_device(rows.device())?)?)
     }
 
     fn images(&self, coarse: &Tensor, rows: &Tensor) -> Result<Tensor> {
@@ -248,6 +298,55 @@ mod tests {
         assert!(predicted < 0.9 * blocks, "{predicted} against {blocks} of blocks");
         // A draw is off by the error of the mean twice: its own and the image's.
         assert!((drawn / predicted - 2.0).abs() < 0.1, "{drawn} against {predicted}");
+    }
+
+    /// Images whose detail is alike everywhere: sums of a random pixel and its neighbours, the channels going together.
+    fn textured(n: usize, seed: u64) -> Tensor {
+        let mut z = vec![0f32; n * 2 * 64];
+        Key::new(seed).fill_normal(&mut z);
+        let z = Tensor::from_vec(z, (n, 2, 8, 8), &Device::Cpu).unwrap();
+        let right = Tensor::cat(&[z.narrow(3, 1, 7).unwrap(), z.narrow(3, 0, 1).unwrap()], 3).unwrap();
+        let smooth = ((z + right).unwrap() * 0.1).unwrap();
+        let second = (smooth.narrow(1, 0, 1).unwrap() + smooth.narrow(1, 1, 1).unwrap()).unwrap();
+        Tensor::cat(&[&smooth.narrow(1, 0, 1).unwrap(), &second], 1).unwrap()
+    }
+
+    fn stationary(x: &Tensor, coarse: usize) -> ConditionalGaussian {
+        let mut learner = GaussianLearner::new(2, coarse, 8, Covariance::Stationary).unwrap();
+        learner.observe(x).unwrap();
+        learner.finish().unwrap()
+    }
+
+    #[test]
+    fn stationary_detail_has_the_spectrum_of_images_and_keeps_the_coarse_one() {
+        let (x, coarse) = (textured(4_000, 1), 2);
+        let given = down(&textured(4_000, 2), coarse).unwrap();
+        let y = stationary(&x, coarse).sample(&given, Key::new(3)).unwrap();
+        assert!(largest(&(down(&y, coarse).unwrap() - &given).unwrap()) < 1e-4);
+        // The mean products of a pixel with its right neighbour, the one below, and the other channel.
+        let products = |x: &Tensor| {
+            let detail = (x - Upscale::Smooth.apply(&down(x, coarse).unwrap(), 8).unwrap()).unwrap();
+            let of = |dim: usize, length: usize| {
+                let [a, b] = [0, 1].map(|first| detail.narrow(dim, first, length).unwrap());
+                (a * b).unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap()
+            };
+            let square = detail.sqr().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
+            [square, of(3, 7), of(2, 7), of(1, 1)]
+        };
+        let (found, expected) = (products(&y), products(&x));
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 0.05 * products(&x)[0], "{found}, {expected} of images");
+        }
+    }
+
+    #[test]
+    fn a_stationary_law_draws_each_image_by_its_number() {
+        let gaussian = stationary(&textured(100, 1), 2);
+        let coarse = down(&textured(30, 2), 2).unwrap();
+        let all = gaussian.sample(&coarse, Key::new(1)).unwrap();
+        let later = gaussian.sample_from(&coarse.narrow(0, 20, 10).unwrap(), Key::new(1), 20).unwrap();
+        assert_eq!(largest(&(all.narrow(0, 20, 10).unwrap() - later).unwrap()), 0.0);
+        assert!(largest(&(all - gaussian.mean(&coarse).unwrap()).unwrap()) > 0.01);
     }
 
     #[test]

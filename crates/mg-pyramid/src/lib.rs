@@ -55,7 +55,7 @@ mod scale;
 mod upscale_kind;
 
 pub use error::{Error, Result};
-pub use gaussian::{ConditionalGaussian, GaussianLearner, MAX_GAUSSIAN};
+pub use gaussian::{ConditionalGaussian, Covariance, GaussianLearner, MAX_GAUSSIAN};
 pub use grids::Grids;
 pub use initial::{InitialDistribution, InitialForm, InitialLearner, MAX_TRIPLES};
 pub use limits::MAX_SIDE;

@@ -83,7 +83,7 @@ impl Upscale {
 }
 
 /// M X M^T for every channel of every image; `matrix` holds M [side, s].
-fn on_both_axes(x: &Tensor, matrix: &[f64], side: usize) -> Result<Tensor> {
+pub(crate) fn on_both_axes(x: &Tensor, matrix: &[f64], side: usize) -> Result<Tensor> {
     let (n, c, s) = image_dims(x)?;
     // Rounded before it moves: not every device has f64.
     let m =

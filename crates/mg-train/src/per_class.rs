@@ -30,7 +30,7 @@ impl PerClass {
 
     pub(crate) fn step(&mut self, batch: &Batch, at: &mut At<'_>) -> Result<Report> {
         let mut report = self.learners[batch.class].step(batch, at)?;
-        report.iteration = at.t + 1;
+        report.iteration = at.t.saturating_add(1);
         report.passes = at.passes;
         report.class = (self.names.len() > 1).then(|| self.names[batch.class].clone());
         Ok(report)

@@ -29,25 +29,46 @@ pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
         Norm::Group { .. } => "stride, before, after, groups",
         _ => "stride, before, after",
     };
+    let alike = specs.iter().all(|spec| spec.activation == first.activation);
+    let timed = specs.iter().any(|spec| spec.clock > 0);
     let mut lines = vec![
-        "import torch, torch.nn.functional as F".to_owned(),
+        format!("import {}torch, torch.nn.functional as F", if timed { "math, " } else { "" }),
         "from safetensors.torch import load_file".to_owned(),
         format!("LAYERS = {{{}}}  # side: ({layer})", layers.join(", ")),
+    ];
+    if !alike {
+        let of = |spec: &NetSpec| format!("{}: lambda y: {}", spec.side, activation(spec.activation));
+        let all: Vec<String> = specs.iter().map(of).collect();
+        lines.push(format!("ACTIVATIONS = {{{}}}", all.join(", ")));
+    }
+    lines.extend([
         String::new(),
         "class Score(torch.nn.Module):  # f(Y): [n, 3, side, side] in [-1, 1] -> [n]".to_owned(),
         "    def __init__(self, file, side, of=\"class0\"):".to_owned(),
         "        super().__init__()".to_owned(),
-        "        prefix, self.layers = f\"{of}.grid{side}.\", LAYERS[side]".to_owned(),
+        "        prefix, self.side, self.layers = f\"{of}.grid{side}.\", side, LAYERS[side]".to_owned(),
         "        self.w = {k[len(prefix):]: v for k, v in load_file(file).items() if k.startswith(prefix)}"
             .to_owned(),
-        "    def forward(self, y):".to_owned(),
+        format!("    def forward(self, y{}):", if timed { ", t=1.0" } else { "" }),
+    ]);
+    if timed {
+        lines.extend([
+            "        planes = range(1, self.w[\"conv1.weight\"].shape[1] - y.shape[1] + 1)  # tell the time t in [0, 1]"
+                .to_owned(),
+            "        y = torch.cat([y] + [torch.full_like(y[:, :1], math.cos(math.pi * j * t)) for j in planes], 1)"
+                .to_owned(),
+        ]);
+    }
+    lines.extend([
         format!("        for i, ({layer}) in enumerate(self.layers, 1):"),
         "            y = F.pad(y, (before, after, before, after))".to_owned(),
         "            y = F.conv2d(y, self.w[f\"conv{i}.weight\"], self.w[f\"conv{i}.bias\"], stride)"
             .to_owned(),
-    ];
+    ]);
     lines.extend(norm(first.norm).map(|line| format!("            y = {line}")));
-    lines.push(format!("            y = {}", activation(first.activation)));
+    let activation =
+        if alike { activation(first.activation) } else { "ACTIVATIONS[self.side](y)".to_owned() };
+    lines.push(format!("            y = {activation}"));
     lines.push(
         "        return F.linear(y.flatten(1), self.w[\"head.weight\"], self.w[\"head.bias\"]).squeeze(1)"
             .to_owned(),
@@ -128,12 +149,13 @@ mod tests {
     fn the_module_of_the_card_is_the_net_in_pytorch() {
         let python = std::env::var("MG_PYTHON").expect("the name of a python");
         let folder = tempfile::tempdir().unwrap();
-        let nets: [&[&str]; 6] = [
+        let nets: [&[&str]; 7] = [
             &["model.norm=\"none\""],
             &["model.norm=\"batch\"", "model.padding=\"same-tensorflow\""],
             &["model.norm=\"group\"", "model.activation=\"silu\""],
             &["model.norm=\"observed\"", "model.activation=\"relu\""],
             &["model.norm=\"none\"", "model.padding=\"two\""],
+            &["model.law=[\"flow\",\"density\"]", "model.activation=[\"silu\",\"leaky-relu\"]"],
             &["model.norm=\"batch\"", "model.grids=[1,4,16,64]"],
         ];
         // One process for all of them: PyTorch takes seconds to start.
@@ -162,7 +184,7 @@ mod tests {
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
         let theirs: Vec<Vec<f64>> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!((theirs.len(), ours.len()), (5 * 2 + 3, 5 * 2 + 3));
+        assert_eq!((theirs.len(), ours.len()), (6 * 2 + 3, 6 * 2 + 3));
         for (a, &b) in theirs.iter().flatten().zip(ours.iter().flatten()) {
             assert!((a - f64::from(b)).abs() < 1e-3 * (1.0 + a.abs()), "{a} and {b}");
         }

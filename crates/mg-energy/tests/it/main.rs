@@ -1,3 +1,4 @@
 //! Claims about nets and energies.
 
+mod matching;
 mod nets;

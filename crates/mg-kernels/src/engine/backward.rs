@@ -146,17 +146,33 @@ impl<P: Compiled> Pass<'_, P> {
 
     /// Adds the gradients of layer `l`'s weights and biases.
     pub(crate) fn add_weight_grads(&mut self, l: usize, lane: &mut Lane<P>) {
-        let layer = &self.plan.layers[l];
         let mut neighbours = std::mem::replace(&mut self.scratch.neighbours, Neighbours::empty());
+        self.add_products(l, self, lane, &mut neighbours);
+        self.scratch.neighbours = neighbours;
+        self.add_bias_grads(l, lane);
+    }
+
+    /// Adds the products of layer `l`'s gradient here with its input in `inputs`, as gradients of its weights.
+    pub(super) fn add_products(
+        &self,
+        l: usize,
+        inputs: &Self,
+        lane: &mut Lane<P>,
+        room: &mut Neighbours<P::Stored>,
+    ) {
+        let input = Self::input(inputs.plan, inputs.kept, inputs.scratch, l);
+        let maps = (input, Self::grad(self.plan, self.kept, self.scratch, l));
+        let (gradient, into) = (&self.plan.layers[l].weight_gradient, &mut lane.layers[l].weight);
+        gradient.add(self.plan.kernels, self.images, maps, into, room);
+    }
+
+    /// Adds the gradients of layer `l`'s biases.
+    pub(super) fn add_bias_grads(&self, l: usize, lane: &mut Lane<P>) {
+        let (layer, zeros) = (&self.plan.layers[l], &*self.scratch.zeros);
         let grad = Self::grad(self.plan, self.kept, self.scratch, l);
-        let input = Self::input(self.plan, self.kept, self.scratch, l);
-        let (into, maps) = (&mut lane.layers[l], (input, grad));
-        layer.weight_gradient.add(self.plan.kernels, self.images, maps, &mut into.weight, &mut neighbours);
-        let zeros: &[P::Elem] = &self.scratch.zeros;
         let pass = Sums { walk: self.all(), a: (grad, layer.grad, zeros), b: (grad, layer.grad, zeros) };
         let mut ignored = vec![0.0; layer.conv.c_out];
-        self.plan.kernels.sums(&pass, &mut into.bias, &mut ignored);
-        self.scratch.neighbours = neighbours;
+        self.plan.kernels.sums(&pass, &mut lane.layers[l].bias, &mut ignored);
     }
 
     /// Adds the head's gradients; `coefficient` per image.

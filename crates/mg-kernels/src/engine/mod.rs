@@ -6,6 +6,7 @@ mod blocks;
 mod channel_sums;
 mod coefficients;
 mod coupled;
+mod directions;
 mod fold;
 mod gradients;
 mod independent;
@@ -13,6 +14,7 @@ mod moments;
 mod numbers;
 mod pass;
 mod plan;
+mod purpose;
 mod stage;
 mod sums;
 mod workspace;
@@ -38,12 +40,17 @@ pub(crate) use moments::{Moments, combine, observe};
 pub(crate) use numbers::numbers;
 pub(crate) use pass::Pass;
 pub(crate) use plan::Plan;
+pub(crate) use purpose::Purpose;
 use stage::{Stage, StagedNorm};
 use sums::{FlatSums, WeightSums};
 pub(crate) use workspace::{Kept, Scratch};
 
 /// Coefficients of the images, as in [`crate::ScoreNet::score_and_weight_grads`].
 type Coefficient<'a> = &'a (dyn Fn(usize, f64) -> f64 + Sync);
+
+/// From an image's number and its gradient to the direction, and a number, as in
+/// [`crate::TangentNet::weight_grads`].
+type Steer<'a> = &'a (dyn Fn(usize, &mut [f64]) -> f64 + Sync);
 
 /// A network laid out for this processor, with its workspaces.
 pub(crate) struct Engine<P: Compiled> {
@@ -54,16 +61,13 @@ pub(crate) struct Engine<P: Compiled> {
 }
 
 impl<P: Compiled> Engine<P> {
-    pub(crate) fn new(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
-        Self::of(Plan::new(shape, weights, level, false)?)
-    }
-
-    /// An engine that stores every convolution's output, for [`statistics`](Self::statistics).
-    pub(crate) fn observing(shape: &ScoreShape, weights: &ScoreWeights, level: Level) -> Result<Self> {
-        Self::of(Plan::new(shape, weights, level, true)?)
-    }
-
-    fn of(plan: Plan<P>) -> Result<Self> {
+    pub(crate) fn new(
+        shape: &ScoreShape,
+        weights: &ScoreWeights,
+        level: Level,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        let plan = Plan::new(shape, weights, level, purpose)?;
         Ok(Self { plan, pool: Mutex::default(), kept: Mutex::default() })
     }
 
@@ -111,8 +115,37 @@ impl<P: Compiled> Engine<P> {
         coefficient: Coefficient<'_>,
     ) -> Result<(Vec<P::Elem>, Vec<FlatSums>)> {
         let (f, lanes) = self.independent_weight_grads(x, n, lanes, coefficient);
+        Ok((f, self.flat_sums(lanes)?))
+    }
+
+    /// Numbers that `direction` finds, and the gradient by the weights of the sum of all derivatives along its
+    /// directions. Only where the purpose is [`Purpose::Directions`].
+    pub(crate) fn directional_weight_grads(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        direction: Steer<'_>,
+    ) -> Result<(Vec<f64>, ScoreWeights)> {
+        let (found, lanes) = self.directional_lanes(x, n, 0..lanes(n), direction);
+        let total = Lane::total(lanes, &self.plan);
+        Ok((found, WeightSums::of_lane(total, &self.plan).finish(&self.plan)?))
+    }
+
+    /// The same as sums of each of these lanes in a batch of `n` images; `x` holds the images of the lanes.
+    pub(crate) fn directional_weight_sums(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        lanes: Range<usize>,
+        direction: Steer<'_>,
+    ) -> Result<(Vec<f64>, Vec<FlatSums>)> {
+        let (found, lanes) = self.directional_lanes(x, n, lanes, direction);
+        Ok((found, self.flat_sums(lanes)?))
+    }
+
+    fn flat_sums(&self, lanes: Vec<Lane<P>>) -> Result<Vec<FlatSums>> {
         let tensors = |lane| WeightSums::of_lane(lane, &self.plan).into_tensors(&self.plan);
-        Ok((f, lanes.into_iter().map(tensors).collect::<Result<_>>()?))
+        lanes.into_iter().map(tensors).collect()
     }
 
     /// Gradients from the sum of such lists.

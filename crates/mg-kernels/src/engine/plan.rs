@@ -4,8 +4,9 @@ use candle_core::WithDType;
 use super::adjoint::Adjoint;
 use super::fold::Folded;
 use super::numbers::numbers;
+use super::purpose::Purpose;
 use super::stage::Stage;
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, Number};
 use crate::compiled::Compiled;
 use crate::convolution::Convolution;
 use crate::kernels::Kernels;
@@ -50,12 +51,12 @@ pub(crate) struct LayerPlan<P: Compiled> {
 }
 
 impl<P: Compiled> Plan<P> {
-    /// Lays out a network; `observing` keeps every convolution's output.
+    /// Lays out a network.
     pub(crate) fn new(
         shape: &ScoreShape,
         weights: &ScoreWeights,
         level: Level,
-        observing: bool,
+        purpose: Purpose,
     ) -> Result<Self> {
         let kernels = P::kernels(level);
         let (sides, block) = (shape.sides()?, block::<P>(shape, kernels)?);
@@ -85,7 +86,7 @@ impl<P: Compiled> Plan<P> {
             let gated = layers.last().is_some_and(|before| matches!(before.stage, Stage::Direct { .. }));
             let output = layers.last().map(|before| if gated { before.grad } else { before.raw });
             let around = Around { input: maps[i], output: maps[i + 1], target: output, gated };
-            let planned = LayerPlan::new(kernels, layer, weights, around, block, observing)?;
+            let planned = LayerPlan::new(kernels, layer, weights, around, block, purpose)?;
             for map in [maps[i], maps[i + 1], planned.grad] {
                 map.check_addresses(block).map_err(|reason| Error::Layer { layer: i, reason })?;
             }
@@ -95,7 +96,7 @@ impl<P: Compiled> Plan<P> {
         let mut head = Aligned::zeroed(last.len(1));
         last.load::<P::Elem, P::Elem>(&numbers::<P::Elem>(&weights.head)?, &mut head);
         let head_bias = numbers::<P::Elem>(&weights.head_bias)?[0].to_f64();
-        let coupled = observing || shape.couples_images();
+        let coupled = purpose == Purpose::Statistics || shape.couples_images();
         let pixels = shape.channels * shape.side * shape.side;
         let device = weights.head.device().clone();
         Ok(Self { kernels, layers, maps, head, head_bias, pixels, block, coupled, device })
@@ -118,7 +119,7 @@ impl<P: Compiled> LayerPlan<P> {
         weights: &LayerWeights,
         around: Around,
         block: usize,
-        observing: bool,
+        purpose: Purpose,
     ) -> Result<Self> {
         let conv = layer.conv;
         let (mut weight, mut bias) =
@@ -132,7 +133,10 @@ impl<P: Compiled> LayerPlan<P> {
         let (before, after) = adjoint_halo(&conv, around.input.side)?;
         let overhang = Convolution::<P>::adjoint_overhang(&conv, around.input.side, kernels);
         let grad = Map::new::<P::Stored>(side, conv.c_out, (before, after + overhang), kernels.lanes);
-        let stage = Stage::new(layer, weights, kernels.lanes, observing)?;
+        let stage = Stage::new(layer, weights, (&bias, kernels.lanes), purpose)?;
+        if purpose == Purpose::Directions {
+            bias.fill(P::Elem::ZERO);
+        }
         let output = if matches!(stage, Stage::Direct { .. }) { around.output } else { raw };
         let forward = Convolution::forward(
             kernels,

@@ -1,4 +1,5 @@
 use super::numbers::numbers;
+use super::purpose::Purpose;
 use crate::aligned::Aligned;
 use crate::compiled::Compiled;
 use crate::curve::Curve;
@@ -11,6 +12,8 @@ pub(crate) enum Stage<P: Compiled> {
     /// signs tell the derivative.
     Direct { slope: P::Elem },
     /// The convolution's output is kept; activations are made from it.
+    ///
+    /// Where directions are asked for, the convolution's bias is `beta`: tangents take the same convolutions without it.
     Staged { norm: StagedNorm, curve: Curve<P::Elem>, gamma: Aligned<P::Elem>, beta: Aligned<P::Elem> },
 }
 
@@ -25,16 +28,16 @@ impl<P: Compiled> Stage<P> {
     pub(super) fn new(
         layer: &LayerShape,
         weights: &LayerWeights,
-        lanes: usize,
-        observing: bool,
+        (bias, lanes): (&[P::Elem], usize),
+        purpose: Purpose,
     ) -> Result<Self> {
         let norm = match layer.norm {
             Norm::None | Norm::Fixed { .. } => StagedNorm::None,
             Norm::Batch { eps } => StagedNorm::Batch { eps },
             Norm::Group { groups, eps } => StagedNorm::Group { groups, eps },
         };
-        if let (StagedNorm::None, Activation::LeakyRelu { slope }, false) =
-            (norm, layer.activation, observing)
+        if let (StagedNorm::None, Activation::LeakyRelu { slope }, Purpose::Scores) =
+            (norm, layer.activation, purpose)
         {
             return Ok(Self::Direct { slope: P::Elem::of(slope) });
         }
@@ -46,6 +49,9 @@ impl<P: Compiled> Stage<P> {
                 beta[..layer.conv.c_out].copy_from_slice(&numbers::<P::Elem>(b)?);
             }
             _ => gamma[..layer.conv.c_out].fill(P::Elem::of(1.0)),
+        }
+        if purpose == Purpose::Directions {
+            beta[..layer.conv.c_out].copy_from_slice(bias);
         }
         Ok(Self::Staged { norm, curve: Curve::of(layer.activation), gamma, beta })
     }

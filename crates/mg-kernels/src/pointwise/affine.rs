@@ -14,6 +14,13 @@ pub(crate) struct Affine<'a, E> {
     pub(crate) beta: &'a [E],
 }
 
+impl<E> Affine<'_, E> {
+    /// Channels that all coefficients are given for.
+    pub(super) fn len(&self) -> usize {
+        self.mean.len().min(self.scale.len()).min(self.beta.len())
+    }
+}
+
 /// `y = (z - mean) * scale + beta`, `to = act(y)`; coefficients per channel.
 pub(crate) struct Apply<'a, P: Format> {
     pub(crate) walk: Walk,
@@ -22,9 +29,13 @@ pub(crate) struct Apply<'a, P: Format> {
     pub(crate) curve: Curve<P::Elem>,
 }
 
+/// What the activation is applied to.
+///
+/// # Safety
+/// The processor has `U`, and `c + LANES` is within the coefficients.
 #[inline(always)]
-unsafe fn before<U: Unit>(z: VectorOf<U>, affine: &Affine<ElemOf<U>>, c: usize) -> VectorOf<U> {
-    // SAFETY: the callers check that `c + LANES` is within the coefficients.
+pub(super) unsafe fn before<U: Unit>(z: VectorOf<U>, affine: &Affine<ElemOf<U>>, c: usize) -> VectorOf<U> {
+    // SAFETY: the caller's contract.
     unsafe {
         let mean = U::Simd::load(affine.mean.as_ptr().add(c));
         let scale = U::Simd::load(affine.scale.as_ptr().add(c));
@@ -40,8 +51,7 @@ pub(crate) unsafe fn apply<U: Unit>(pass: &Apply<U::Format>, to: &mut [StoredOf<
     check::<U>(pass.walk, map, z.len());
     check::<U>(pass.walk, to_map, to.len());
     let width = width::<U>(map);
-    let Affine { mean, scale, beta } = pass.affine;
-    assert!(mean.len().min(scale.len()).min(beta.len()) >= width && to_map.pitch >= width);
+    assert!(pass.affine.len() >= width && to_map.pitch >= width);
     for (n, y) in pass.walk.rows(map.side) {
         for x in 0..map.side {
             let (from, to_at) = (map.at(n, y, x), to_map.at(n, y, x));
@@ -65,8 +75,7 @@ pub(crate) unsafe fn gate<U: Unit>(pass: &Apply<U::Format>, grad: &mut [StoredOf
     let (z, map) = (pass.z.0, &pass.z.1);
     check::<U>(pass.walk, map, z.len().min(grad.len()));
     let width = width::<U>(map);
-    let Affine { mean, scale, beta } = pass.affine;
-    assert!(mean.len().min(scale.len()).min(beta.len()) >= width);
+    assert!(pass.affine.len() >= width);
     for (n, y) in pass.walk.rows(map.side) {
         for x in 0..map.side {
             let at = map.at(n, y, x);

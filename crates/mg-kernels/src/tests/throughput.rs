@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 
 use crate::block::Block;
 use crate::compiled::Compiled;
-use crate::engine::{Kept, Lane, Pass, Plan, Scratch};
+use crate::engine::{Kept, Lane, Pass, Plan, Purpose, Scratch};
 use crate::format::{Half, Whole};
 use crate::simd::Level;
 use crate::{Activation, ConvGeometry, LayerShape, LayerWeights, Norm, Result, ScoreShape, ScoreWeights};
@@ -182,7 +182,7 @@ fn measure<P: Compiled<Elem = f32>>(precision: &str, peak: Option<Peak>) -> Resu
         (64, &[(96, 5, 2), (128, 3, 2), (256, 3, 1)][..]),
     ] {
         let (shape, weights) = net(side, layers)?;
-        let plan = Plan::<P>::new(&shape, &weights, Level::best(), false)?;
+        let plan = Plan::<P>::new(&shape, &weights, Level::best(), Purpose::Scores)?;
         let (mut kept, mut scratch, mut lane) = (Kept::new(&plan), Scratch::new(&plan), Lane::zero(&plan));
         let n = plan.block;
         let mut dx = vec![0f32; n * plan.pixels];

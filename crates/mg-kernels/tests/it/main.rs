@@ -7,4 +7,5 @@ mod inference;
 mod normalised;
 mod precision;
 mod score_net;
+mod tangents;
 mod weight_sums;

@@ -1,6 +1,7 @@
 //! Sampling coarse to fine, with and without observed pixels.
 
 use candle_core::{DType, Device, Tensor};
+use mg_energy::Energy;
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_langevin::{
     Begin, Chain, ChainKey, Clamped, Error, Held, Kernel, Langevin, Level, Mala, Upscaling, Within, climb,
@@ -20,16 +21,23 @@ fn levels() -> [Level<'static>; 3] {
     [
         Level {
             side: 2,
-            energy: &COARSE,
+            energies: &[&COARSE],
             kernels: &[&LANGEVIN],
             n_steps: 3,
             begin: Begin::default(),
             held: None,
         },
-        Level { side: 4, energy: &FINE, kernels: &[&MALA], n_steps: 2, begin: Begin::default(), held: None },
+        Level {
+            side: 4,
+            energies: &[&FINE],
+            kernels: &[&MALA],
+            n_steps: 2,
+            begin: Begin::default(),
+            held: None,
+        },
         Level {
             side: 8,
-            energy: &FINE,
+            energies: &[&FINE],
             kernels: &[&LANGEVIN],
             n_steps: 4,
             begin: Begin::default(),
@@ -52,7 +60,7 @@ fn a_climb_is_up_and_run_level_by_level() -> Outcome {
     for (i, level) in levels().iter().enumerate() {
         x = up(&x, level.side)?;
         let by_hand =
-            run(level.kernels[0], level.energy, &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
+            run(level.kernels[0], level.energies[0], &x, level.n_steps, key.fold(i as u64), &mut unobserved)?;
         assert_eq!(bits(&runs[i].x), bits(&by_hand.x));
         assert_eq!(runs[i].trace, by_hand.trace);
         x = by_hand.x;
@@ -152,7 +160,7 @@ fn what_the_image_holds_in_hidden_pixels_is_never_read() -> Outcome {
     // The ratio 6 : 4 is not whole: area averages must not touch hidden pixels either.
     let ladder = [1, 4, 6].map(|side| Level {
         side,
-        energy: &FINE,
+        energies: &[&FINE],
         kernels: &[&LANGEVIN],
         n_steps: 2,
         begin: Begin::default(),
@@ -234,7 +242,7 @@ fn a_boxed_kernel_serves_as_well_as_a_plain_one() -> Outcome {
         climb(
             &[Level {
                 side: 4,
-                energy: &FINE,
+                energies: &[&FINE],
                 kernels: &[kernel],
                 n_steps: 3,
                 begin: Begin::default(),
@@ -259,7 +267,7 @@ fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
     let mala = Mala { step_size: 1e-4, temperature: 1.0 };
     let level = Level {
         side: 6,
-        energy: &bounded,
+        energies: &[&bounded],
         kernels: &[&mala],
         n_steps: 3,
         begin: Begin::Coarser(Upscaling { bounds: Some((-1.0, 1.0)), ..Upscaling::default() }),
@@ -274,12 +282,35 @@ fn chains_begin_within_bounds_where_upscaling_leaves_them() -> Outcome {
 }
 
 #[test]
+fn several_energies_share_the_steps_in_turn_and_forget_each_other() -> Outcome {
+    let (start, key) = (noise(&[2, 1, 4, 4], DType::F32, 1), Key::new(7));
+    let level = Level {
+        side: 4,
+        energies: &[&COARSE, &FINE],
+        kernels: &[&MALA],
+        n_steps: 4,
+        begin: Begin::At(&start),
+        held: None,
+    };
+    let together = climb(&[level], &start, key, &mut unobserved)?.remove(0);
+    let key = key.fold(0); // the first level's
+    let mut x = start.clone();
+    for (step, energy) in [&COARSE as &dyn Energy, &COARSE, &FINE, &FINE].into_iter().enumerate() {
+        x = MALA.step(energy, Chain::new(x)?, key.fold(step as u64).into())?.0.into_x();
+    }
+    assert_eq!(bits(&together.x), bits(&x));
+    let none = [Level { energies: &[], ..level }];
+    assert!(matches!(climb(&none, &start, key, &mut unobserved), Err(Error::NoEnergy { level: 0 })));
+    Ok(())
+}
+
+#[test]
 fn several_kernels_share_the_steps_in_turn() -> Outcome {
     let start = noise(&[2, 1, 4, 4], DType::F32, 1);
     let (long, short) = (LANGEVIN, Langevin { step_size: 0.001, noise_scale: 0.0 });
     let level = Level {
         side: 4,
-        energy: &FINE,
+        energies: &[&FINE],
         kernels: &[&long, &short],
         n_steps: 5,
         begin: Begin::default(),

@@ -1,6 +1,7 @@
 //! Models with an energy per grid, sampled from coarse to fine: what multi-grid learning, single-grid learning and the
 //! variants of contrastive divergence make.
 
+mod flow;
 mod keys;
 mod model;
 mod nets;
@@ -12,11 +13,12 @@ mod starts;
 mod statistics;
 mod synthesis;
 
+pub use flow::Paths;
 pub use keys::{KEYS, KEYS_TEXT};
 pub use model::{KIND, MultigridClass, MultigridModel};
 pub use per_grid::PerGrid;
-pub use sampler::{Place, RANGE, Sampler, with_levels};
-pub use settings::{ChainStart, ChainsConfig, ModelConfig, NetFamily, Nets, SamplerKind, Settings};
+pub use sampler::{Place, RANGE, Sampled, Sampler, with_levels};
+pub use settings::{ChainStart, ChainsConfig, Law, ModelConfig, NetFamily, Nets, SamplerKind, Settings};
 pub use starts::{ChainStarts, DrawnGrid};
 pub use statistics::{restore_statistics, save_statistics};
 
@@ -71,6 +73,17 @@ pub(crate) mod tests {
         ] {
             let error = config(&[(at, value.clone())]).unwrap_err().to_string();
             assert!(!error.is_empty() && !error.contains("serde"), "{at} {value}: {error}");
+        }
+        let flow = [("/model/law", json!("flow"))];
+        assert!(config(&flow).unwrap_err().to_string().contains("silu"));
+        let silu = ("/model/activation", json!("silu"));
+        let smooth = [flow[0].clone(), silu.clone()];
+        assert!(config(&smooth).is_ok_and(|settings| settings.is_flow(0) && settings.is_flow(2)));
+        let mixed = ("/model/law", json!(["flow", "flow", "density"]));
+        assert!(config(&[mixed, silu.clone()]).is_ok_and(|settings| !settings.is_flow(2)));
+        for other in [("/model/norm", json!("group")), ("/chains/start", json!("data"))] {
+            let error = config(&[flow[0].clone(), silu.clone(), other.clone()]).unwrap_err().to_string();
+            assert!(error.contains("4x4") && error.contains(&other.0[1..].replace('/', ".")), "{error}");
         }
         let coupled = [("/model/norm", json!("batch")), ("/chains/sampler", json!("mala"))];
         assert!(config(&coupled).unwrap_err().to_string().contains("couple"));

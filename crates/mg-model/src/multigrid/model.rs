@@ -150,8 +150,10 @@ impl Model for MultigridModel {
         Some(self)
     }
 
+    /// None where a grid has a flow: its score tells velocities, not how likely an image is.
     fn energies(&self) -> Option<&dyn Energies> {
-        Some(self)
+        let flows = (0..self.settings.sides().len()).any(|level| self.settings.is_flow(level));
+        (!flows).then_some(self)
     }
 }
 

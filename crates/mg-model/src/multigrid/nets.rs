@@ -40,7 +40,8 @@ impl Settings {
         .scaled(model.width);
         spec.padding = model.padding.padding();
         spec.norm = model.norm.with_groups(model.groups);
-        spec.activation = model.activation.with_slope(model.slope);
+        spec.activation = model.activation.at(level).with_slope(model.slope);
+        spec.clock = if self.is_flow(level) { model.clock } else { 0 };
         Ok(spec)
     }
 

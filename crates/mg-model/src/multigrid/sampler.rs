@@ -1,9 +1,10 @@
 use candle_core::Tensor;
 use mg_energy::{Energy, EnergyNet};
 use mg_langevin::{Begin, Clamped, Held, Hmc, Kernel, Langevin, Level, Mala, Upscaling, Within};
-use mg_pyramid::Upscale;
+use mg_pyramid::{ConditionalGaussian, Upscale};
 
-use super::{ChainStarts, SamplerKind, Settings};
+use super::flow::FlowEnergy;
+use super::{SamplerKind, Settings};
 use crate::Result;
 
 /// The transition kernel of one grid, as a configuration describes it.
@@ -27,6 +28,8 @@ pub struct Sampler {
     pub upscale: Upscale,
     /// Deviation of the noise that chains begin with.
     pub start_noise: f64,
+    /// Whether it follows a flow: from time 0 to time 1 in its steps, of equal length and without noise.
+    pub flow: bool,
 }
 
 /// The range of pixels.
@@ -46,6 +49,7 @@ impl Sampler {
             n_steps: chains.steps.at(level),
             upscale: chains.upscale.at(level).plain(),
             start_noise: chains.start_noise.at(level),
+            flow: settings.is_flow(level),
         }
     }
 
@@ -68,11 +72,31 @@ impl Sampler {
     }
 
     /// The kernels of the steps, in turn: one where all steps are alike. A leapfrog step of HMC is as long as a Langevin
-    /// step: sqrt(2 step_size).
+    /// step: sqrt(2 step_size). A step of a flow is one of Euler's, and only where it arrives are pixels clamped.
     pub fn kernels(&self) -> Vec<Box<dyn Kernel>> {
-        let n = if self.step_decay == 1.0 { 1 } else { self.n_steps.max(1) };
+        let n = self.n_steps.max(1);
+        if self.flow {
+            let euler = Langevin { step_size: 1.0 / n as f64, noise_scale: 0.0 };
+            let mut kernels: Vec<Box<dyn Kernel>> =
+                (1..n).map(|_| Box::new(euler) as Box<dyn Kernel>).collect();
+            kernels.push(if self.clamp { clamped(euler) } else { Box::new(euler) });
+            return kernels;
+        }
+        let n = if self.step_decay == 1.0 { 1 } else { n };
         let share = |step: usize| step as f64 / (n.max(2) - 1) as f64;
         (0..n).map(|step| self.kernel(self.step_decay.powf(share(step)))).collect()
+    }
+
+    /// The energies of a flow's steps, in turn, one for the time of each; none of another law.
+    fn flow<'a>(&self, energy: &EnergyNet, gaussian: Option<&'a ConditionalGaussian>) -> Vec<FlowEnergy<'a>> {
+        let n = if self.flow { self.n_steps.max(1) } else { 0 };
+        (0..n).map(|step| FlowEnergy::new(&energy.net, step as f64 / n as f64, gaussian)).collect()
+    }
+
+    /// How chains begin at a coarser sample, where they may be drawn from `gaussian`.
+    pub fn upscaling<'a>(&self, gaussian: Option<&'a ConditionalGaussian>) -> Upscaling<'a> {
+        let bounds = self.refuses().then_some(RANGE);
+        Upscaling { upscale: self.upscale, gaussian, noise: self.start_noise, bounds }
     }
 
     /// The kernel of steps of `pace` times the step size, at the same temperature.
@@ -81,9 +105,7 @@ impl Sampler {
         let langevin = Langevin { step_size, noise_scale: self.noise_scale * pace.sqrt() };
         let temperature = self.temperature();
         match self.kind {
-            SamplerKind::Langevin if self.clamp => {
-                Box::new(Clamped { inner: langevin, min: RANGE.0, max: RANGE.1 })
-            }
+            SamplerKind::Langevin if self.clamp => clamped(langevin),
             SamplerKind::Langevin => Box::new(langevin),
             SamplerKind::Mala => Box::new(Mala { step_size, temperature }),
             SamplerKind::Hmc => {
@@ -94,8 +116,25 @@ impl Sampler {
 
     /// Whether it refuses proposals outside the range of pixels, in place of a clamp.
     fn refuses(&self) -> bool {
-        self.clamp && self.kind != SamplerKind::Langevin
+        self.clamp && self.kind != SamplerKind::Langevin && !self.flow
     }
+}
+
+fn clamped(inner: Langevin) -> Box<dyn Kernel> {
+    Box::new(Clamped { inner, min: RANGE.0, max: RANGE.1 })
+}
+
+/// A grid that a climb goes through.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampled<'a> {
+    /// How its chains move.
+    pub sampler: Sampler,
+    /// Its energy; that of a flow at any time.
+    pub energy: &'a EnergyNet,
+    /// What its chains begin at draws from, given the coarser sample.
+    pub gaussian: Option<&'a ConditionalGaussian>,
+    /// What is special about where its chains are.
+    pub place: Place<'a>,
 }
 
 /// What is special about where chains of a grid are: nothing, unless said.
@@ -107,38 +146,39 @@ pub struct Place<'a> {
     pub held: Option<Held<'a>>,
 }
 
-/// Builds a level of a climb for every grid, coarse to fine, from its sampler and its energy, and hands them to `f`. Their
-/// chains begin at the coarser sample, scaled up as the sampler says or drawn from `starts`, unless `places`, one for each
-/// grid or none at all, say otherwise.
+/// Builds a level of a climb for every one of `grids`, coarse to fine, and hands them to `f`. Their chains begin at the
+/// coarser sample, scaled up as the sampler says or drawn from the Gaussian, unless a place says otherwise.
 ///
 /// # Errors
 /// Those of `f`.
-pub fn with_levels<'a, T>(
-    sides: &[usize],
-    samplers: &[Sampler],
-    energies: &'a [EnergyNet],
-    starts: &'a ChainStarts,
-    places: &[Place<'a>],
-    f: impl FnOnce(&[Level<'_>]) -> Result<T>,
-) -> Result<T> {
+pub fn with_levels<T>(grids: &[Sampled<'_>], f: impl FnOnce(&[Level<'_>]) -> Result<T>) -> Result<T> {
     let (min, max) = RANGE;
-    let bounded: Vec<_> = energies.iter().map(|energy| Within { energy, min, max }).collect();
-    let kernels: Vec<Vec<_>> = samplers.iter().map(Sampler::kernels).collect();
+    let bounded: Vec<_> = grids.iter().map(|grid| Within { energy: grid.energy, min, max }).collect();
+    let flows: Vec<_> = grids.iter().map(|grid| grid.sampler.flow(grid.energy, grid.gaussian)).collect();
+    let kernels: Vec<_> = grids.iter().map(|grid| grid.sampler.kernels()).collect();
     let kernels: Vec<Vec<&dyn Kernel>> =
         kernels.iter().map(|kernels| kernels.iter().map(|kernel| &**kernel).collect()).collect();
-    let level = |(i, sampler): (usize, &Sampler)| {
-        let energy: &dyn Energy = if sampler.refuses() { &bounded[i] } else { &energies[i] };
-        let upscaling = Upscaling {
-            upscale: sampler.upscale,
-            gaussian: starts.gaussians[i].as_ref(),
-            noise: sampler.start_noise,
-            bounds: sampler.refuses().then_some(RANGE),
-        };
-        let Place { begin, held } = places.get(i).copied().unwrap_or_default();
-        let begin = begin.map_or(Begin::Coarser(upscaling), Begin::At);
-        Level { side: sides[i], energy, kernels: &kernels[i], n_steps: sampler.n_steps, begin, held }
-    };
-    f(&samplers.iter().enumerate().map(level).collect::<Vec<_>>())
+    let energies = grids.iter().enumerate().map(|(i, grid)| -> Vec<&dyn Energy> {
+        match (grid.sampler.flow, grid.sampler.refuses()) {
+            (true, _) => flows[i].iter().map(|energy| energy as &dyn Energy).collect(),
+            (false, true) => vec![&bounded[i]],
+            (false, false) => vec![grid.energy],
+        }
+    });
+    let energies: Vec<_> = energies.collect();
+    let levels = grids.iter().enumerate().map(|(i, grid)| {
+        let Place { begin, held } = grid.place;
+        let upscaling = grid.sampler.upscaling(grid.gaussian);
+        Level {
+            side: grid.energy.net.spec().side,
+            energies: &energies[i],
+            kernels: &kernels[i],
+            n_steps: grid.sampler.n_steps,
+            begin: begin.map_or(Begin::Coarser(upscaling), Begin::At),
+            held,
+        }
+    });
+    f(&levels.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

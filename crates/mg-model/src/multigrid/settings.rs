@@ -24,17 +24,31 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     pub grids: Vec<usize>,
+    #[serde(default = "density")] // files from before it was a key
+    pub law: PerGrid<Law>,
+    #[serde(default = "clock")]
+    pub clock: usize,
     pub nets: Nets,
     pub width: f64,
     pub padding: PaddingKind,
     pub norm: NormKind,
     pub groups: usize,
-    pub activation: ActivationKind,
+    pub activation: PerGrid<ActivationKind>,
     pub slope: f64,
     pub reference: ReferenceKind,
     pub sigma: f64,
     pub initial: InitialForm,
     pub precision: PrecisionKind,
+}
+
+/// What the net of a grid tells of its images given the coarser ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Law {
+    /// How likely an image is: the score f of p(x) ~ exp(f(x)) p0(x).
+    Density,
+    /// The velocity df/dx of images at time t on straight paths from where chains begin to observed images.
+    Flow,
 }
 
 /// The nets of the grids.
@@ -85,6 +99,9 @@ pub struct ChainsConfig {
 pub enum ChainStart {
     /// At the upscaled sample of the next coarser grid; that of the 1x1 grid is the image's own mean colour.
     Coarser,
+    /// At the version of the observed image on the next coarser grid, upscaled: each grid learns what it adds to given
+    /// coarse images, whatever the coarser grids' own chains make. After learning as [`Coarser`](ChainStart::Coarser).
+    Reduced,
     /// At the observed image.
     Data,
     /// Where the chain of the same image ended last time; at the observed image the first time.
@@ -104,6 +121,14 @@ pub enum SamplerKind {
 }
 
 /// What a key was before it was one: for files from then.
+fn density() -> PerGrid<Law> {
+    PerGrid::All(Law::Density)
+}
+
+fn clock() -> usize {
+    3
+}
+
 fn blocks() -> PerGrid<UpscaleKind> {
     PerGrid::All(UpscaleKind::Blocks)
 }
@@ -152,6 +177,11 @@ impl Settings {
         Ok(Grids::new(&self.model.grids)?)
     }
 
+    /// Whether the law of grid number `level`, coarse to fine, is a flow.
+    pub fn is_flow(&self, level: usize) -> bool {
+        self.model.law.at(level) == Law::Flow
+    }
+
     /// Sides of the grids that have a model, coarse to fine: all but the 1x1 grid.
     pub fn sides(&self) -> &[usize] {
         self.model.grids.get(1..).unwrap_or(&[])
@@ -168,10 +198,11 @@ impl Settings {
             return Err(Error::value("learn.batch", self.batch, must));
         }
         self.check_layers()?;
+        self.check_lists(levels)?;
         for level in 0..levels {
             self.check_memory(&self.net_spec(level)?)?;
         }
-        self.check_lists(levels)?;
+        self.check_flows()?;
         self.check_methods()
     }
 
@@ -201,6 +232,8 @@ impl Settings {
 
     fn check_lists(&self, levels: usize) -> Result<()> {
         let chains = &self.chains;
+        self.model.law.check_len("model.law", levels)?;
+        self.model.activation.check_len("model.activation", levels)?;
         chains.start.check_len("chains.start", levels)?;
         chains.upscale.check_len("chains.upscale", levels)?;
         chains.start_noise.check_len("chains.start_noise", levels)?;
@@ -208,6 +241,29 @@ impl Settings {
         chains.step_size.check_len("chains.step_size", levels)?;
         chains.step_decay.check_len("chains.step_decay", levels)?;
         chains.noise_scale.check_len("chains.noise_scale", levels)
+    }
+
+    /// Refuses flows by nets that cannot be learned as such.
+    fn check_flows(&self) -> Result<()> {
+        let (model, chains) = (&self.model, &self.chains);
+        for (level, side) in self.sides().iter().enumerate().filter(|(level, _)| self.is_flow(*level)) {
+            let of = format!("where the {side}x{side} grid has model.law = \"flow\"");
+            let word = |value: Value| value.as_str().unwrap_or_default().to_string();
+            if model.norm != NormKind::None {
+                let norm = word(serde_json::to_value(model.norm).unwrap_or_default());
+                return Err(Error::value("model.norm", norm, format!("\"none\" {of}")));
+            }
+            if model.activation.at(level) != ActivationKind::Silu {
+                let found = word(serde_json::to_value(model.activation.at(level)).unwrap_or_default());
+                let must = format!("\"silu\" {of}: gradients of nets with kinks cannot be learned");
+                return Err(Error::value("model.activation", found, must));
+            }
+            if matches!(chains.start.at(level), ChainStart::Data | ChainStart::Persistent) {
+                let found = word(serde_json::to_value(chains.start.at(level)).unwrap_or_default());
+                return Err(Error::value("chains.start", found, format!("\"coarser\" {of}")));
+            }
+        }
+        Ok(())
     }
 
     fn check_methods(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use mg_pyramid::{ConditionalGaussian, InitialDistribution, MAX_GAUSSIAN, UpscaleKind};
+use mg_pyramid::{ConditionalGaussian, Covariance, InitialDistribution};
 
 use super::{ChainStart, Settings};
 use crate::{Result, below};
@@ -25,6 +25,8 @@ pub struct DrawnGrid {
     pub coarse: usize,
     /// Side of the grid.
     pub side: usize,
+    /// The Gaussian's covariance.
+    pub covariance: Covariance,
 }
 
 impl DrawnGrid {
@@ -37,10 +39,10 @@ impl DrawnGrid {
         let of = |level: usize| {
             let (coarse, side) = (grids.sides()[level], grids.sides()[level + 1]);
             let channels = settings.net_spec(level)?.channels;
-            let asked = settings.chains.upscale.at(level) == UpscaleKind::Gaussian
-                && settings.chains.start.at(level) == ChainStart::Coarser;
-            let fits = channels * side * side <= MAX_GAUSSIAN;
-            Ok((asked && fits).then_some(DrawnGrid { channels, coarse, side }))
+            let begins = matches!(settings.chains.start.at(level), ChainStart::Coarser | ChainStart::Reduced);
+            let covariance = settings.chains.upscale.at(level).covariance(channels * side * side);
+            let covariance = covariance.filter(|_| begins);
+            Ok(covariance.map(|covariance| DrawnGrid { channels, coarse, side, covariance }))
         };
         (0..settings.sides().len()).map(of).collect()
     }
@@ -69,7 +71,7 @@ impl ChainStarts {
     pub fn restore(settings: &Settings, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
         let initial = InitialDistribution::from_tensors(&below(tensors, "initial"))?;
         let restore = |grid: DrawnGrid| {
-            let DrawnGrid { channels, coarse, side } = grid;
+            let DrawnGrid { channels, coarse, side, .. } = grid;
             let stored = below(tensors, &format!("grid{side}.gaussian"));
             ConditionalGaussian::from_tensors(&stored, channels, (coarse, side))
         };

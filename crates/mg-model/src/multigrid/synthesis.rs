@@ -3,7 +3,7 @@ use mg_energy::{EnergyNet, Norm};
 use mg_langevin::{Level, StepObserver, climb};
 use mg_random::Key;
 
-use super::{MultigridClass, MultigridModel, Sampler, with_levels};
+use super::{MultigridClass, MultigridModel, Place, Sampled, Sampler, with_levels};
 use crate::{Error, Generate, Result, Synthesis};
 
 impl Generate for MultigridModel {
@@ -97,10 +97,16 @@ impl MultigridModel {
             let sampler = if quiet { sampler.noise_free() } else { sampler };
             Sampler { n_steps: how.steps.unwrap_or(sampler.n_steps), ..sampler }
         };
-        let samplers: Vec<Sampler> = (0..class.grids.len()).map(sampler).collect();
         let energy = |grid: &crate::GridNet| Ok(EnergyNet::new(grid.net(how.frozen)?, settings.reference()));
         let energies = class.grids.iter().map(energy).collect::<Result<Vec<_>>>()?;
-        with_levels(settings.sides(), &samplers, &energies, &class.starts, &[], f)
+        let grids = energies.iter().zip(&class.starts.gaussians).enumerate();
+        let grids = grids.map(|(level, (energy, gaussian))| Sampled {
+            sampler: sampler(level),
+            energy,
+            gaussian: gaussian.as_ref(),
+            place: Place::default(),
+        });
+        with_levels(&grids.collect::<Vec<_>>(), f)
     }
 }
 

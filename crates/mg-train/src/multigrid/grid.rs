@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use mg_energy::{
-    ConvNet, EnergyNet, NetSpec, Norm, Optimizer, Params, Part, Reference, Statistics, below, moving_average,
+    ConvNet, EnergyNet, Matched, Matching, NetSpec, Norm, Optimizer, Params, Part, Reference, Statistics,
+    Targets, below, moving_average,
 };
 use mg_model::GridNet;
 use mg_model::multigrid::{ChainStart, restore_statistics, save_statistics};
@@ -35,15 +36,27 @@ pub struct Grid {
     ema: f64,
 }
 
-/// The gradient of the loss of one grid, and the scores that it was computed at, of the images of all peers.
+/// The gradient of the loss of one grid, and what it was computed from, of the images of all peers.
 #[derive(Clone, Debug)]
 pub struct Gradient {
     /// With respect to every parameter.
     pub params: Params,
-    /// f of the observed images, `[n]`.
-    pub observed_scores: Tensor,
-    /// f of the synthesized images, `[n]`.
-    pub synthesized_scores: Tensor,
+    /// What it was computed from.
+    pub from: Evidence,
+}
+
+/// What a gradient was computed from.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// Scores of images.
+    Scores {
+        /// f of the observed images, `[n]`.
+        observed: Tensor,
+        /// f of the synthesized images, `[n]`.
+        synthesized: Tensor,
+    },
+    /// Mean squared differences of df/dx and the velocity of each path, `[n]`.
+    Errors(Tensor),
 }
 
 impl Grid {
@@ -109,7 +122,7 @@ impl Grid {
     ///
     /// # Errors
     /// When a tensor operation fails, or the net couples images of several peers.
-    pub fn gradient(
+    pub fn contrast(
         &self,
         net: &ConvNet,
         (observed, synthesized): (&Tensor, &Tensor),
@@ -122,7 +135,26 @@ impl Grid {
         let gain = weigh(net, observed, part, peers, &|_, f| (-1.0 + strength * f) / n)?;
         let params = lose.1.zip(&gain.1, |_, a, b| a + b)?;
         let params = treat(self.treatment, &self.spec, params)?;
-        Ok(Gradient { params, observed_scores: gain.0, synthesized_scores: lose.0 })
+        Ok(Gradient { params, from: Evidence::Scores { observed: gain.0, synthesized: lose.0 } })
+    }
+
+    /// The gradient of the mean squared difference of df/dx and velocities, of a grid whose law is a flow. `part` says which
+    /// part of the whole batch these images are; the others' parts come from the peers.
+    ///
+    /// # Errors
+    /// When a tensor operation fails, or the net normalises.
+    pub fn matching(&self, targets: &Targets<'_>, part: Part, peers: &dyn Collective) -> Result<Gradient> {
+        let net = Matching::new(&self.spec, &self.params)?;
+        let (errors, params) = if peers.size() == 1 {
+            let Matched { errors, grads } = net.param_grads(targets)?;
+            (errors, grads)
+        } else {
+            let (errors, sums) = net.param_sums(targets, part)?;
+            (errors, net.finish_param_grads(peers.sum(sums)?)?)
+        };
+        let errors = peers.gather(&Tensor::new(errors, &Device::Cpu)?)?;
+        let params = treat(self.treatment, &self.spec, params)?;
+        Ok(Gradient { params, from: Evidence::Errors(errors) })
     }
 
     /// One step down a gradient, of size `rate`.

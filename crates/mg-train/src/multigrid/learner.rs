@@ -106,15 +106,21 @@ impl Learner for MultigridLearner {
     }
 
     fn watched(&self) -> Vec<String> {
-        self.config.settings.sides().iter().map(|side| format!("grid{side}.gap")).collect()
+        let value = |level| if self.config.settings.is_flow(level) { "error" } else { "gap" };
+        let sides = self.config.settings.sides().iter().enumerate();
+        sides.map(|(level, side)| format!("grid{side}.{}", value(level))).collect()
     }
 
     fn describe(&self) -> Vec<String> {
         let counts =
             self.grids.iter().map(|grid| format!("{0}x{0} {1}", grid.spec.side, grid.params.count()));
         let counts: Vec<String> = counts.collect();
-        let temperature = |level| Sampler::new(&self.config.settings, level).temperature();
-        let temperatures = (0..self.grids.len()).map(|level| format!("{:.1e}", temperature(level)));
+        let settings = &self.config.settings;
+        let temperature = |level| match settings.is_flow(level) {
+            true => "none (a flow)".to_string(),
+            false => format!("{:.1e}", Sampler::new(settings, level).temperature()),
+        };
+        let temperatures = (0..self.grids.len()).map(temperature);
         let temperatures: Vec<String> = temperatures.collect();
         vec![
             format!("parameters {}", counts.join(", ")),
@@ -135,7 +141,8 @@ impl Learner for MultigridLearner {
                 energy.value_and_grad(&x)?.energy.sum_all()?.to_scalar::<f32>()?;
                 Ok(())
             };
-            let steps = settings.chains.steps.at(level) + UPDATE;
+            let steps = if self.has_chains(level) { settings.chains.steps.at(level) } else { 0 };
+            let steps = steps + UPDATE;
             Ok(Rehearsal { work: Box::new(work), times: (steps * batch) as f64 / n as f64 })
         };
         self.grids.iter().enumerate().filter_map(|grid| rehearsal(grid).ok()).collect()

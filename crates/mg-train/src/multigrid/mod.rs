@@ -1,5 +1,6 @@
 //! Algorithm 1: multi-grid learning, and with other grids, starts and steps single-grid learning, contrastive divergence and
-//! persistent contrastive divergence.
+//! persistent contrastive divergence. Where the law of a grid is a flow, step 5 matches velocities in place of contrasting
+//! images.
 
 mod algorithm;
 mod config;
@@ -15,7 +16,7 @@ mod schedule;
 mod starts;
 
 pub use config::{Decay, GradientTreatment, GuardKeys, LearnKeys, MultigridConfig, OptimizerKind};
-pub use grid::{Gradient, Grid};
+pub use grid::{Evidence, Gradient, Grid};
 pub use learner::MultigridLearner;
 pub use method::METHOD;
 pub use persistent::PersistentChains;

@@ -4,7 +4,7 @@ use mg_langevin::Run;
 use mg_pyramid::Pyramid;
 
 use super::learner::MultigridLearner;
-use super::{Gradient, rate_factor};
+use super::{Evidence, Gradient, rate_factor};
 use crate::{At, Collective, Report, Result};
 
 impl MultigridLearner {
@@ -20,11 +20,12 @@ impl MultigridLearner {
     /// | first_energy, last_energy | mean energy of the chains at their first and last step |
     /// | gradient_norm | mean norm of the energy's gradient at the last step |
     /// | acceptance | share of accepted proposals (MALA, HMC) |
+    /// | error | where the law is a flow, in place of all above: mean squared difference of the net's velocities and those of paths to observed images |
     /// | rate | learning rate |
     pub(super) fn report(
         &self,
         observed: &Pyramid,
-        chains: &[Run],
+        chains: &[Option<Run>],
         gradients: &[Gradient],
         at: &At<'_>,
     ) -> Result<Report> {
@@ -33,25 +34,36 @@ impl MultigridLearner {
         for ((grid, observed), (run, gradient)) in grids {
             let mut say =
                 |name: &str, value: f64| report.say(format!("grid{}.{name}", grid.spec.side), value);
-            tell_images(&mut say, (observed, &run.x), gradient, at.peers)?;
-            tell_chains(&mut say, run, observed.dim(0)?, at.peers)?;
+            match (&gradient.from, run) {
+                (Evidence::Scores { observed: gain, synthesized: lose }, Some(run)) => {
+                    tell_scores(&mut say, gain, lose)?;
+                    tell_images(&mut say, (observed, &run.x), at.peers)?;
+                    tell_chains(&mut say, run, observed.dim(0)?, at.peers)?;
+                }
+                (Evidence::Errors(errors), _) => say("error", mean(errors)?),
+                (Evidence::Scores { .. }, None) => {}
+            }
             say("rate", grid.rate * rate_factor(&self.config.learn, at.passes) * at.rate_scale);
         }
         Ok(report)
     }
 }
 
-/// Scores and pixels of observed and synthesized images.
+/// Scores of observed and synthesized images.
+fn tell_scores(say: &mut dyn FnMut(&str, f64), observed: &Tensor, synthesized: &Tensor) -> Result<()> {
+    let score = mean(observed)?;
+    say("gap", mean(synthesized)? - score);
+    say("score", score);
+    Ok(())
+}
+
+/// Pixels of observed and synthesized images.
 fn tell_images(
     say: &mut dyn FnMut(&str, f64),
     (observed, chains): (&Tensor, &Tensor),
-    gradient: &Gradient,
     peers: &dyn Collective,
 ) -> Result<()> {
     let (observed, chains) = (peers.gather(observed)?, peers.gather(chains)?);
-    let score = mean(&gradient.observed_scores)?;
-    say("gap", mean(&gradient.synthesized_scores)? - score);
-    say("score", score);
     say("difference", mean(&(&observed - &chains)?.abs()?)? * 127.5);
     let (ours, theirs) = (SampleStatistics::of(&chains)?, SampleStatistics::of(&observed)?);
     say("deviation", ours.std_dev);

@@ -24,7 +24,8 @@ pub fn learn_starts(
     let mut initial = InitialLearner::new(settings.model.initial, key);
     let mut gaussians = Vec::new();
     for grid in DrawnGrid::all(settings)? {
-        let learner = |grid: DrawnGrid| GaussianLearner::new(grid.channels, grid.coarse, grid.side);
+        let learner =
+            |grid: DrawnGrid| GaussianLearner::new(grid.channels, grid.coarse, grid.side, grid.covariance);
         gaussians.push(grid.map(learner).transpose()?);
     }
     let numbers: Vec<u64> = key.permutation(class.data.len()).iter().take(MAX_TRIPLES).collect();

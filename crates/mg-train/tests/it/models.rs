@@ -28,7 +28,8 @@ fn conditional_models_sample_their_classes_in_turn() {
 
 #[test]
 fn samples_do_not_depend_on_how_many_are_drawn() {
-    for sets in [&[][..], &["chains.upscale=gaussian"]] {
+    let flow = ["model.law=flow", "model.activation=silu", "chains.upscale=stationary"];
+    for sets in [&[][..], &["chains.upscale=gaussian"], &flow] {
         let model = model(&tiny(sets));
         let sample = |n| drawn(&model, n, &Synthesis::default()).unwrap();
         let many = sample(15);
@@ -36,6 +37,21 @@ fn samples_do_not_depend_on_how_many_are_drawn() {
             assert!(raw(&sample(n)) == raw(&many.narrow(0, 0, n).unwrap()), "{sets:?}: {n}");
         }
     }
+}
+
+#[test]
+fn a_flow_arrives_at_the_same_images_in_more_and_shorter_steps() {
+    let model = model(&tiny(&["model.law=flow", "model.activation=silu", "learn.rate=0.01"]));
+    let sample = |steps| {
+        let how = Synthesis { steps: Some(steps), ..Synthesis::default() };
+        drawn(&model, 5, &how).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (start, end) = (sample(0), sample(128));
+    let gaps = [4, 16, 64].map(|steps| apart(&sample(steps), &end));
+    assert!(gaps[0] > 2.0 * gaps[1] && gaps[1] > 2.0 * gaps[2], "errors of Euler's steps: {gaps:?}");
+    assert!(apart(&start, &end) > 10.0 * gaps[1], "nothing moves");
+    assert!(model.energies().is_none(), "velocities are no energies");
 }
 
 #[test]

@@ -77,6 +77,9 @@ fn resume_is_bitwise_exact_for_every_method_and_optimizer() {
         &["chains.sampler=mala", "chains.step_size=0.001", "model.initial=pooled"],
         &["model.precision=bf16", "model.norm=batch"],
         &["chains.upscale=[\"gaussian\", \"smooth\"]", "data.class=each"],
+        &["model.law=flow", "model.activation=silu", "chains.upscale=stationary"],
+        &["model.law=[\"flow\", \"density\"]", "model.activation=silu", "model.precision=bf16"],
+        &["chains.start=[\"coarser\", \"reduced\"]", "model.activation=[\"relu\", \"silu\"]"],
     ]
     .into_iter()
     .enumerate()
@@ -119,6 +122,32 @@ fn learning_moves_observed_scores_above_those_of_noise() {
     let first = gap(&step(&mut learning, 0));
     let last = (1..25).map(|i| gap(&step(&mut learning, i))).last().unwrap();
     assert!(last < first - 0.5, "gap {first} at first, {last} at last");
+}
+
+#[test]
+fn a_flow_learns_the_velocities_of_images() {
+    // Without draws to begin at, most of a velocity can be known.
+    let sets = ["model.law=flow", "model.activation=silu", "learn.rate=0.01", "chains.upscale=smooth"];
+    let config = tiny(&sets);
+    let data = data(&config);
+    let mut learning = Learning::new(&config, &data, CPU).unwrap();
+    let errors: Vec<f64> = (0..60).map(|i| step(&mut learning, i).values["grid16.error"]).collect();
+    let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len() as f64;
+    let (first, last) = (mean(&errors[..10]), mean(&errors[50..]));
+    assert!(last < 0.9 * first, "mean squared errors {first} at first, {last} at last");
+}
+
+#[test]
+fn grids_that_begin_at_observed_images_do_not_depend_on_coarser_ones() {
+    // The finer grid's scores after two iterations, whatever the coarser grid learns.
+    let finer = |sets: &[&str]| {
+        let config = tiny(&[&["chains.start=reduced"], sets].concat());
+        let mut learning = Learning::new(&config, &data(&config), CPU).unwrap();
+        step(&mut learning, 0);
+        step(&mut learning, 1).values["grid16.score"]
+    };
+    assert_eq!(finer(&[]), finer(&["learn.rate=[0, 1e-3]"]));
+    assert_ne!(finer(&[]), finer(&["learn.rate=[1e-3, 0]"]));
 }
 
 #[test]
