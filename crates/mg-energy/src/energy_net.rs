@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 
-use crate::{ConvNet, Energy, Reference, Result, ValueAndGrad};
+use crate::{ConvNet, Energy, Norm, Reference, Result, ValueAndGrad};
 
 /// U(x) = -log p0(x) - f(x) (equation 2): a score net and its reference distribution.
 #[derive(Debug)]
@@ -33,5 +33,9 @@ impl Energy for EnergyNet {
                 Ok(ValueAndGrad { energy: ((norms * (0.5 * precision))? - score)?, grad })
             }
         }
+    }
+
+    fn needs_all_chains(&self) -> bool {
+        matches!(self.net.spec().norm, Norm::Batch)
     }
 }

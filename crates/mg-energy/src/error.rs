@@ -45,6 +45,16 @@ pub enum Error {
         /// Name of the normalisation.
         norm: &'static str,
     },
+    /// A function gave other energies than one for each chain.
+    #[error(
+        "the energies of {n} chains have shape {found:?}, not [{n}]; sum over all dimensions but the first: x.flatten_from(1)?.sum(1)"
+    )]
+    EnergyShape {
+        /// What the function gave.
+        found: Vec<usize>,
+        /// Number of chains.
+        n: usize,
+    },
     /// Labels and scores of a classifier disagree.
     #[error("{0}")]
     Classifier(String),

@@ -25,6 +25,9 @@
 //! A net may have a clock: its score f(x, t) is then of an image and a time, [`Matching`] learns
 //! what its gradient df/dx is, and [`ConvNet::at`] is its score at one time.
 //!
+//! An energy of one's own is [`energy_fn`] of a function of tensors; energies are added ([`Sum`]) and [`Tempered`]. [`toy`] holds
+//! targets with closed forms, and points of the plane to learn from.
+//!
 //! The feature `serde` writes and reads the kinds ([`NormKind`] and the like) as the words of configurations.
 //!
 //! Invariants: an energy does not know that grids exist; [`Energy::value_and_grad`] never computes a parameter
@@ -32,8 +35,10 @@
 
 mod classifier;
 mod clock;
+mod combined;
 mod conv_net;
 mod energy;
+mod energy_fn;
 mod energy_net;
 mod error;
 mod kinds;
@@ -45,8 +50,10 @@ mod spec;
 pub mod toy;
 
 pub use classifier::Classifier;
+pub use combined::{Sum, Tempered};
 pub use conv_net::{ConvNet, Scored};
 pub use energy::{Energy, ValueAndGrad};
+pub use energy_fn::{EnergyFn, energy_fn};
 pub use energy_net::EnergyNet;
 pub use error::{Error, Result};
 pub use kinds::{ActivationKind, NormKind, PaddingKind, PrecisionKind, ReferenceKind};
@@ -56,3 +63,6 @@ pub use optimizer::{DescentRule, Optimizer, moving_average};
 pub use params::{Params, Statistics, below};
 pub use reference::Reference;
 pub use spec::{Activation, ConvSpec, NetSpec, Norm, Padding};
+
+// What signatures of this crate need.
+pub use {candle_core, mg_random};

@@ -1,8 +1,29 @@
-//! Targets with closed forms, for tests of samplers and estimators.
+//! Targets with closed forms, for tests of samplers and estimators, and points of the plane to learn from.
+//!
+//! In any number of dimensions: [`Normal`], [`DoubleWell`], [`CorrelatedNormal`], [`Mixture`], [`Funnel`]. In the plane:
+//! [`Banana`], [`Ring`], [`TwoMoons`]. Their normalisers are known; [`log_normalizer_on_plane`] finds that of any energy of
+//! the plane. [`Points`] are the usual sets of points.
+
+mod banana;
+mod funnel;
+mod mixture;
+mod plane;
+mod points;
+mod ring;
+#[cfg(test)]
+mod tests;
+mod two_moons;
 
 use candle_core::{D, Tensor};
 
 use crate::{Energy, Result, ValueAndGrad};
+pub use banana::Banana;
+pub use funnel::Funnel;
+pub use mixture::Mixture;
+pub use plane::log_normalizer_on_plane;
+pub use points::Points;
+pub use ring::Ring;
+pub use two_moons::TwoMoons;
 
 /// Independent normals of mean `mean` and standard deviation `std_dev` in every dimension:
 /// U(x) = |x - mean|^2 / (2 std_dev^2), so log Z = (d / 2) log(2 pi std_dev^2).
