@@ -1,4 +1,9 @@
+mod normal_quantile;
+mod ranks;
+
 use crate::{Error, Result};
+use ranks::normal_scores;
+pub(crate) use ranks::quantile;
 
 /// How many independent draws are worth as much as these dependent ones: `chains` of one scalar (an energy, a
 /// pixel), all of one length.
@@ -11,26 +16,36 @@ use crate::{Error, Result};
 /// # Errors
 /// When there is no chain, lengths differ or are below 4, or draws are not finite or all the same.
 pub fn effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
-    let halves = Halves::of(chains)?;
-    let mut pairs = Vec::new();
-    for lag in (0..=halves.n.saturating_sub(3)).step_by(2) {
-        let (even, odd) = (halves.autocorrelation(lag), halves.autocorrelation(lag + 1));
-        pairs.push((even, odd));
-        if even + odd <= 0.0 {
-            break;
-        }
-    }
-    // Of the pair that ends the sequence only its even lag counts, and once.
-    let rest = pairs.pop().map_or(0.0, |(even, _)| f64::max(even, 0.0));
-    let mut least = f64::INFINITY;
-    let monotone = pairs.iter().map(|(even, odd)| {
-        least = f64::min(least, even + odd);
-        least
-    });
-    let sum: f64 = monotone.sum();
-    let n = (halves.chains.len() * halves.n) as f64;
-    let tau = 2.0 * sum - 1.0 + rest;
-    Ok(n / tau.max(1.0 / n.log10()))
+    check(chains)?;
+    Ok(Halves::new(split(chains)).effective_sample_size())
+}
+
+/// [`effective_sample_size`] of the draws' ranks, as normal scores: how well the middle of the law is known, whatever its
+/// tails (Vehtari et al. 2021, section 4). Fewer than 100 for each chain are best not trusted.
+///
+/// # Errors
+/// As [`effective_sample_size`].
+pub fn bulk_effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
+    check(chains)?;
+    let scores = normal_scores(&split(chains));
+    Ok(Halves::new(slices(&scores)).effective_sample_size())
+}
+
+/// The smaller of the [`effective_sample_size`]s of being in the lower and not in the upper 5 % of all draws: how well the
+/// tails of the law are known (Vehtari et al. 2021, section 4.3).
+///
+/// # Errors
+/// As [`effective_sample_size`].
+pub fn tail_effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
+    check(chains)?;
+    let all: Vec<f64> = chains.concat();
+    let below = |probability: f64| {
+        let bound = quantile(&all, probability);
+        let is_below = |chain: &Vec<f64>| chain.iter().map(|&x| f64::from(u8::from(x <= bound))).collect();
+        let indicators: Vec<Vec<f64>> = chains.iter().map(is_below).collect();
+        Halves::new(split(&indicators)).effective_sample_size()
+    };
+    Ok(below(0.05).min(below(0.95)))
 }
 
 /// Gelman and Rubin's ratio of `chains` of one scalar, each cut in half: the deviation of all draws over that within
@@ -40,11 +55,36 @@ pub fn effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
 /// # Errors
 /// As [`effective_sample_size`].
 pub fn split_r_hat(chains: &[Vec<f64>]) -> Result<f64> {
-    let halves = Halves::of(chains)?;
-    Ok((halves.variance / halves.within).sqrt())
+    check(chains)?;
+    Ok(Halves::new(split(chains)).r_hat())
+}
+
+/// [`split_r_hat`] of the draws' ranks, as normal scores, or of the ranks of their distances from the median where that is
+/// larger: it sees chains of different places and of different widths, whatever the tails of the law (Vehtari et al.
+/// 2021, section 4).
+///
+/// # Errors
+/// As [`effective_sample_size`].
+pub fn rank_r_hat(chains: &[Vec<f64>]) -> Result<f64> {
+    check(chains)?;
+    let halves = split(chains);
+    let median = quantile(&halves.concat(), 0.5);
+    let folded: Vec<Vec<f64>> =
+        halves.iter().map(|half| half.iter().map(|x| (x - median).abs()).collect()).collect();
+    let of = |halves: &[&[f64]]| Halves::new(slices(&normal_scores(halves))).r_hat();
+    Ok(of(&halves).max(of(&slices(&folded))))
 }
 
 /// The halves of every chain; the middle draw of an odd number is left out.
+fn split(chains: &[Vec<f64>]) -> Vec<&[f64]> {
+    chains.iter().flat_map(|chain| [&chain[..chain.len() / 2], &chain[chain.len().div_ceil(2)..]]).collect()
+}
+
+fn slices(chains: &[Vec<f64>]) -> Vec<&[f64]> {
+    chains.iter().map(Vec::as_slice).collect()
+}
+
+/// Halves of chains, all of one length, and what they have in common.
 struct Halves<'a> {
     chains: Vec<&'a [f64]>,
     means: Vec<f64>,
@@ -57,21 +97,46 @@ struct Halves<'a> {
 }
 
 impl<'a> Halves<'a> {
-    fn of(chains: &'a [Vec<f64>]) -> Result<Self> {
-        check(chains)?;
-        let halves: Vec<&[f64]> = chains
-            .iter()
-            .flat_map(|chain| [&chain[..chain.len() / 2], &chain[chain.len().div_ceil(2)..]])
-            .collect();
-        let n = halves[0].len();
-        let means: Vec<f64> = halves.iter().map(|half| half.iter().sum::<f64>() / n as f64).collect();
+    fn new(chains: Vec<&'a [f64]>) -> Self {
+        let n = chains[0].len();
+        let means: Vec<f64> = chains.iter().map(|half| half.iter().sum::<f64>() / n as f64).collect();
         let m = means.len() as f64;
         let mean = means.iter().sum::<f64>() / m;
         let between = means.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (m - 1.0);
-        let mut halves = Halves { chains: halves, means, n, within: 0.0, variance: 0.0 };
+        let mut halves = Halves { chains, means, n, within: 0.0, variance: 0.0 };
         halves.within = halves.autocovariance(0) * n as f64 / (n as f64 - 1.0);
         halves.variance = halves.autocovariance(0) + between;
-        Ok(halves)
+        halves
+    }
+
+    fn r_hat(&self) -> f64 {
+        (self.variance / self.within).sqrt()
+    }
+
+    /// All draws are worth their number where they are all the same.
+    fn effective_sample_size(&self) -> f64 {
+        let n = (self.chains.len() * self.n) as f64;
+        if self.variance == 0.0 {
+            return n;
+        }
+        let mut pairs = Vec::new();
+        for lag in (0..=self.n.saturating_sub(3)).step_by(2) {
+            let (even, odd) = (self.autocorrelation(lag), self.autocorrelation(lag + 1));
+            pairs.push((even, odd));
+            if even + odd <= 0.0 {
+                break;
+            }
+        }
+        // Of the pair that ends the sequence only its even lag counts, and once.
+        let rest = pairs.pop().map_or(0.0, |(even, _)| f64::max(even, 0.0));
+        let mut least = f64::INFINITY;
+        let monotone = pairs.iter().map(|(even, odd)| {
+            least = f64::min(least, even + odd);
+            least
+        });
+        let sum: f64 = monotone.sum();
+        let tau = 2.0 * sum - 1.0 + rest;
+        n / tau.max(1.0 / n.log10())
     }
 
     /// Mean over halves, with divisor n at every lag.
@@ -148,6 +213,39 @@ mod tests {
         chains[0].iter_mut().for_each(|x| *x += 5.0);
         assert!(split_r_hat(&chains).unwrap() > 1.5);
         assert!(effective_sample_size(&chains).unwrap() < 30.0);
+    }
+
+    #[test]
+    fn ranks_know_the_size_of_an_autoregression_in_the_middle_and_in_the_tails() {
+        for (phi, seed) in [(0.0, 1), (0.5, 2), (0.9, 3)] {
+            let chains = autoregression(phi, 4, 20_000, seed);
+            let expected = 80_000.0 * (1.0 - phi) / (1.0 + phi);
+            let bulk = bulk_effective_sample_size(&chains).unwrap();
+            assert!((bulk / expected - 1.0).abs() < 0.08, "{bulk} for {expected} at {phi}");
+            // Being in the tail is forgotten sooner than the value.
+            let tail = tail_effective_sample_size(&chains).unwrap();
+            assert!(tail > 0.9 * expected && tail < 80_000.0 * 1.1, "{tail} for {expected} at {phi}");
+        }
+    }
+
+    #[test]
+    fn ranks_do_not_change_under_monotone_maps_and_survive_heavy_tails() {
+        let chains = autoregression(0.5, 4, 500, 7);
+        let wild: Vec<Vec<f64>> =
+            chains.iter().map(|chain| chain.iter().map(|x| (3.0 * x).sinh()).collect()).collect();
+        let of = |chains: &[Vec<f64>]| bulk_effective_sample_size(chains).unwrap();
+        assert!((of(&chains) / of(&wild) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn chains_of_different_widths_around_one_place_are_told_by_folded_ranks_alone() {
+        let mut chains = autoregression(0.3, 4, 2000, 8);
+        assert!((rank_r_hat(&chains).unwrap() - 1.0).abs() < 0.01);
+        chains[0].iter_mut().for_each(|x| *x *= 5.0);
+        assert!(split_r_hat(&chains).unwrap() < 1.01);
+        assert!(rank_r_hat(&chains).unwrap() > 1.1);
+        chains[1].iter_mut().for_each(|x| *x += 9.0);
+        assert!(rank_r_hat(&chains).unwrap() > 1.5);
     }
 
     #[test]

@@ -38,6 +38,13 @@ pub enum Error {
         expected: String,
     },
 
+    /// A scale that no coordinate can be divided by.
+    #[error("the scale, of shape {shape:?}, holds numbers that are not finite and positive, or none at all")]
+    Scale {
+        /// Its shape.
+        shape: Shape,
+    },
+
     /// The levels of a climb do not go from coarse to fine.
     #[error(
         "level {level} is the {side} x {side} grid, after a grid of side {before}; order levels coarse to fine"

@@ -1,6 +1,7 @@
-use crate::{Hmc, Kernel, Mala};
+use crate::{Hmc, Kernel, Mala, Nuts};
 
-/// Kernels that leave exp(-U / temperature) invariant, and reversibly: each proposal is accepted or rejected.
+/// Kernels that leave exp(-U / temperature) invariant, and reversibly: each proposal is accepted or rejected,
+/// or a place is drawn from a trajectory by its weight.
 ///
 /// [`Ais`](crate::Ais) takes only these. Its weights are unbiased because every transition keeps its own
 /// intermediate law; [`Langevin`](crate::Langevin) keeps another one, which its step size decides, and with it
@@ -17,6 +18,12 @@ impl Exact for Mala {
 }
 
 impl Exact for Hmc {
+    fn temperature(&self) -> f64 {
+        self.temperature
+    }
+}
+
+impl Exact for Nuts {
     fn temperature(&self) -> f64 {
         self.temperature
     }

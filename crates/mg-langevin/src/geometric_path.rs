@@ -77,6 +77,10 @@ impl Energy for Tempered<'_> {
         let one = self.energy.value_and_grad(x)?;
         self.blend(x, &one).map_err(into_energy_error)
     }
+
+    fn needs_all_chains(&self) -> bool {
+        self.energy.needs_all_chains()
+    }
 }
 
 /// What failed, in the words that an energy has for it.

@@ -1,8 +1,8 @@
-use candle_core::Tensor;
-use mg_energy::{Energy, ValueAndGrad};
+use mg_energy::Energy;
 
 use crate::error::check;
 use crate::metropolis::metropolis;
+use crate::phase::{Phase, hamiltonian_change};
 use crate::rows::{add_scaled, inner};
 use crate::{Chain, ChainKey, Kernel, Result, StepInfo};
 
@@ -26,14 +26,6 @@ pub struct Hmc {
     pub temperature: f64,
 }
 
-/// A point of a trajectory.
-#[derive(Clone)]
-struct Phase {
-    x: Tensor,
-    value: ValueAndGrad,
-    momentum: Tensor,
-}
-
 impl Hmc {
     /// Follows the leapfrog integrator for `n_leapfrog` steps.
     fn trajectory(self, energy: &dyn Energy, start: Phase) -> Result<Phase> {
@@ -49,14 +41,6 @@ impl Hmc {
     }
 }
 
-/// H(a) - H(b), `[n]`. The difference of the kinetic energies is taken as (p_a - p_b).(p_a + p_b) / 2, since
-/// their sizes grow with the dimension and f32 would lose it.
-fn hamiltonian_change(a: &Phase, b: &Phase) -> Result<Tensor> {
-    let difference = add_scaled(&a.momentum, -1.0, &b.momentum)?;
-    let sum = add_scaled(&a.momentum, 1.0, &b.momentum)?;
-    Ok(((&a.value.energy - &b.value.energy)? + (inner(&difference, &sum)? * 0.5)?)?)
-}
-
 impl Kernel for Hmc {
     fn step(&self, energy: &dyn Energy, chain: Chain, key: ChainKey) -> Result<(Chain, StepInfo)> {
         check("step_size", self.step_size, self.step_size > 0.0, "finite and positive")?;
@@ -70,13 +54,13 @@ impl Kernel for Hmc {
         let (here, there) = ((start.x, start.value), (end.x, end.value));
         let (energy, grad_norm) = (here.1.energy.clone(), inner(&here.1.grad, &here.1.grad)?.sqrt()?);
         let (chain, acceptance) = metropolis(&log_ratio, here, there, key.named("accept"))?;
-        Ok((chain, StepInfo { energy, grad_norm, acceptance: Some(acceptance) }))
+        Ok((chain, StepInfo { energy, grad_norm, acceptance: Some(acceptance), diverged: None }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::{DType, Device, Tensor};
     use mg_energy::toy::DoubleWell;
     use mg_random::Key;
 

@@ -60,6 +60,7 @@ impl Unadjusted for Langevin {
         let key = key.named("noise");
         let sizes = (self.step_size, self.noise_scale);
         let (x, grad_norm) = rows::descend(&x, &value.grad, sizes, bounds, key)?;
-        Ok((Chain::new(x)?, StepInfo { energy: value.energy, grad_norm, acceptance: None }))
+        let info = StepInfo { energy: value.energy, grad_norm, acceptance: None, diverged: None };
+        Ok((Chain::new(x)?, info))
     }
 }

@@ -37,14 +37,17 @@
 //!
 //! 1. [`Chain`]: positions, and their gradient once it is known. [`Kernel`]: one step. [`StepInfo`]: its
 //!    report.
-//! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting.
+//! 2. [`Langevin`], equation (6): biased by its step. [`Mala`] and [`Hmc`]: exact, by accepting or rejecting. [`Nuts`]:
+//!    exact, with trajectories that end when they turn. [`Warmup`] fits the step size of an [`Adaptable`] kernel to its target
+//!    by [`DualAveraging`], and the [`Scaled`] coordinates that it walks in.
 //! 3. [`Clamped`], [`Observed`] and [`Reflected`] wrap a kernel; [`Within`] bounds an energy. Inpainting is
 //!    `Observed`.
 //! 4. [`run`] and its [`Trace`]; [`Level`], where its chains [`Begin`], and [`climb`]; [`recover`], the climb over hidden
 //!    pixels.
 //! 5. [`Ais`], annealed importance sampling along a [`GeometricPath`] from a [`Base`] up a [`Ladder`]: [`LogZ`], the
 //!    normaliser of equation (1), with an interval. [`Pilot`] finds its step sizes.
-//! 6. [`effective_sample_size`] and [`split_r_hat`] of scalar chains.
+//! 6. [`Sampling`]: warm-up, then [`Draws`] that are kept, and their [`Summary`]: a table with effective sample sizes and
+//!    R-hat, which [`bulk_effective_sample_size`], [`rank_r_hat`] and their like tell of scalar chains.
 //!
 //! Decisions that hold throughout:
 //!
@@ -65,11 +68,19 @@ mod hmc;
 mod langevin;
 mod mala;
 mod metropolis;
+mod nuts;
+mod phase;
 
 mod clamped;
 mod observed;
 mod reflected;
+mod scaled;
 mod within;
+
+mod adaptable;
+mod dual_averaging;
+mod moments;
+mod warmup;
 
 mod coarse_to_fine;
 mod level;
@@ -87,10 +98,14 @@ mod log_z;
 mod pilot;
 
 mod diagnosis;
+mod draws;
+mod sampling;
+mod summary;
 
 mod error;
 mod rows;
 
+pub use adaptable::Adaptable;
 pub use ais::{Ais, Annealed};
 pub use ais_ladder::Ladder;
 pub use base::Base;
@@ -98,7 +113,11 @@ pub use chain::Chain;
 pub use chain_key::ChainKey;
 pub use clamped::Clamped;
 pub use coarse_to_fine::climb;
-pub use diagnosis::{effective_sample_size, split_r_hat};
+pub use diagnosis::{
+    bulk_effective_sample_size, effective_sample_size, rank_r_hat, split_r_hat, tail_effective_sample_size,
+};
+pub use draws::Draws;
+pub use dual_averaging::DualAveraging;
 pub use error::{Error, Result};
 pub use exact::Exact;
 pub use geometric_path::GeometricPath;
@@ -108,12 +127,20 @@ pub use langevin::Langevin;
 pub use level::{Begin, Held, Level};
 pub use log_z::LogZ;
 pub use mala::Mala;
+pub use nuts::Nuts;
 pub use observed::Observed;
 pub use pilot::Pilot;
 pub use recover::{recover, recover_from};
 pub use reflected::Reflected;
 pub use run::{Progress, Run, StepObserver, run, unobserved};
+pub use sampling::Sampling;
+pub use scaled::Scaled;
 pub use step_info::StepInfo;
+pub use summary::{Coordinate, Diagnosis, Summary};
 pub use trace::Trace;
 pub use upscaling::Upscaling;
+pub use warmup::{Warm, Warmup};
 pub use within::Within;
+
+// What signatures of this crate need.
+pub use {candle_core, mg_energy, mg_pyramid, mg_random};

@@ -60,7 +60,7 @@ impl Kernel for Mala {
         let log_ratio = self.log_ratio(&here, &there, &z)?;
         let (energy, grad_norm) = (here.energy.clone(), inner(&here.grad, &here.grad)?.sqrt()?);
         let (chain, acceptance) = metropolis(&log_ratio, (x, here), (proposal, there), key.named("accept"))?;
-        Ok((chain, StepInfo { energy, grad_norm, acceptance: Some(acceptance) }))
+        Ok((chain, StepInfo { energy, grad_norm, acceptance: Some(acceptance), diverged: None }))
     }
 }
 

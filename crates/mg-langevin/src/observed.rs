@@ -9,7 +9,8 @@ use crate::{Chain, ChainKey, Error, Kernel, Result, StepInfo, Unadjusted};
 /// The inner kernel walks on the conditional energy U(observed pixels from the image, hidden pixels from x),
 /// which is flat in the observed coordinates. There a Langevin or MALA proposal is a symmetric random walk
 /// and a Hamiltonian trajectory a free flight: they cancel from every acceptance ratio, so `Observed` of an
-/// exact kernel is exact. After each step the observed pixels are the image's again, bit for bit.
+/// exact kernel is exact. (Free flights never turn, so the trajectories of [`Nuts`](crate::Nuts) are as long as its
+/// `max_depth` allows: choose a small one.) After each step the observed pixels are the image's again, bit for bit.
 #[derive(Clone, Debug)]
 pub struct Observed<K> {
     inner: K,
@@ -94,5 +95,10 @@ impl Energy for Conditional<'_> {
             self.energy.value_and_grad(&self.observed.where_cond(self.image, x)?)?;
         let grad = self.observed.where_cond(&grad.zeros_like()?, &grad)?;
         Ok(ValueAndGrad { energy, grad })
+    }
+
+    /// Every chain has an image of its own.
+    fn needs_all_chains(&self) -> bool {
+        true
     }
 }

@@ -61,6 +61,10 @@ impl Energy for Continued<'_> {
         let ValueAndGrad { energy, grad } = self.energy.value_and_grad(&folded)?;
         Ok(ValueAndGrad { energy, grad: (grad * sign)? })
     }
+
+    fn needs_all_chains(&self) -> bool {
+        self.energy.needs_all_chains()
+    }
 }
 
 /// Where mirrors at `min` and `max` send every coordinate of `x`, and the derivative of that, 1 or -1. Points of

@@ -154,6 +154,29 @@ pub(crate) fn select(choose: &Tensor, yes: &Tensor, no: &Tensor) -> Result<Tenso
     Ok(choose.where_cond(yes, no)?)
 }
 
+/// Some rows of `x`, in this order.
+pub(crate) fn take_rows(x: &Tensor, rows: &[usize]) -> candle_core::Result<Tensor> {
+    if rows.len() == x.dim(0)? && rows.iter().enumerate().all(|(at, &row)| at == row) {
+        return Ok(x.clone());
+    }
+    let numbers: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+    let numbers = Tensor::from_vec(numbers, rows.len(), x.device())?;
+    x.contiguous()?.index_select(&numbers, 0)
+}
+
+/// `x` with some of its rows replaced by those of `new`, bit for bit.
+pub(crate) fn replace_rows(x: &Tensor, rows: &[usize], new: &Tensor) -> candle_core::Result<Tensor> {
+    if rows.is_empty() {
+        return Ok(x.clone());
+    }
+    let n = x.dim(0)?;
+    let mut sources: Vec<usize> = (0..n).collect();
+    for (at, &row) in rows.iter().enumerate() {
+        sources[row] = n + at;
+    }
+    take_rows(&Tensor::cat(&[x, new], 0)?, &sources)
+}
+
 fn map<T: Real>(x: &Tensor, y: &Tensor, f: impl Fn(T, T) -> T + Sync) -> Result<Tensor> {
     let mut out = vec![T::zero(); x.elem_count()];
     with_slices(x, y, |x: &[T], y: &[T]| {

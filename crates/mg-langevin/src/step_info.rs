@@ -9,6 +9,8 @@ pub struct StepInfo {
     pub energy: Tensor,
     /// Euclidean norm of every chain's gradient there, `[n]`.
     pub grad_norm: Tensor,
-    /// Probability of accepting every chain's proposal, `[n]`; `None` of a kernel that always moves.
+    /// Probability of accepting every chain's proposal, `[n]`, of NUTS the mean over its trajectory; `None` of a kernel that always moves.
     pub acceptance: Option<Tensor>,
+    /// 1 for every chain whose trajectory diverged, 0 for the others, `[n]`; `None` of a kernel that does not look.
+    pub diverged: Option<Tensor>,
 }

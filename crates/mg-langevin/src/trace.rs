@@ -12,6 +12,8 @@ pub struct Trace {
     pub grad_norm: Vec<f64>,
     /// Mean acceptance probability of each step; `None` of a kernel that always moves.
     pub acceptance: Option<Vec<f64>>,
+    /// Share of the chains whose trajectory diverged, of each step; `None` of a kernel that does not look.
+    pub diverged: Option<Vec<f64>>,
 }
 
 impl Trace {
@@ -20,11 +22,11 @@ impl Trace {
     /// # Errors
     /// When the reports do not have the same number of chains, or a device fails.
     pub fn read(steps: &[StepInfo]) -> Result<Self> {
-        let acceptance: Option<Vec<&Tensor>> = steps.iter().map(|step| step.acceptance.as_ref()).collect();
         Ok(Trace {
             energy: means(&steps.iter().map(|step| &step.energy).collect::<Vec<_>>())?,
             grad_norm: means(&steps.iter().map(|step| &step.grad_norm).collect::<Vec<_>>())?,
-            acceptance: acceptance.filter(|all| !all.is_empty()).map(|all| means(&all)).transpose()?,
+            acceptance: means_if_all(steps.iter().map(|step| step.acceptance.as_ref()))?,
+            diverged: means_if_all(steps.iter().map(|step| step.diverged.as_ref()))?,
         })
     }
 
@@ -48,6 +50,12 @@ impl Trace {
     pub fn mean_acceptance(&self) -> Option<f64> {
         self.acceptance.as_ref().map(|all| all.iter().sum::<f64>() / all.len() as f64)
     }
+}
+
+/// Mean of each tensor, `[n]`; `None` when there is no step, or one without it.
+fn means_if_all<'a>(steps: impl Iterator<Item = Option<&'a Tensor>>) -> Result<Option<Vec<f64>>> {
+    let all: Option<Vec<&Tensor>> = steps.collect();
+    all.filter(|all| !all.is_empty()).map(|all| means(&all)).transpose()
 }
 
 /// Mean of each tensor, `[n]`; a single infinity or NaN shows in it.

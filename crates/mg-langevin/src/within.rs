@@ -37,6 +37,10 @@ impl Energy for Within<'_> {
         let ValueAndGrad { energy, grad } = self.energy.value_and_grad(x)?;
         Ok(ValueAndGrad { energy: self.bound(x, &energy)?, grad })
     }
+
+    fn needs_all_chains(&self) -> bool {
+        self.energy.needs_all_chains()
+    }
 }
 
 impl std::fmt::Debug for Within<'_> {

@@ -37,8 +37,11 @@ golden = {
             "name": name,
             "chains": chains.tolist(),
             "effective_sample_size": float(arviz.ess(chains, method="mean")),
+            "bulk": float(arviz.ess(chains, method="bulk")),
+            "tail": float(arviz.ess(chains, method="tail")),
             # ArviZ refuses a single chain.
             "split_r_hat": float(arviz.rhat(chains, method="split")) if len(chains) > 1 else None,
+            "rank_r_hat": float(arviz.rhat(chains, method="rank")) if len(chains) > 1 else None,
         }
         for name, chains in cases.items()
     ],

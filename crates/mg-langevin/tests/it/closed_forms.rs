@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 use mg_energy::toy::{DoubleWell, Normal};
-use mg_langevin::{Exact, Hmc, Kernel, Langevin, Mala, Reflected, Within, run, unobserved};
+use mg_langevin::{Exact, Hmc, Kernel, Langevin, Mala, Nuts, Reflected, Within, run, unobserved};
 use mg_random::Key;
 
 use crate::support::{Outcome, after, assert_mean, expectation, noise, values};
@@ -48,9 +48,10 @@ fn temperature_is_the_one_that_small_steps_sample() {
 #[test]
 fn adjusted_kernels_are_exact_on_a_normal_law() {
     for temperature in [1.0, 2.0] {
-        let kernels: [(&str, &dyn Kernel); 2] = [
+        let kernels: [(&str, &dyn Kernel); 3] = [
             ("mala", &Mala { step_size: 0.5, temperature }),
             ("hmc", &Hmc { step_size: 0.6, n_leapfrog: 3, temperature }),
+            ("nuts", &Nuts { step_size: 0.9, temperature, ..Nuts::default() }),
         ];
         let target = Normal { mean: 0.3, std_dev: 0.8 };
         for (name, kernel) in kernels {
@@ -78,9 +79,10 @@ fn adjusted_kernels_are_exact_on_a_normal_law() {
 #[test]
 fn adjusted_kernels_are_exact_on_a_double_well() {
     let (well, u) = (DoubleWell { temperature: 0.5 }, |x: f64| (x * x - 1.0).powi(2) / 2.0);
-    let kernels: [(&str, &dyn Kernel); 2] = [
+    let kernels: [(&str, &dyn Kernel); 3] = [
         ("mala", &Mala { step_size: 0.15, temperature: 1.0 }),
         ("hmc", &Hmc { step_size: 0.45, n_leapfrog: 3, temperature: 1.0 }),
+        ("nuts", &Nuts { step_size: 0.5, ..Nuts::default() }),
     ];
     for (name, kernel) in kernels {
         // Not from the tails: there a gradient step overshoots and a chain stays stuck, exact as it is.
@@ -104,9 +106,10 @@ fn within_bounds_the_adjusted_kernels_are_exact_too() {
     let normal = Normal { mean: 0.5, std_dev: 1.0 };
     let bounded = Within { energy: &normal, min: -1.0, max: 1.0 };
     let start = noise(&[40_000, 1], DType::F32, 3).clamp(-1.0, 1.0).unwrap();
-    let kernels: [&dyn Kernel; 2] = [
+    let kernels: [&dyn Kernel; 3] = [
         &Mala { step_size: 0.2, temperature: 1.0 },
         &Hmc { step_size: 0.4, n_leapfrog: 2, temperature: 1.0 },
+        &Nuts { step_size: 0.4, ..Nuts::default() },
     ];
     for kernel in kernels {
         let x = values(&after(kernel, &bounded, &start, 50, 7));
@@ -122,10 +125,11 @@ fn within_bounds_the_adjusted_kernels_are_exact_too() {
 fn between_mirrors_the_adjusted_kernels_are_exact_too() {
     let normal = Normal { mean: 0.5, std_dev: 1.0 };
     let start = noise(&[20_000, 2], DType::F32, 3).clamp(-1.0, 1.0).unwrap();
-    let kernels: [&dyn Exact; 3] = [
+    let kernels: [&dyn Exact; 4] = [
         &Mala { step_size: 0.2, temperature: 1.0 },
         &Hmc { step_size: 0.7, n_leapfrog: 2, temperature: 1.0 },
         &Hmc { step_size: 1.1, n_leapfrog: 5, temperature: 1.0 }, // across the box more than once
+        &Nuts { step_size: 0.7, max_depth: 5, ..Nuts::default() },
     ];
     for inner in kernels {
         let mirrored = Reflected { inner, min: -1.0, max: 1.0 };

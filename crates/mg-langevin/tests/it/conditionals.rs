@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use mg_energy::Energy;
 use mg_energy::toy::{CorrelatedNormal, DoubleWell, Normal};
-use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Mala, Observed, Within};
+use mg_langevin::{Clamped, Hmc, Kernel, Langevin, Mala, Nuts, Observed, Within};
 
 use crate::support::{Outcome, after, assert_mean, bits, noise, values};
 
@@ -63,6 +63,8 @@ fn adjusted_kernels_sample_the_conditional_law_exactly() {
     assert_conditional("mala", &after(&mala, &target(), &start, 30, 2), covariance);
     let hmc = observed(Hmc { step_size: 0.5, n_leapfrog: 2, temperature: 1.0 });
     assert_conditional("hmc", &after(&hmc, &target(), &start, 30, 3), covariance);
+    let nuts = observed(Nuts { step_size: 0.7, max_depth: 3, ..Nuts::default() });
+    assert_conditional("nuts", &after(&nuts, &target(), &start, 20, 5), covariance);
 }
 
 #[test]
@@ -105,11 +107,12 @@ fn an_empty_mask_returns_the_image() -> Outcome {
     let nothing_hidden = Tensor::ones((3, 1, 4, 4), DType::F32, &Device::Cpu)?;
     let elsewhere = noise(&[3, 2, 4, 4], DType::F32, 6);
     let langevin = Langevin { step_size: 0.1, noise_scale: 3.0 };
-    let kernels: [&dyn Kernel; 5] = [
+    let kernels: [&dyn Kernel; 6] = [
         &Observed::new(langevin, &nothing_hidden, &image)?,
         &Observed::new(Clamped { inner: langevin, min: -0.1, max: 0.1 }, &nothing_hidden, &image)?,
         &Observed::new(Mala { step_size: 1.0, temperature: 1.0 }, &nothing_hidden, &image)?,
         &Observed::new(Hmc { step_size: 1.0, n_leapfrog: 3, temperature: 1.0 }, &nothing_hidden, &image)?,
+        &Observed::new(Nuts { step_size: 1.0, max_depth: 3, ..Nuts::default() }, &nothing_hidden, &image)?,
         &Observed::new(Box::new(langevin) as Box<dyn Kernel>, &nothing_hidden, &image)?,
     ];
     for kernel in kernels {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use candle_core::{DType, Device, Tensor};
 use mg_energy::toy::{DoubleWell, Normal};
 use mg_energy::{Energy, ValueAndGrad};
-use mg_langevin::{Chain, ChainKey, Clamped, Error, Hmc, Kernel, Langevin, Mala, run, unobserved};
+use mg_langevin::{Chain, ChainKey, Clamped, Error, Hmc, Kernel, Langevin, Mala, Nuts, run, unobserved};
 use mg_random::Key;
 use proptest::prelude::*;
 
@@ -45,10 +45,11 @@ fn langevin_costs_one_gradient_per_step_and_the_adjusted_kernels_one_more_per_ru
 
 #[test]
 fn the_same_seed_gives_the_same_bits_on_one_and_two_threads() {
-    let kernels: [&(dyn Kernel + Sync); 3] = [
+    let kernels: [&(dyn Kernel + Sync); 4] = [
         &Clamped { inner: Langevin::from_delta(0.1), min: -1.0, max: 1.0 },
         &Mala::from_delta(0.02),
         &Hmc { step_size: 0.02, n_leapfrog: 2, temperature: 1.0 },
+        &Nuts { step_size: 0.05, ..Nuts::default() },
     ];
     for kernel in kernels {
         let on = |threads| {
@@ -66,7 +67,8 @@ fn the_same_seed_gives_the_same_bits_on_one_and_two_threads() {
 #[test]
 fn the_first_chains_of_a_batch_do_not_depend_on_its_size() {
     let x = noise(&[40, 1000], DType::F32, 1);
-    for kernel in [&Langevin::from_delta(0.1) as &dyn Kernel, &Mala::from_delta(0.1)] {
+    let nuts = Nuts { step_size: 0.05, ..Nuts::default() };
+    for kernel in [&Langevin::from_delta(0.1) as &dyn Kernel, &Mala::from_delta(0.1), &nuts] {
         let (all, first) =
             (after(kernel, &WELL, &x, 3, 4), after(kernel, &WELL, &x.narrow(0, 0, 7).unwrap(), 3, 4));
         assert_eq!(bits(&all.narrow(0, 0, 7).unwrap()), bits(&first));
@@ -168,9 +170,9 @@ fn a_broken_energy_is_reported_by_langevin_and_never_entered_by_adjusted_kernels
     let ran =
         run(&Langevin { step_size: 0.3, noise_scale: 0.0 }, &Broken, &x, 6, Key::new(0), &mut unobserved)?;
     assert_eq!(ran.trace.first_non_finite(), Some(4)); // after 4 steps of 0.3 the chains are at 1.2
-    for kernel in
-        [&Mala::from_delta(0.9) as &dyn Kernel, &Hmc { step_size: 0.5, n_leapfrog: 3, temperature: 1.0 }]
-    {
+    let hmc = Hmc { step_size: 0.5, n_leapfrog: 3, temperature: 1.0 };
+    let nuts = Nuts { step_size: 0.5, ..Nuts::default() };
+    for kernel in [&Mala::from_delta(0.9) as &dyn Kernel, &hmc, &nuts] {
         let ran = run(kernel, &Broken, &x, 20, Key::new(1), &mut unobserved)?;
         assert!(values(&ran.x).iter().all(|&x| x < 1.0));
         assert_eq!(ran.trace.first_non_finite(), None);
@@ -204,7 +206,8 @@ fn the_observer_sees_every_position_and_can_stop() -> Outcome {
 fn numbers_out_of_range_are_errors_that_name_them() {
     let x = noise(&[2, 3], DType::F32, 1);
     let hmc = Hmc { step_size: 0.1, n_leapfrog: 1, temperature: 1.0 };
-    let cases: [(&dyn Kernel, &str); 9] = [
+    let nuts = Nuts::default();
+    let cases: [(&dyn Kernel, &str); 13] = [
         (&Langevin { step_size: -1.0, noise_scale: 0.0 }, "step_size = -1"),
         (&Langevin { step_size: f64::NAN, noise_scale: 0.0 }, "step_size = NaN"),
         (&Langevin { step_size: 0.0, noise_scale: f64::INFINITY }, "noise_scale = inf"),
@@ -212,6 +215,10 @@ fn numbers_out_of_range_are_errors_that_name_them() {
         (&Mala { step_size: 0.1, temperature: 0.0 }, "temperature = 0"),
         (&Hmc { n_leapfrog: 0, ..hmc }, "n_leapfrog = 0"),
         (&Hmc { temperature: -1.0, ..hmc }, "temperature = -1"),
+        (&Nuts { step_size: -0.1, ..nuts }, "step_size = -0.1"),
+        (&Nuts { max_depth: 25, ..nuts }, "max_depth = 25"),
+        (&Nuts { max_energy_error: f64::NAN, ..nuts }, "max_energy_error = NaN"),
+        (&Nuts { temperature: 0.0, ..nuts }, "temperature = 0"),
         (&Clamped { inner: Langevin::from_delta(0.1), min: 1.0, max: -1.0 }, "max = -1"),
         (&Clamped { inner: Langevin::from_delta(0.1), min: f64::NAN, max: 1.0 }, "min = NaN"),
     ];

@@ -5,5 +5,7 @@ mod climbs;
 mod closed_forms;
 mod conditionals;
 mod contracts;
+mod draws;
 mod golden;
 mod support;
+mod warming;
