@@ -46,3 +46,6 @@ pub use feature_file::{FeatureFile, Images};
 pub use logits::Logits;
 pub use resize::Convention;
 pub use weights::Weights;
+
+// What signatures of this crate need.
+pub use {candle_core, mg_eval};

@@ -12,8 +12,6 @@ use mg_train::{Methods, Selection};
 
 use crate::progress;
 
-/// File of the weights in a repository.
-pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// Folder of packed copies, beside the repositories of the cache.
 const PACKED: &str = "multigrid-packed";
 
@@ -113,21 +111,15 @@ pub(crate) fn model_and_bytes(
 
 /// The file of a model's weights, fetched unless it is there.
 pub(crate) fn weights(address: &str, revision: Option<&str>) -> Result<PathBuf> {
-    let Address { repo, revision: named, file } = Address::parse(Kind::Model, address)?;
-    let revision = revision.map(str::to_owned).or(named);
-    let file = file.unwrap_or_else(|| WEIGHTS.to_owned());
+    let parsed = Address::parse(Kind::Model, address)?;
+    let address = Address { revision: revision.map(str::to_owned).or(parsed.revision), ..parsed };
     let hub = hub(false)?;
-    let commit = hub.commit(&repo, revision.as_deref())?;
-    let plan = hub.plan(&repo, &commit, std::slice::from_ref(&file))?;
-    ensure!(
-        plan.bytes() <= MAX_MODEL,
-        "{file} of {repo} is said to have {} bytes, and a model has at most {MAX_MODEL}: nothing was fetched",
-        plan.bytes()
-    );
+    let (plan, file) = hub.plan_model(&address, MAX_MODEL)?;
+    let (repo, commit, revision) = (&plan.repo, &plan.commit, &address.revision);
     if plan.missing_bytes() > 0 {
         tracing::info!("fetching {file} of {repo} at {commit}: {}", progress::bytes(plan.bytes()));
     }
-    if revision.is_none_or(|revision| !is_commit(&revision)) {
+    if revision.as_deref().is_none_or(|revision| !is_commit(revision)) {
         tracing::info!("{repo} is at {commit} now; --revision {commit} keeps to it");
     }
     Ok(fetch(&hub, &plan)?.join(file))

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mg_figures::Sheet;
-use mg_hub::{Kind, Repo, Upload};
+use mg_hub::{Kind, MODEL_FILE, Repo, Upload};
 use mg_model::{Model, Synthesis, generate};
 use mg_random::Key;
 use mg_train::{Config, Methods};
 use serde_json::Value;
 
 use crate::device::DeviceArgs;
-use crate::hub::{self, WEIGHTS};
+use crate::hub;
 use crate::uses::uses;
 use crate::{output, progress};
 use card::Card;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, methods: Methods) -> Result<()> {
         seed: args.seed,
     };
     let mut files = vec![file("README.md", card.text()?.into_bytes())];
-    files.push(file(WEIGHTS, model.artefact()?.to_bytes()?));
+    files.push(file(MODEL_FILE, model.artefact()?.to_bytes()?));
     files.push(file("config.toml", config(methods, &*model)?.into_bytes()));
     files.extend(samples.map(|samples| file("samples.png", samples)));
     files.extend(scores.iter().map(|(name, text)| file(name, text.clone().into_bytes())));

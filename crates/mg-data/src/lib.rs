@@ -97,3 +97,6 @@ pub use skipped::Skipped;
 pub use source::ImageSource;
 pub use spec::{MAX_IN_MEMORY, OnBadImage, Spec};
 pub use split::Split;
+
+// What signatures of this crate need.
+pub use {candle_core, mg_random};

@@ -96,3 +96,6 @@ pub use recovery::{RecoveryError, recovery_error};
 pub use score::Score;
 pub use ssim::{SsimWindow, structural_similarity};
 pub use statistics::{SATURATION, SampleStatistics};
+
+// What signatures of this crate need.
+pub use candle_core;

@@ -50,3 +50,6 @@ pub use histogram::histogram;
 pub use panels::Panels;
 pub use picture::{save_png, to_rgb_images};
 pub use sheet::{MAX_SHEET_SIDE, Sheet};
+
+// What signatures of this crate need.
+pub use {candle_core, image};

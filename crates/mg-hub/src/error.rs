@@ -72,6 +72,20 @@ pub enum Error {
     /// A file of which the server gives no hash or no length, so that it could not be verified.
     #[error("{0}: the server does not give both hash and length of this file, so it cannot be verified")]
     Unverifiable(String),
+    /// A file that is said to be larger than any file of its kind.
+    #[error(
+        "{file} of {repo} is said to have {bytes} bytes, and a model has at most {most}: nothing was fetched"
+    )]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The repository.
+        repo: String,
+        /// Bytes that it is said to have.
+        bytes: u64,
+        /// Bytes that are believed.
+        most: u64,
+    },
     /// A lock file that cannot be read.
     #[error("{}: not a lock file: {reason}; delete it to begin a new one", path.display())]
     Lock {

@@ -24,7 +24,7 @@
 //! - Offline, nothing is sent; files of a commit that are there need no request online either.
 //! - The cache is laid out as every program for the hub lays it out.
 //!
-//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`, `event`; `lock`, `store`, `http`, `transfer`; `calls`, `hub`, `publish`.
+//! Modules, in reading order: `repo`, `digest`, `options`, `catalog`, `event`; `lock`, `store`, `http`, `transfer`; `calls`, `hub`, `model`, `publish`.
 
 mod catalog;
 mod digest;
@@ -40,6 +40,7 @@ mod transfer;
 mod calls;
 
 mod hub;
+mod model;
 mod publish;
 
 mod error;
@@ -49,6 +50,7 @@ pub use digest::{Digest, Known};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use hub::{Hub, Plan, Planned};
+pub use model::MODEL_FILE;
 pub use options::Options;
 pub use publish::Upload;
 pub use repo::{Address, Kind, PREFIX, Repo, is_commit};

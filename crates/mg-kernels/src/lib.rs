@@ -212,3 +212,6 @@ pub use score_net::ScoreNet;
 pub use shape::{LayerShape, ScoreShape};
 pub use tangent_net::TangentNet;
 pub use weights::{LayerWeights, ScoreWeights};
+
+// What signatures of this crate need.
+pub use candle_core;

@@ -56,5 +56,8 @@ pub use model::{Classify, Features, Generate, Model, Recover, Synthesis, generat
 pub use scorer::{GridEnergy, GridScores, Scorer};
 pub use tensor_file::{decode, encode};
 
+// What signatures of this crate need.
+pub use {candle_core, mg_energy, mg_langevin, mg_pyramid, mg_random};
+
 /// The kinds that this crate knows.
 pub const KINDS: &[&Kind] = &[&multigrid::KIND];

@@ -64,3 +64,6 @@ pub use mg_random::Key;
 pub use pyramid::Pyramid;
 pub use scale::{Upscale, down, up};
 pub use upscale_kind::UpscaleKind;
+
+// What signatures of this crate need.
+pub use candle_core;

@@ -72,5 +72,8 @@ pub use selection::{Selection, open_data};
 pub use state::State;
 pub use training::{Outcome, Training};
 
+// What signatures of this crate need.
+pub use {candle_core, mg_data, mg_energy, mg_langevin, mg_model, mg_pyramid, mg_random};
+
 /// The methods of this crate.
 pub const METHODS: Methods = &[&multigrid::METHOD];

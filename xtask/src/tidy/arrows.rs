@@ -53,6 +53,23 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "multigrid",
+        &[
+            "mg-backbone",
+            "mg-baselines",
+            "mg-data",
+            "mg-energy",
+            "mg-eval",
+            "mg-figures",
+            "mg-files",
+            "mg-hub",
+            "mg-langevin",
+            "mg-model",
+            "mg-random",
+            "mg-train",
+        ],
+    ),
+    (
         "mg-cli",
         &[
             "mg-backbone",
