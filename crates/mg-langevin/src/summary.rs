@@ -26,7 +26,7 @@ pub struct Summary {
 /// A coordinate over all draws of all chains.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coordinate {
-    /// Its place in a chain, such as [0] or [2, 7, 7].
+    /// Its place in a chain, such as `[0]` or `[2, 7, 7]`.
     pub index: Vec<usize>,
     /// Mean.
     pub mean: f64,

@@ -20,9 +20,9 @@ pub struct Banana {
 }
 
 impl Default for Banana {
-    /// A ridge that no single scale suits: y = x^2, with a width of 0.3.
+    /// A ridge that no single scale suits: y = x^2 / 2, with a width of 1/2.
     fn default() -> Self {
-        Banana { centre: 0.0, spread: 1.0, curvature: 1.0, width: 0.3 }
+        Banana { centre: 0.0, spread: 1.0, curvature: 0.5, width: 0.5 }
     }
 }
 

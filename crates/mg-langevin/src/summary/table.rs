@@ -63,7 +63,7 @@ impl Summary {
 }
 
 impl Coordinate {
-    /// x[2,7,7].
+    /// Such as `x[2,7,7]`.
     fn name(&self) -> String {
         let index: Vec<String> = self.index.iter().map(usize::to_string).collect();
         format!("x[{}]", index.join(","))

@@ -1,7 +1,8 @@
 //! Stationary laws: exact where a kernel is exact, with its known bias where it is not.
 
-use candle_core::DType;
-use mg_energy::toy::{DoubleWell, Normal};
+use candle_core::{DType, Tensor};
+use mg_energy::Energy;
+use mg_energy::toy::{Banana, DoubleWell, Funnel, Mixture, Normal};
 use mg_langevin::{Exact, Hmc, Kernel, Langevin, Mala, Nuts, Reflected, Within, run, unobserved};
 use mg_random::Key;
 
@@ -99,6 +100,49 @@ fn adjusted_kernels_are_exact_on_a_double_well() {
             shallow,
         );
     }
+}
+
+/// Draws of a law stay draws of it, also where steps are too long for parts of it and trajectories diverge.
+#[test]
+fn adjusted_kernels_keep_exact_draws_exact() -> Outcome {
+    let (n, key) = (20_000, Key::new(4));
+    let narrow = Banana { width: 0.3, curvature: 1.0, ..Banana::default() };
+    let (funnel, mixture) = (Funnel { deviation: 1.5 }, Mixture::on_circle(3, 1.2, 0.5)?);
+    let targets: [(&str, &dyn Energy, Tensor); 3] = [
+        ("banana", &narrow, narrow.draw(n, key)?),
+        ("funnel", &funnel, funnel.draw(n, 3, key)?),
+        ("mixture", &mixture, mixture.draw(n, key)?),
+    ];
+    let kernels: [(&str, &dyn Kernel); 3] = [
+        ("mala", &Mala { step_size: 0.1, temperature: 1.0 }),
+        ("hmc", &Hmc { step_size: 0.4, n_leapfrog: 3, temperature: 1.0 }),
+        ("nuts", &Nuts { step_size: 0.4, ..Nuts::default() }),
+    ];
+    for (target, energy, start) in &targets {
+        let reference = energy.energy(start)?.to_vec1::<f64>()?;
+        for (name, kernel) in kernels {
+            let end = after(kernel, *energy, start, 6, 8);
+            assert_ne!(values(&end), values(start));
+            let energies = energy.energy(&end)?.to_vec1::<f64>()?;
+            // Means over the same chains before and after: of the energy, and of how far out they lie.
+            let gained = energies.iter().zip(&reference).map(|(after, before)| after - before);
+            assert_mean(&format!("{name} on the {target}, energy"), gained, 0.0);
+            let d = start.dim(1)?;
+            for axis in 0..d {
+                let bounded = |x: &Tensor| values(x).into_iter().skip(axis).step_by(d).map(f64::tanh);
+                let moved = bounded(&end).zip(bounded(start)).map(|(a, b)| a - b).collect::<Vec<_>>();
+                assert_mean(&format!("{name} on the {target}, axis {axis}"), moved.iter().copied(), 0.0);
+                let squares = bounded(&end).zip(bounded(start)).map(|(a, b)| a * a - b * b);
+                let squares = squares.collect::<Vec<_>>();
+                assert_mean(
+                    &format!("{name} on the {target}, square of {axis}"),
+                    squares.iter().copied(),
+                    0.0,
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 #[test]
