@@ -1,23 +1,24 @@
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use mg_langevin::unobserved;
-use mg_model::{Synthesis, generate};
+use mg_model::{Model, Synthesis, generate};
 use mg_random::Key;
 
-use crate::{Error, Images, Model, Result};
+use crate::{Error, Images, Result};
 
-/// How images are drawn from a [`Model`]: the same bits as `mg sample` with the same seed.
-#[derive(Clone, Debug)]
+/// How images are drawn from a [`Model`](crate::Model): the same bits as `mg sample` with the same seed.
+#[derive(Clone)]
 #[must_use = "images are drawn by `images` or `grids`"]
 pub struct Draw<'a> {
-    model: &'a Model,
+    model: &'a dyn Model,
+    device: &'a Device,
     n: usize,
     seed: u64,
     how: Synthesis,
 }
 
 impl<'a> Draw<'a> {
-    pub(crate) fn new(model: &'a Model, n: usize) -> Self {
-        Draw { model, n, seed: 1, how: Synthesis::default() }
+    pub(crate) fn new(model: &'a dyn Model, device: &'a Device, n: usize) -> Self {
+        Draw { model, device, n, seed: 1, how: Synthesis::default() }
     }
 
     /// Seed of every random number; 1 unless given.
@@ -55,7 +56,14 @@ impl<'a> Draw<'a> {
     /// # Errors
     /// When the model cannot draw, or has no such class.
     pub fn grids(&self) -> Result<Vec<Tensor>> {
-        let (model, key) = (self.model.capabilities(), Key::new(self.seed));
-        Ok(generate(model, self.n, &self.how, key, self.model.device(), &mut unobserved, &mut |_| {})?)
+        let key = Key::new(self.seed);
+        Ok(generate(self.model, self.n, &self.how, key, self.device, &mut unobserved, &mut |_| {})?)
+    }
+}
+
+impl std::fmt::Debug for Draw<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut draw = f.debug_struct("Draw");
+        draw.field("n", &self.n).field("seed", &self.seed).field("how", &self.how).finish_non_exhaustive()
     }
 }

@@ -73,7 +73,7 @@ impl Model {
 
     /// Draws so many images from scratch, as [`Draw`] says.
     pub fn draw(&self, n: usize) -> Draw<'_> {
-        Draw::new(self, n)
+        Draw::new(&*self.model, &self.device, n)
     }
 
     /// Writes the file that holds it, which [`load`](Model::load) and `mg` read.

@@ -9,22 +9,7 @@ use mg_energy::{Activation, NetSpec, Norm};
 /// When a spec describes no net.
 pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
     let Some(first) = specs.first() else { return Ok(String::new()) };
-    let mut layers = Vec::new();
-    for spec in specs {
-        let convs = spec.shape()?.layers.into_iter().map(|layer| {
-            let conv = layer.conv;
-            let groups = match spec.norm {
-                // The greatest divisor of the channels that is not above the number of groups, as the nets take it.
-                Norm::Group { groups } => {
-                    let divides = |g: &usize| conv.c_out % g == 0;
-                    format!(", {}", (1..=groups).rev().find(divides).unwrap_or(1))
-                }
-                _ => String::new(),
-            };
-            format!("({}, {}, {}{groups})", conv.stride, conv.pad_before, conv.pad_after)
-        });
-        layers.push(format!("{}: [{}]", spec.side, convs.collect::<Vec<_>>().join(", ")));
-    }
+    let layers = specs.iter().map(layers).collect::<Result<Vec<_>>>()?;
     let layer = match first.norm {
         Norm::Group { .. } => "stride, before, after, groups",
         _ => "stride, before, after",
@@ -41,39 +26,47 @@ pub(super) fn module(specs: &[NetSpec]) -> Result<String> {
         let all: Vec<String> = specs.iter().map(of).collect();
         lines.push(format!("ACTIVATIONS = {{{}}}", all.join(", ")));
     }
-    lines.extend([
-        String::new(),
-        "class Score(torch.nn.Module):  # f(Y): [n, 3, side, side] in [-1, 1] -> [n]".to_owned(),
-        "    def __init__(self, file, side, of=\"class0\"):".to_owned(),
-        "        super().__init__()".to_owned(),
-        "        prefix, self.side, self.layers = f\"{of}.grid{side}.\", side, LAYERS[side]".to_owned(),
-        "        self.w = {k[len(prefix):]: v for k, v in load_file(file).items() if k.startswith(prefix)}"
-            .to_owned(),
-        format!("    def forward(self, y{}):", if timed { ", t=1.0" } else { "" }),
-    ]);
+    let class = "\nclass Score(torch.nn.Module):  # f(Y): [n, 3, side, side] in [-1, 1] -> [n]
+    def __init__(self, file, side, of=\"class0\"):
+        super().__init__()
+        prefix, self.side, self.layers = f\"{of}.grid{side}.\", side, LAYERS[side]
+        self.w = {k[len(prefix):]: v for k, v in load_file(file).items() if k.startswith(prefix)}";
+    lines.push(class.to_owned());
+    lines.push(format!("    def forward(self, y{}):", if timed { ", t=1.0" } else { "" }));
     if timed {
-        lines.extend([
-            "        planes = range(1, self.w[\"conv1.weight\"].shape[1] - y.shape[1] + 1)  # tell the time t in [0, 1]"
-                .to_owned(),
-            "        y = torch.cat([y] + [torch.full_like(y[:, :1], math.cos(math.pi * j * t)) for j in planes], 1)"
-                .to_owned(),
-        ]);
+        let clock = "        planes = range(1, self.w[\"conv1.weight\"].shape[1] - y.shape[1] + 1)  # tell the time t in [0, 1]
+        y = torch.cat([y] + [torch.full_like(y[:, :1], math.cos(math.pi * j * t)) for j in planes], 1)";
+        lines.push(clock.to_owned());
     }
-    lines.extend([
-        format!("        for i, ({layer}) in enumerate(self.layers, 1):"),
-        "            y = F.pad(y, (before, after, before, after))".to_owned(),
-        "            y = F.conv2d(y, self.w[f\"conv{i}.weight\"], self.w[f\"conv{i}.bias\"], stride)"
-            .to_owned(),
-    ]);
+    let convolve = "            y = F.pad(y, (before, after, before, after))
+            y = F.conv2d(y, self.w[f\"conv{i}.weight\"], self.w[f\"conv{i}.bias\"], stride)";
+    lines.push(format!("        for i, ({layer}) in enumerate(self.layers, 1):\n{convolve}"));
     lines.extend(norm(first.norm).map(|line| format!("            y = {line}")));
-    let activation =
-        if alike { activation(first.activation) } else { "ACTIVATIONS[self.side](y)".to_owned() };
-    lines.push(format!("            y = {activation}"));
-    lines.push(
-        "        return F.linear(y.flatten(1), self.w[\"head.weight\"], self.w[\"head.bias\"]).squeeze(1)"
-            .to_owned(),
-    );
+    let activated = match alike {
+        true => activation(first.activation),
+        false => "ACTIVATIONS[self.side](y)".to_owned(),
+    };
+    lines.push(format!("            y = {activated}"));
+    let head = "self.w[\"head.weight\"], self.w[\"head.bias\"]";
+    lines.push(format!("        return F.linear(y.flatten(1), {head}).squeeze(1)"));
     Ok(lines.join("\n") + "\n")
+}
+
+/// A net's convolutions, as Python writes them.
+fn layers(spec: &NetSpec) -> Result<String> {
+    let convs = spec.shape()?.layers.into_iter().map(|layer| {
+        let conv = layer.conv;
+        let groups = match spec.norm {
+            // The greatest divisor of the channels that is not above the number of groups, as the nets take it.
+            Norm::Group { groups } => {
+                let divides = |g: &usize| conv.c_out % g == 0;
+                format!(", {}", (1..=groups).rev().find(divides).unwrap_or(1))
+            }
+            _ => String::new(),
+        };
+        format!("({}, {}, {}{groups})", conv.stride, conv.pad_before, conv.pad_after)
+    });
+    Ok(format!("{}: [{}]", spec.side, convs.collect::<Vec<_>>().join(", ")))
 }
 
 fn norm(norm: Norm) -> Option<String> {
