@@ -20,7 +20,7 @@ pub struct Paths<'a> {
 
 impl Paths<'_> {
     /// The images at the times, and what is left of their velocities for a net to tell: all of them, or what a Gaussian
-    /// does not know, see [`FlowEnergy`]. Both [n, c, s, s].
+    /// does not know, see `FlowEnergy`. Both [n, c, s, s].
     ///
     /// # Errors
     /// When images, times and the Gaussian do not fit each other.
