@@ -33,6 +33,8 @@ fn a_set_is_nearest_to_itself_and_features_are_computed_once() {
     let number = |json: &Value, key: &str| json[key].as_f64().unwrap();
     assert!(number(&same, "frechet_distance").abs() < 1e-3);
     assert_eq!((number(&same, "precision"), number(&same, "recall")), (1.0, 1.0));
+    assert_eq!((number(&same, "coverage"), &same["dense_k"]), (1.0, &serde_json::json!(5)));
+    assert!(number(&same, "density") >= 1.2, "each image is in its own ball and that of its neighbours");
     assert_eq!(same["backbone"], "EfficientNet-Lite0");
     assert!(number(&same["inception_score"], "mean") >= 1.0);
     assert_eq!(files(&dir.join("kept")).len(), 1);
@@ -44,6 +46,10 @@ fn a_set_is_nearest_to_itself_and_features_are_computed_once() {
     assert_eq!(other, again);
     let copies = scores(dir, "eval --input a --ref a --features kept --fid --nearest a.png");
     assert_eq!(copies["nearest"], serde_json::json!({ "least": 0.0, "median": 0.0 }));
+    pictures(&dir.join("few"), 20, 0..5);
+    let few = scores(dir, "eval --input a --ref few --splits 2");
+    assert!(few["density"].is_null() && few["warnings"].to_string().contains("--dense-k"), "{few}");
+    assert!(number(&scores(dir, "eval --input a --ref few --dense --dense-k 4"), "coverage") == 1.0);
     let table = ok(dir, "eval --input a --ref b --fid --json=fid.json");
     assert!(table.contains("Fréchet") && !table.contains("precision"), "{table}");
     let written: Value = serde_json::from_slice(&fs::read(dir.join("fid.json")).unwrap()).unwrap();

@@ -10,8 +10,8 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
 use mg_data::Split;
 use mg_eval::{
-    Features, Histogram, Moments, Neighbour, Score, Subsets, frechet_distance, inception_score,
-    kernel_distance, nearest, pairwise_distance, precision_recall,
+    DENSE_NEIGHBOUR, Features, Histogram, Moments, Neighbour, Score, Subsets, density_coverage,
+    frechet_distance, inception_score, kernel_distance, nearest, pairwise_distance, precision_recall,
 };
 use mg_figures::{Panels, Sheet, histogram};
 use mg_model::Synthesis;
@@ -26,8 +26,8 @@ use crate::{hub, progress};
 use report::{Nearest, Pairs, Report};
 use source::{Draw, Input, Own, ShapeArgs};
 
-/// Score images: inception score, and against reference images Fréchet and kernel inception distance, precision and recall
-/// (sections 6.2, 6.3). Without --is, --fid, --kid, --prec: all that can be computed.
+/// Score images: inception score, and against reference images Fréchet and kernel inception distance, precision and recall,
+/// density and coverage (sections 6.2, 6.3). Without --is, --fid, --kid, --prec, --dense: all that can be computed.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Images: a set (`mg data list`), a folder, a packed file; or a run or model, from which they are drawn
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Precision and recall
     #[arg(long)]
     prec: bool,
+    /// Density and coverage: how typical images are, and how many of the reference images have one near
+    #[arg(long)]
+    dense: bool,
     /// The network that looks at the images; its name belongs beside every number
     #[arg(long, value_enum, default_value_t = Network::Lite0)]
     backbone: Network,
@@ -80,6 +83,9 @@ pub(crate) struct Args {
     /// Neighbours of precision and recall
     #[arg(long, default_value_t = 3)]
     k: usize,
+    /// Neighbours of density and coverage
+    #[arg(long, value_name = "K", default_value_t = DENSE_NEIGHBOUR)]
+    dense_k: usize,
     /// Folder for features, so that none is computed twice
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
@@ -174,6 +180,17 @@ fn compare(args: &Args, report: &mut Report, input: &FeatureFile, reference: &Fe
         (report.precision, report.recall) = (Some(found.precision), Some(found.recall));
         report.k = Some(args.k);
     }
+    let too_few = !args.dense && reference.len() <= args.dense_k;
+    if too_few && args.asks(false) {
+        let (n, k) = (reference.len(), args.dense_k);
+        report.warnings.push(format!(
+            "no density and coverage: {n} reference images are not more than {k} neighbours; lower --dense-k"
+        ));
+    } else if args.asks(args.dense) {
+        let found = density_coverage(reference, input, args.dense_k)?;
+        (report.density, report.coverage) = (Some(found.density), Some(found.coverage));
+        report.dense_k = Some(args.dense_k);
+    }
     Ok(())
 }
 
@@ -222,12 +239,13 @@ fn neighbours(
 impl Args {
     /// Whether a score is to be computed: it is asked for, or none is.
     fn asks(&self, flag: bool) -> bool {
-        flag || !(self.is || self.fid || self.kid || self.prec)
+        flag || !(self.is || self.fid || self.kid || self.prec || self.dense)
     }
 
     /// Whether something is asked for that compares with reference images.
     fn compares(&self) -> bool {
-        self.fid || self.kid || self.prec || self.nearest.is_some() || self.output.plot.is_wanted()
+        let pictures = self.nearest.is_some() || self.output.plot.is_wanted();
+        self.fid || self.kid || self.prec || self.dense || pictures
     }
 
     fn check(&self) -> Result<()> {
@@ -268,7 +286,7 @@ fn inputs(args: &Args, methods: Methods, device: &Device) -> Result<(Input, Opti
         (None, None) if !args.compares() => None,
         (None, None) => {
             bail!(
-                "--fid, --kid, --prec, --nearest and --plot compare with reference images: name them with --ref"
+                "--fid, --kid, --prec, --dense, --nearest and --plot compare with reference images: name them with --ref"
             )
         }
     };

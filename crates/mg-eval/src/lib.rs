@@ -42,7 +42,8 @@
 //! 3. [`SampleStatistics`]: mean, deviation and saturation, what a divergence guard watches.
 //! 4. [`Features`]: a table of features, in memory or larger; [`FeatureTable`] is one in memory.
 //! 5. [`inception_score`], [`Moments`] and [`frechet_distance`] (FID), [`kernel_distance`] (KID),
-//!    [`precision_recall`]: numbers for a set of samples, those of torch-fidelity on the same features.
+//!    [`precision_recall`]: numbers for a set of samples, those of torch-fidelity on the same features;
+//!    [`density_coverage`]: the same question as the last, less led by outliers.
 //! 6. [`nearest`] and [`pairwise_distance`]: which image a sample is a copy of, and how varied samples are.
 //! 7. [`Detection`], with [`auroc`] and its standard error: how well an energy tells outliers from inliers.
 //!    [`Histogram`]: energies of several sets in the same bins.
@@ -56,9 +57,11 @@
 //! images that [`svm::RadfordProtocol`] draws, both named by keys.
 //! Scores are the same bits on any number of threads.
 
+mod balls;
 mod bits;
 mod blocks;
 mod confusion;
+mod density_coverage;
 mod detection;
 mod error;
 mod features;
@@ -80,6 +83,7 @@ pub mod svm;
 
 pub use bits::{BitsPerDim, bits_per_dim};
 pub use confusion::Confusion;
+pub use density_coverage::{DENSE_NEIGHBOUR, DensityCoverage, density_coverage};
 pub use detection::{Detection, auroc, average_precision, false_positive_rate};
 pub use error::{Error, Result};
 pub use features::{FeatureTable, Features};

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use crate::blocks::{check_dims, check_rows};
+use crate::balls::{check_neighbours, radii};
+use crate::blocks::check_dims;
 use crate::pairs::{Of, for_each_block};
-use crate::{Error, Features, Result};
+use crate::{Features, Result};
 
 /// Which neighbour's distance is the radius of a row's ball, in the paper and in torch-fidelity.
 pub const NEIGHBOUR: usize = 3;
@@ -30,12 +31,7 @@ pub struct PrecisionRecall {
 /// When k is 0 or a set has no more than k rows, the features differ in number, or one is not finite.
 pub fn precision_recall(real: &dyn Features, samples: &dyn Features, k: usize) -> Result<PrecisionRecall> {
     check_dims(real, samples)?;
-    if k == 0 {
-        return Err(Error::NoNeighbour);
-    }
-    for features in [real, samples] {
-        check_rows(features, "a k-th neighbour", k.saturating_add(1))?;
-    }
+    check_neighbours(&[real, samples], k)?;
     let (of_real, of_samples) = (radii(real, k)?, radii(samples, k)?);
     Ok(PrecisionRecall {
         precision: share_within(samples, real, &of_real)?,
@@ -58,30 +54,6 @@ impl fmt::Display for PrecisionRecall {
         write!(f, "precision {precision:.digits$}, recall {recall:.digits$}, ")?;
         write!(f, "f-score {:.digits$}", self.f_score())
     }
-}
-
-/// The squared distance of every row to its k-th nearest other row.
-fn radii(features: &dyn Features, k: usize) -> Result<Vec<f64>> {
-    let mut nearest = vec![Vec::with_capacity(k + 1); features.len()];
-    for_each_block(features, features, Of::SquaredDifference, |block| {
-        let first = block.first_b;
-        block.update(&mut nearest, |nearest, (i, distances)| {
-            let itself = i.checked_sub(first);
-            for (_, &distance) in distances.iter().enumerate().filter(|(j, _)| Some(*j) != itself) {
-                keep_least(nearest, distance, k);
-            }
-        });
-    })?;
-    Ok(nearest.into_iter().filter_map(|nearest| nearest.last().copied()).collect())
-}
-
-/// Puts a value among the k least ones seen, which are sorted.
-fn keep_least(least: &mut Vec<f64>, value: f64, k: usize) {
-    if least.len() == k && least.last().is_some_and(|&last| last <= value) {
-        return;
-    }
-    least.insert(least.partition_point(|&other| other <= value), value);
-    least.truncate(k);
 }
 
 /// The share of rows that lie in the ball of some row of `set`.

@@ -5,8 +5,8 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Logits};
 use mg_data::Resize;
 use mg_eval::{
-    FeatureTable, Features, Moments, Score, Subsets, frechet_distance, inception_score, kernel_distance,
-    precision_recall,
+    DENSE_NEIGHBOUR, FeatureTable, Features, Moments, Score, Subsets, density_coverage, frechet_distance,
+    inception_score, kernel_distance, precision_recall,
 };
 use mg_random::Key;
 
@@ -38,6 +38,10 @@ pub struct Scores {
     pub precision: f64,
     /// Share of the reference images that lie among the images; 1 is best.
     pub recall: f64,
+    /// In how many balls of reference images an image lies, over their number of neighbours; of real images about 1.
+    pub density: f64,
+    /// Share of the reference images with an image near; of as many real images about 0.97.
+    pub coverage: f64,
     /// What to mistrust.
     pub warnings: Vec<String>,
 }
@@ -52,7 +56,7 @@ impl Scores {
     /// reference images become like them.
     ///
     /// # Errors
-    /// When images cannot be read, are no squares, or are too few: ten images and four reference images are the least.
+    /// When images cannot be read, are no squares, or are too few: ten images and six reference images are the least.
     pub fn between_folders(images: impl AsRef<Path>, reference: impl AsRef<Path>) -> Result<Self> {
         let images = read(images.as_ref(), None)?;
         let reference = read(reference.as_ref(), Some((images.side(), images.resize().parse()?)))?;
@@ -91,6 +95,7 @@ impl Scores {
         let size = 1000.min(images.len()).min(reference.len());
         let subsets = Subsets { size, ..Subsets::default() };
         let found = precision_recall(reference, images, NEIGHBOURS)?;
+        let dense = density_coverage(reference, images, DENSE_NEIGHBOUR)?;
         Ok(Scores {
             network: backbone.name(),
             n: (images.len(), reference.len()),
@@ -99,6 +104,8 @@ impl Scores {
             kernel_distance: kernel_distance(images, reference, subsets, Key::new(SEED).named("eval"))?,
             precision: found.precision,
             recall: found.recall,
+            density: dense.density,
+            coverage: dense.coverage,
             warnings: frechet.warning().into_iter().collect(),
         })
     }
@@ -113,7 +120,9 @@ impl fmt::Display for Scores {
         writeln!(f, "{:<26}{:.4}", "Fréchet distance", self.frechet_distance)?;
         writeln!(f, "{:<26}{}", "kernel distance", deviating(&self.kernel_distance))?;
         writeln!(f, "{:<26}{:.4}", "precision", self.precision)?;
-        write!(f, "{:<26}{:.4}", "recall", self.recall)?;
+        writeln!(f, "{:<26}{:.4}", "recall", self.recall)?;
+        writeln!(f, "{:<26}{:.4}", "density", self.density)?;
+        write!(f, "{:<26}{:.4}", "coverage", self.coverage)?;
         self.warnings.iter().try_for_each(|warning| write!(f, "\n{warning}"))
     }
 }

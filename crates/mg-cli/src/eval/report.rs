@@ -18,6 +18,9 @@ pub(super) struct Report {
     pub(super) precision: Option<f64>,
     pub(super) recall: Option<f64>,
     pub(super) k: Option<usize>,
+    pub(super) density: Option<f64>,
+    pub(super) coverage: Option<f64>,
+    pub(super) dense_k: Option<usize>,
     pub(super) pairwise_distance: Option<Pairs>,
     pub(super) nearest: Option<Nearest>,
     pub(super) warnings: Vec<String>,
@@ -101,6 +104,9 @@ impl Report {
             precision: None,
             recall: None,
             k: None,
+            density: None,
+            coverage: None,
+            dense_k: None,
             pairwise_distance: None,
             nearest: None,
             warnings: vec![],
@@ -125,8 +131,12 @@ impl Report {
             say!("{:<26}{mean:>9.5} ± {std_dev:.5} ({subsets} subsets of {subset})", "kernel distance");
         }
         if let (Some(precision), Some(recall), Some(k)) = (self.precision, self.recall, self.k) {
-            say!("{:<26}{precision:>9.4} (k = {k})", "precision");
-            say!("{:<26}{recall:>9.4}", "recall");
+            say!("{:<26}{precision:>9.4} (k = {k}; images that lie among the reference)", "precision");
+            say!("{:<26}{recall:>9.4} (reference images that lie among these)", "recall");
+        }
+        if let (Some(density), Some(coverage), Some(k)) = (self.density, self.coverage, self.dense_k) {
+            say!("{:<26}{density:>9.4} (k = {k}; of as typical images about 1)", "density");
+            say!("{:<26}{coverage:>9.4} (of as many real images about 0.97)", "coverage");
         }
         if let Some(Pairs { per_start, starts, mean, std_error, of_all }) = self.pairwise_distance {
             let error = std_error.map_or(String::new(), |error| format!(" (standard error {error:.4})"));

@@ -77,7 +77,7 @@ fn scores_of_folders_are_those_of_their_images_and_say_how_near_they_are() -> Ou
     );
     assert_eq!(apart, Scores::between_folders_at(&dark, &light, 16)?);
     let table = apart.to_string();
-    for word in ["12 images", "EfficientNet-Lite0", "Fréchet distance", "recall"] {
+    for word in ["12 images", "EfficientNet-Lite0", "Fréchet distance", "recall", "coverage"] {
         assert!(table.contains(word), "{table}");
     }
     Ok(())
