@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Convention, FeatureFile, INCEPTION_SHA256, Images, Logits, Weights};
 use mg_data::Split;
 use mg_eval::{
-    DENSE_NEIGHBOUR, Features, Histogram, Moments, Neighbour, Score, Subsets, density_coverage,
+    DENSE_NEIGHBOUR, Features, Histogram, Moments, NEIGHBOUR, Neighbour, Score, Subsets, density_coverage,
     frechet_distance, inception_score, kernel_distance, nearest, pairwise_distance, precision_recall,
 };
 use mg_figures::{Panels, Sheet, histogram};
@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     subset: Option<usize>,
     /// Neighbours of precision and recall
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = NEIGHBOUR)]
     k: usize,
     /// Neighbours of density and coverage
     #[arg(long, value_name = "K", default_value_t = DENSE_NEIGHBOUR)]
@@ -170,26 +170,25 @@ fn compare(args: &Args, report: &mut Report, input: &FeatureFile, reference: &Fe
         report.warnings.extend(distance.warning());
     }
     if args.asks(args.kid) {
-        let size = args.subset.unwrap_or(1000.min(input.len()).min(reference.len()));
-        let subsets = Subsets { size, ..Subsets::default() };
+        let fitting = Subsets::fitting(input, reference);
+        let subsets = Subsets { size: args.subset.unwrap_or(fitting.size), ..fitting };
         let score = kernel_distance(input, reference, subsets, Key::new(args.seed).named("eval"))?;
-        report.kernel_distance = Some(report::Subsets::of(&score, size));
+        report.kernel_distance = Some(report::Subsets::of(&score, subsets.size));
     }
     if args.asks(args.prec) {
         let found = precision_recall(reference, input, args.k)?;
         (report.precision, report.recall) = (Some(found.precision), Some(found.recall));
         report.k = Some(args.k);
     }
-    let too_few = !args.dense && reference.len() <= args.dense_k;
-    if too_few && args.asks(false) {
-        let (n, k) = (reference.len(), args.dense_k);
+    let (n, k) = (reference.len(), args.dense_k);
+    if args.dense || (args.asks(false) && n > k) {
+        let found = density_coverage(reference, input, k)?;
+        (report.density, report.coverage) = (Some(found.density), Some(found.coverage));
+        report.dense_k = Some(k);
+    } else if args.asks(false) {
         report.warnings.push(format!(
             "no density and coverage: {n} reference images are not more than {k} neighbours; lower --dense-k"
         ));
-    } else if args.asks(args.dense) {
-        let found = density_coverage(reference, input, args.dense_k)?;
-        (report.density, report.coverage) = (Some(found.density), Some(found.coverage));
-        report.dense_k = Some(args.dense_k);
     }
     Ok(())
 }

@@ -19,6 +19,14 @@ impl Default for Subsets {
     }
 }
 
+impl Subsets {
+    /// Those of torch-fidelity, or of all rows of the smaller set where it has fewer.
+    pub fn fitting(a: &dyn Features, b: &dyn Features) -> Self {
+        let default = Subsets::default();
+        Subsets { size: default.size.min(a.len()).min(b.len()), ..default }
+    }
+}
+
 /// The kernel distance of two sets' features: the squared maximum mean discrepancy of the kernel
 /// k(x, y) = (x y / d + 1)^3, unbiased, mean and deviation (divisor n) over random subsets drawn without
 /// replacement; with the features of the Inception network it is called KID (Binkowski, Sutherland, Arbel,

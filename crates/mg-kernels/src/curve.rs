@@ -59,22 +59,8 @@ pub(crate) unsafe fn activate<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> S
 /// The processor has `S`.
 #[inline(always)]
 pub(crate) unsafe fn derivative<S: Simd>(curve: Curve<S::Elem>, y: S::Vector) -> S::Vector {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let one = S::splat(S::Elem::of(1.0));
-        match curve {
-            Curve::Leaky(slope) => leaky::<S>(y, one, S::splat(slope)),
-            Curve::Silu => {
-                let s = logistic::<S>(y);
-                S::mul(s, S::mul_add(y, S::sub(one, s), one))
-            }
-            Curve::Tanh => {
-                let t = tanh::<S>(y);
-                S::sub(one, S::mul(t, t))
-            }
-            Curve::Softplus => logistic::<S>(y),
-        }
-    }
+    // SAFETY: the caller's contract. What only the second needs is not computed: this is inlined.
+    unsafe { derivatives::<S>(curve, y)[0] }
 }
 
 /// The activation's first and second derivatives at `y`; leaky ReLU's second is 0 everywhere.

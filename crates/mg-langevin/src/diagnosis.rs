@@ -3,7 +3,8 @@ mod ranks;
 
 use crate::{Error, Result};
 use ranks::normal_scores;
-pub(crate) use ranks::quantile;
+use ranks::quantile;
+pub(crate) use ranks::quantiles;
 
 /// How many independent draws are worth as much as these dependent ones: `chains` of one scalar (an energy, a
 /// pixel), all of one length.
@@ -38,14 +39,13 @@ pub fn bulk_effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
 /// As [`effective_sample_size`].
 pub fn tail_effective_sample_size(chains: &[Vec<f64>]) -> Result<f64> {
     check(chains)?;
-    let all: Vec<f64> = chains.concat();
-    let below = |probability: f64| {
-        let bound = quantile(&all, probability);
+    let below = |bound: f64| {
         let is_below = |chain: &Vec<f64>| chain.iter().map(|&x| f64::from(u8::from(x <= bound))).collect();
         let indicators: Vec<Vec<f64>> = chains.iter().map(is_below).collect();
         Halves::new(split(&indicators)).effective_sample_size()
     };
-    Ok(below(0.05).min(below(0.95)))
+    let [lower, upper] = quantiles(&chains.concat(), [0.05, 0.95]).map(below);
+    Ok(lower.min(upper))
 }
 
 /// Gelman and Rubin's ratio of `chains` of one scalar, each cut in half: the deviation of all draws over that within

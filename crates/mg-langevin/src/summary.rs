@@ -5,7 +5,7 @@ mod table;
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use crate::diagnosis::quantile;
+use crate::diagnosis::quantiles;
 use crate::{Draws, Error, Result, bulk_effective_sample_size, rank_r_hat, tail_effective_sample_size};
 
 /// Draws in numbers; printed, it is a table.
@@ -110,7 +110,7 @@ impl Coordinate {
             index,
             mean,
             deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
-            interval: (quantile(&all, 0.05), quantile(&all, 0.95)),
+            interval: quantiles(&all, [0.05, 0.95]).into(),
             diagnosis: Diagnosis::of(chains).ok(),
         })
     }

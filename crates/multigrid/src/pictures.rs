@@ -26,19 +26,20 @@ pub(crate) fn read(set: &Path, shape: Option<(usize, Resize)>) -> Result<DataSet
 
 /// Features of all images of a set.
 pub(crate) fn features_of_set(backbone: &Backbone, set: &DataSet) -> Result<FeatureTable> {
-    let mut rows = Vec::new();
-    for images in set.batches(BATCH, &Device::Cpu) {
-        rows.extend(backbone.features(&images?)?.flatten_all()?.to_vec1::<f32>()?);
-    }
-    Ok(FeatureTable::new(rows, backbone.width())?)
+    features(backbone, set.batches(BATCH, &Device::Cpu).map(|images| Ok(images?)))
 }
 
 /// Features of images [n, 3, s, s].
 pub(crate) fn features_of_tensor(backbone: &Backbone, images: &Tensor) -> Result<FeatureTable> {
-    let (n, mut rows) = (images.dim(0)?, Vec::new());
-    for first in (0..n).step_by(BATCH) {
-        let some = images.narrow(0, first, BATCH.min(n - first))?;
-        rows.extend(backbone.features(&some)?.flatten_all()?.to_vec1::<f32>()?);
+    let n = images.dim(0)?;
+    let batch = |first: usize| Ok(images.narrow(0, first, BATCH.min(n - first))?);
+    features(backbone, (0..n).step_by(BATCH).map(batch))
+}
+
+fn features(backbone: &Backbone, batches: impl Iterator<Item = Result<Tensor>>) -> Result<FeatureTable> {
+    let mut rows = Vec::new();
+    for images in batches {
+        rows.extend(backbone.features(&images?)?.flatten_all()?.to_vec1::<f32>()?);
     }
     Ok(FeatureTable::new(rows, backbone.width())?)
 }

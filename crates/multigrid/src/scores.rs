@@ -5,8 +5,8 @@ use candle_core::{Device, Tensor};
 use mg_backbone::{Backbone, Logits};
 use mg_data::Resize;
 use mg_eval::{
-    DENSE_NEIGHBOUR, FeatureTable, Features, Moments, Score, Subsets, density_coverage, frechet_distance,
-    inception_score, kernel_distance, precision_recall,
+    DENSE_NEIGHBOUR, FeatureTable, Features, Moments, NEIGHBOUR, Score, Subsets, density_coverage,
+    frechet_distance, inception_score, kernel_distance, precision_recall,
 };
 use mg_random::Key;
 
@@ -48,7 +48,6 @@ pub struct Scores {
 
 /// `mg eval`'s defaults.
 const SPLITS: usize = 10;
-const NEIGHBOURS: usize = 3;
 const SEED: u64 = 1;
 
 impl Scores {
@@ -92,9 +91,8 @@ impl Scores {
 
     fn of(backbone: &Backbone, images: &FeatureTable, reference: &FeatureTable) -> Result<Self> {
         let frechet = frechet_distance(&Moments::of(images)?, &Moments::of(reference)?)?;
-        let size = 1000.min(images.len()).min(reference.len());
-        let subsets = Subsets { size, ..Subsets::default() };
-        let found = precision_recall(reference, images, NEIGHBOURS)?;
+        let subsets = Subsets::fitting(images, reference);
+        let found = precision_recall(reference, images, NEIGHBOUR)?;
         let dense = density_coverage(reference, images, DENSE_NEIGHBOUR)?;
         Ok(Scores {
             network: backbone.name(),

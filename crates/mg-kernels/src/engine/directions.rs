@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use candle_core::WithDType;
-use rayon::prelude::*;
 
 use super::gradients::Lane;
 use super::pass::affine;
@@ -25,32 +24,25 @@ impl<P: Compiled> Engine<P> {
         lanes: Range<usize>,
         direction: Steer<'_>,
     ) -> (Vec<f64>, Vec<Lane<P>>) {
-        let (blocks, pixels) = (self.blocks(n), self.plan.pixels);
-        let first = blocks.start(blocks.of_lane(lanes.start).start);
-        let split = lanes.len() < rayon::current_num_threads();
-        let lanes = lanes.into_par_iter().with_max_len(1).map(|lane| {
-            let (mut grads, mut found) = (Lane::zero(&self.plan), vec![]);
-            for block in blocks.of_lane(lane) {
-                let images = blocks.images(block);
-                let x = &x[(images.start - first) * pixels..(images.end - first) * pixels];
-                self.on_course(Block { images: images.len(), split }, |course| {
-                    let mut gradient = course.gradient(x);
-                    for (i, of_image) in gradient.chunks_exact_mut(pixels).enumerate() {
-                        let mut values: Vec<f64> = of_image.iter().map(|v| v.to_f64()).collect();
-                        found.push(direction(images.start + i, &mut values));
-                        of_image.iter_mut().zip(&values).for_each(|(to, v)| *to = P::Elem::of(*v));
-                    }
-                    course.follow(&gradient);
-                    course.add_weight_grads(&mut grads);
-                });
-            }
-            (found, grads)
-        });
-        let (found, lanes): (Vec<Vec<f64>>, Vec<Lane<P>>) = lanes.unzip();
-        (found.concat(), lanes)
+        self.by_lanes(x, n, lanes, |first, block, x, grads| {
+            self.on_course(block, |course| {
+                let mut gradient = course.gradient(x);
+                let images = gradient.chunks_exact_mut(self.plan.pixels).enumerate();
+                let steer = |(i, of_image): (usize, &mut [P::Elem])| {
+                    let mut values: Vec<f64> = of_image.iter().map(|v| v.to_f64()).collect();
+                    let found = direction(first + i, &mut values);
+                    of_image.iter_mut().zip(&values).for_each(|(to, v)| *to = P::Elem::of(*v));
+                    found
+                };
+                let found = images.map(steer).collect();
+                course.follow(&gradient);
+                course.add_weight_grads(grads);
+                found
+            })
+        })
     }
 
-    fn on_course(&self, block: Block, work: impl FnOnce(&mut Course<'_, P>)) {
+    fn on_course<R>(&self, block: Block, work: impl FnOnce(&mut Course<'_, P>) -> R) -> R {
         self.with_scratch(|scratch| {
             self.with_kept(|kept| {
                 let images = Pass::new(&self.plan, kept, scratch, block);

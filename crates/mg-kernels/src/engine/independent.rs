@@ -58,28 +58,44 @@ impl<P: Compiled> Engine<P> {
         lanes: Range<usize>,
         coefficient: Coefficient<'_>,
     ) -> (Vec<P::Elem>, Vec<Lane<P>>) {
+        self.by_lanes(x, n, lanes, |first, block, x, grads| {
+            self.on_block(block, |pass| {
+                pass.ascend(x);
+                let f: Vec<f64> = pass.scores().map(|score| P::Elem::of(score).to_f64()).collect();
+                let weigh = |(i, f): (usize, &f64)| P::Elem::of(coefficient(first + i, *f));
+                let c: Vec<P::Elem> = f.iter().enumerate().map(weigh).collect();
+                pass.add_head_grads(|i| c[i], grads);
+                pass.pull(|i| c[i]);
+                pass.descend(Some(grads));
+                f.into_iter().map(<P::Elem as Element>::of).collect()
+            })
+        })
+    }
+
+    /// Takes the images of these lanes in a batch of `n` images block by block through `work`, which adds to the lane's
+    /// sums and tells something of every image. It is given the number of the block's first image, the block and its
+    /// images; `x` holds the images of the lanes.
+    pub(super) fn by_lanes<R: Clone + Send>(
+        &self,
+        x: &[P::Elem],
+        n: usize,
+        lanes: Range<usize>,
+        work: impl Fn(usize, Block, &[P::Elem], &mut Lane<P>) -> Vec<R> + Sync,
+    ) -> (Vec<R>, Vec<Lane<P>>) {
         let (blocks, pixels) = (self.blocks(n), self.plan.pixels);
         let first = blocks.start(blocks.of_lane(lanes.start).start);
         let split = lanes.len() < rayon::current_num_threads();
         let lanes = lanes.into_par_iter().with_max_len(1).map(|lane| {
-            let (mut grads, mut scores) = (Lane::zero(&self.plan), vec![]);
+            let (mut grads, mut told) = (Lane::zero(&self.plan), vec![]);
             for block in blocks.of_lane(lane) {
                 let images = blocks.images(block);
-                self.on_block(Block { images: images.len(), split }, |pass| {
-                    pass.ascend(&x[(images.start - first) * pixels..(images.end - first) * pixels]);
-                    let f: Vec<f64> = pass.scores().map(|score| P::Elem::of(score).to_f64()).collect();
-                    let weigh = |(i, f): (usize, &f64)| P::Elem::of(coefficient(images.start + i, *f));
-                    let c: Vec<P::Elem> = f.iter().enumerate().map(weigh).collect();
-                    pass.add_head_grads(|i| c[i], &mut grads);
-                    pass.pull(|i| c[i]);
-                    pass.descend(Some(&mut grads));
-                    scores.extend(f.into_iter().map(<P::Elem as Element>::of));
-                });
+                let x = &x[(images.start - first) * pixels..(images.end - first) * pixels];
+                told.extend(work(images.start, Block { images: images.len(), split }, x, &mut grads));
             }
-            (scores, grads)
+            (told, grads)
         });
-        let (scores, lanes): (Vec<Vec<P::Elem>>, Vec<Lane<P>>) = lanes.unzip();
-        (scores.concat(), lanes)
+        let (told, lanes): (Vec<Vec<R>>, Vec<Lane<P>>) = lanes.unzip();
+        (told.concat(), lanes)
     }
 
     fn on_block<R>(&self, block: Block, work: impl FnOnce(&mut Pass<'_, P>) -> R) -> R {

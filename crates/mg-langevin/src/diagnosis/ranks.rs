@@ -25,12 +25,19 @@ pub(super) fn normal_scores(chains: &[&[f64]]) -> Vec<Vec<f64>> {
 
 /// The quantile of some numbers, between neighbours by a straight line; there must be one.
 pub(crate) fn quantile(values: &[f64], probability: f64) -> f64 {
+    quantiles(values, [probability])[0]
+}
+
+/// Several quantiles, of numbers that are sorted once.
+pub(crate) fn quantiles<const N: usize>(values: &[f64], probabilities: [f64; N]) -> [f64; N] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = probability * (sorted.len() - 1) as f64;
-    let (below, above) = (at.floor(), at.ceil());
-    let (low, high) = (sorted[below as usize], sorted[above as usize]);
-    low + (high - low) * (at - below)
+    probabilities.map(|probability| {
+        let at = probability * (sorted.len() - 1) as f64;
+        let (below, above) = (at.floor(), at.ceil());
+        let (low, high) = (sorted[below as usize], sorted[above as usize]);
+        low + (high - low) * (at - below)
+    })
 }
 
 #[cfg(test)]

@@ -61,7 +61,9 @@ impl<'a> FlowEnergy<'a> {
 
 impl Energy for FlowEnergy<'_> {
     fn energy(&self, x: &Tensor) -> mg_energy::Result<Tensor> {
-        Ok(self.value_and_grad(x)?.energy)
+        let energy = self.net.score(x)?.neg()?;
+        let Some(gaussian) = self.gaussian else { return Ok(energy) };
+        Ok((energy - known(&detail(gaussian, x)?, gaussian_share(self.time))?)?)
     }
 
     fn value_and_grad(&self, x: &Tensor) -> mg_energy::Result<ValueAndGrad> {
@@ -69,10 +71,14 @@ impl Energy for FlowEnergy<'_> {
         let energy = score.neg()?;
         let Some(gaussian) = self.gaussian else { return Ok(ValueAndGrad { energy, grad }) };
         let (detail, share) = (detail(gaussian, x)?, gaussian_share(self.time));
-        let squares = detail.sqr()?.flatten_from(1)?.sum(D::Minus1)?;
-        let energy = (energy - (squares * (0.5 * share))?)?;
+        let energy = (energy - known(&detail, share)?)?;
         Ok(ValueAndGrad { energy, grad: (grad - (detail * share)?)? })
     }
+}
+
+/// g |x - m|^2 / 2, `[n]`.
+fn known(detail: &Tensor, share: f64) -> candle_core::Result<Tensor> {
+    detail.sqr()?.flatten_from(1)?.sum(D::Minus1)? * (0.5 * share)
 }
 
 /// g(t): how fast, as a share of their distance from the mean, images move apart (after half of the time) or together

@@ -53,11 +53,6 @@ impl Sampler {
         }
     }
 
-    /// The samplers of all grids, coarse to fine.
-    pub fn all(settings: &Settings) -> Vec<Self> {
-        (0..settings.sides().len()).map(|level| Sampler::new(settings, level)).collect()
-    }
-
     /// The same without noise, where that means something: plain Langevin.
     pub fn noise_free(self) -> Self {
         match self.kind {

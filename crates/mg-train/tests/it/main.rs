@@ -1,5 +1,6 @@
 //! Claims about learning, models and what they are worth, on tiny nets.
 
+mod flows;
 mod hostile;
 mod measures;
 mod methods;
